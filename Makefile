@@ -1,0 +1,103 @@
+# slotdeck: `make run` opens the demo, `make test` runs every suite that needs no Go tool chain, `make help` lists the rest.
+
+V ?= debug
+B := build/$(V)
+PREFIX ?= /usr/local
+VERSION := 0.1.0
+CC = gcc
+
+# The one list of Debian packages: what the program links, what its tests run.
+PACKAGES := build-essential pkg-config libncurses-dev libuv1-dev libcurl4-openssl-dev libjansson-dev libyaml-dev \
+	libssl-dev libmicrohttpd-dev libcmocka-dev libvterm-dev python3 openssl nghttp2-proxy ncurses-term locales-all
+PACKAGES_FUZZ := clang libclang-rt-14-dev
+
+PKGS := ncursesw libuv libcurl jansson yaml-0.1 libcrypto libssl libmicrohttpd
+SRC := $(shell find src model kube ui -name '*.c' | sort)
+LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(SRC))) $(B)/assets.o
+ASSETS := $(shell find assets -type f 2>/dev/null | sort)
+SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef $(if $(CI),-Werror)
+FLAGS_debug := -O1 -g
+FLAGS_release := -O2 -g -flto=auto -fPIE -fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2 \
+	-ffunction-sections -fdata-sections
+LINK_release := -pie -Wl,-z,relro,-z,now -Wl,--gc-sections -Wl,--as-needed
+FLAGS_asan := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+FLAGS_tsan := -O1 -g -fsanitize=thread
+FLAGS_fuzz := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+
+CPPFLAGS += -D_GNU_SOURCE -DSLOTDECK_VERSION='"$(VERSION)"' -Isrc -I. -Itests/support
+CFLAGS += -std=gnu17 $(WARN) $(FLAGS_$(V))
+# --as-needed: a command pays only for the libraries that it uses.
+LDFLAGS += -Wl,--as-needed $(LINK_$(V))
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
+LIBS = $(eval LIBS := $$(shell pkg-config --libs $(PKGS)) -lm -pthread)$(LIBS)
+TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs cmocka vterm) -lutil)$(TEST_LIBS)
+
+.DEFAULT_GOAL := all
+.PHONY: all deps deps-fuzz run test unit check-layers check-headers clean help
+
+all: $(B)/slotdeck ## build the program (V=debug, release, asan or tsan)
+
+deps: ## install the Debian packages that are missing
+	@missing=""; for p in $(PACKAGES); do \
+		dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then echo "installing:$$missing"; \
+		sudo=$$([ $$(id -u) = 0 ] || echo sudo); \
+		$$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends $$missing; fi
+
+deps-fuzz:
+	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES_FUZZ)"
+
+run: deps ## build optimised and open the demo
+	@$(MAKE) --no-print-directory V=release all
+	build/release/slotdeck --demo
+
+test: deps ## run every suite that needs no Go tool chain
+	@$(MAKE) --no-print-directory unit
+
+unit: $(B)/slotdeck $(UNIT)
+	@tests/run $(B)
+
+$(B)/slotdeck: $(B)/src/main.o $(B)/libslotdeck.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(B)/src/main.o $(B)/libslotdeck.a $(LIBS)
+
+$(B)/libslotdeck.a: $(LIB_OBJ)
+	@rm -f $@
+	@$(if $(findstring flto,$(CFLAGS)),gcc-ar,ar) rcs $@ $^
+
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT_OBJ) $(B)/libslotdeck.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT_OBJ) $(B)/libslotdeck.a $(LIBS) $(TEST_LIBS)
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(PKG_CFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Every file below assets/ is in the binary: asset_find() of base/asset.h looks it up in this table.
+$(B)/assets.S: $(ASSETS) Makefile
+	@mkdir -p $(@D)
+	@{ echo '.section .rodata'; i=0; for f in $(ASSETS); do \
+		printf 'n%d: .asciz "%s"\n.balign 16\nd%d: .incbin "%s"\ne%d: .byte 0\n' $$i $${f#assets/} $$i $$f $$i; i=$$((i+1)); done; \
+		echo '.section .data.rel.ro,"aw"'; echo '.balign 8'; echo '.globl asset_table'; echo 'asset_table:'; \
+		j=0; while [ $$j -lt $$i ]; do echo ".quad n$$j, d$$j, e$$j - d$$j"; j=$$((j+1)); done; echo '.quad 0, 0, 0'; \
+		echo '.section .note.GNU-stack,"",@progbits'; } > $@
+
+$(B)/assets.o: $(B)/assets.S
+	@$(CC) -c $< -o $@
+
+check-layers: ## prove that includes point down only
+	@tests/check-layers
+
+check-headers: ## prove that every header compiles alone
+	@tests/check-headers "$(CC)" $(CPPFLAGS) $(PKG_CFLAGS)
+
+clean: ## remove what was built
+	rm -rf build
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
+
+.SECONDARY:
+
+-include $(LIB_OBJ:.o=.d) $(UNIT:=.d) $(SUPPORT_OBJ:.o=.d) $(B)/src/main.d
