@@ -58,7 +58,7 @@ test: deps ## run every suite that needs no Go tool chain
 	@$(MAKE) --no-print-directory unit
 
 unit: $(B)/slotdeck $(UNIT)
-	@tests/run $(B)
+	@tests/run $(B) "$(T)"
 
 $(B)/slotdeck: $(B)/src/main.o $(B)/libslotdeck.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(B)/src/main.o $(B)/libslotdeck.a $(LIBS)
