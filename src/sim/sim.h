@@ -1,0 +1,97 @@
+/*
+ * sim: a Kubernetes API server with its controllers, played in memory on loopback, for --demo and the tests.
+ *
+ * Source of truth: a real kube-apiserver 1.35; the shapes of its answers were recorded from one. Spoken is plain
+ * HTTP/1.1 on 127.0.0.1. There is no TLS, no authentication (unless a script says so) and nothing on disk but the
+ * kubeconfig and the request log. Several simulations may live in one process; each has its own threads and lock, and
+ * every function here may be called from any thread.
+ *
+ * Pods have a status, events, logs and a life, but no process. Labels and annotations `testbed/fault` (crashloop, oom,
+ * imagepull, pending, slow, unready, stuck, fail) play failures, and so do image names: a tag `missing` is not found.
+ *
+ * Faults, as JSON (file, sim_set_faults() or POST /_sim/faults); the first rule that matches a request is taken:
+ *
+ *     [{"method": "PATCH", "path": "/apis/apps/", "from": 3, "count": 2, "status": 503, "retryAfter": "1"}]
+ *
+ *   method   matches that method; absent: any. `path` is a POSIX extended regular expression for path?query.
+ *   userAgent  a regular expression for that header
+ *   from     the first request, counted per rule, that is hit (1 when absent); count: how many are (absent: all)
+ *   request  hits that request of the log's numbering only, whatever `from` says
+ *   action   "delay" (ms) | "drip" (bytes, ms) | "cut" (at: bytes of the body) | "reset" | "close" | "garbage" |
+ *            "status" (status, retryAfter, body, contentType, reason, message) | "hang" | "header" (headers: {}) |
+ *            "pause" (until POST /_sim/release) | "die" (ends the process, status 137, after executing the request)
+ *            "delay" and "pause" then go on to answer as usual. `status` alone means action status.
+ *   when     "before" (default; the request is not executed) or "after" (it is executed, then the fault strikes);
+ *            delay, drip, cut and header always execute it.
+ *
+ * Below /_sim/ (never logged, never hit by faults): GET requests (the log, JSON lines), DELETE requests (forgets them),
+ * GET/POST/DELETE faults, POST release (wakes paused requests), POST die?request=N, POST compact (old resource versions
+ * become 410), POST deny (RBAC rules, see below), POST features {"watchlist": false}, POST age?seconds=N (moves the
+ * controllers' timers on), GET state (every object, without times, uids and resource versions, to compare two runs),
+ * POST reset-watches (ends all watches).
+ *
+ * Denials: [{"user": "…", "token": "…", "verb": "create", "group": "apps", "resource": "deployments",
+ *            "namespace": "shop", "name": "web"}]: each key may be absent or "*"; a match is answered with 403, and
+ * SelfSubjectAccessReview agrees. {"requireToken": ["a", "b"]} instead of a list makes other tokens a 401.
+ */
+#ifndef SLOTDECK_SIM_SIM_H
+#define SLOTDECK_SIM_SIM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/str.h"
+
+struct sim;
+
+struct sim_options {
+	const char *address;	 /* NULL: 127.0.0.1 */
+	uint16_t port;		 /* 0: any that is free */
+	const char *kubeconfig;	 /* file to write (mode 0600), or NULL */
+	const char *request_log; /* file to append JSON lines to, or NULL: kept in memory only */
+	const char *faults;	 /* file with rules, or NULL */
+	const char *scenario;	 /* "empty" (default: namespaces and nodes only), "demo" */
+	/*
+	 * Comma-separated: aggregated-discovery, watchlist, field-validation, ssa, bookmarks, self-subject-review,
+	 * controllers (nothing moves by itself), metrics, comparable-rv.
+	 */
+	const char *features_off;
+	double speed;	/* the controllers' delays are divided by this; 0 means 1 */
+	unsigned nodes; /* 0: three */
+};
+
+/* Gives a running simulation, its scenario in place, or NULL. */
+struct sim *sim_start(const struct sim_options *options, struct error *err);
+/* Closes all connections, waits for the threads and frees sim (NULL is fine). */
+void sim_stop(struct sim *sim);
+#define sim_destroy sim_stop
+DEFINE_AUTO(sim);
+
+uint16_t sim_port(const struct sim *sim);
+/* "http://127.0.0.1:PORT", borrowed. */
+const char *sim_url(const struct sim *sim);
+
+/*
+ * One request without a socket: gives the body (never NULL) and sets the HTTP status. content_type and body may be NULL.
+ * Not for watches and followed logs. Not counted in the log, not hit by faults.
+ */
+char *sim_request(struct sim *sim, const char *method, const char *path_and_query, const char *content_type,
+		  const char *body, unsigned *ret_status);
+/* Replaces the fault rules. */
+bool sim_set_faults(struct sim *sim, const char *json, struct error *err);
+/* Gives the request log: one JSON object per line (n, method, path, query, status, userAgent, fault). */
+char *sim_requests(struct sim *sim);
+/* How many requests were logged so far. */
+unsigned long sim_request_count(struct sim *sim);
+/* Waits until the controllers have nothing left to do now (timers of the future do not count); false after the time. */
+bool sim_wait_idle(struct sim *sim, unsigned timeout_ms);
+
+/*
+ * The hidden command line `slotdeck sim [--listen ADDRESS:PORT] [--kubeconfig FILE] [--request-log FILE]
+ * [--faults FILE] [--features-off A,B] [--speed N] [--scenario NAME] [--nodes N]`: prints "ready http://…" and runs
+ * until SIGTERM, SIGINT or the end of stdin when --until-eof is given. argv[0] is skipped. Gives the exit status.
+ */
+int sim_main(int argc, char **argv);
+
+#endif
