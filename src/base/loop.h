@@ -1,0 +1,37 @@
+/*
+ * loop: a libuv loop with the timer heap, the clock and a way in for other threads.
+ *
+ * The net thread and the main thread each run one. All functions but loop_post() and loop_stop() belong to the
+ * thread that runs the loop (or to the creator before it runs).
+ */
+#ifndef SLOTDECK_BASE_LOOP_H
+#define SLOTDECK_BASE_LOOP_H
+
+#include "base/clock.h"
+#include "base/timer.h"
+
+struct loop;
+struct uv_loop_s;
+
+/* Borrows clock (NULL: the system's). */
+struct loop *loop_create(struct clock *clock);
+/* Closes every handle that is still open on the loop, then the loop. Not while it runs. */
+void loop_destroy(struct loop *loop);
+DEFINE_AUTO(loop);
+/* Runs until loop_stop(). */
+void loop_run(struct loop *loop);
+/* One turn without sleeping: for tests. */
+void loop_turn(struct loop *loop);
+/* Any thread. */
+void loop_stop(struct loop *loop);
+/* Runs fn(arg) on the loop's thread, in order of posting. Any thread. What was posted but never run is dropped with the loop. */
+void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
+bool loop_is_mine(const struct loop *loop);
+struct uv_loop_s *loop_uv(struct loop *loop);
+struct clock *loop_clock(const struct loop *loop);
+int64_t loop_now_ms(const struct loop *loop);
+/* fire runs on the loop's thread, after_ms from now. */
+void loop_timer_set(struct loop *loop, struct timer *timer, int64_t after_ms, void (*fire)(void *arg), void *arg);
+void loop_timer_clear(struct loop *loop, struct timer *timer);
+
+#endif
