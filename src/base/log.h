@@ -1,7 +1,7 @@
 /*
  * log: records on stderr for people or machines.
  *
- * Text form: "Jan  2 15:04:05.000 INF message key=value", coloured only on a terminal and never with NO_COLOR; JSON form:
+ * Text form: "Mon _2 15:04:05.000 INF message key=value" (Go layout, local time), coloured only on a terminal and never with NO_COLOR; JSON form:
  * one object per line with time, level, msg and the fields. Control characters are escaped and live secrets masked on
  * the way out, in both forms. Libraries do not log: whoever decides to go on is the one who reports.
  *

@@ -31,4 +31,15 @@ bool net_is_mine(const struct net *net);
 /* Runs work(arg) on a helper thread, where it may block, then done(arg) on the net thread. From the net thread only. */
 void net_work(struct net *net, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
+/*
+ * For modules with things on the loop: a member is told when the network ends. Net thread only. end() runs at most once, after
+ * the member has left.
+ */
+struct net_member {
+	struct net_member *next, **prev;
+	void (*end)(struct net_member *member);
+};
+void net_join(struct net *net, struct net_member *member);
+void net_leave(struct net *net, struct net_member *member);
+
 #endif

@@ -1,0 +1,131 @@
+#include "base/queue.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct queue {
+	pthread_mutex_t lock;
+	void **items; /* ring of cap slots */
+	size_t first, len, cap;
+	int fd;
+	bool closed;
+	void (*free_item)(void *item);
+};
+
+struct queue *queue_create(void (*free_item)(void *item))
+{
+	struct queue *queue = xcalloc(1, sizeof *queue);
+
+	pthread_mutex_init(&queue->lock, NULL);
+	queue->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	queue->free_item = free_item;
+	return queue;
+}
+
+void queue_destroy(struct queue *queue)
+{
+	if (!queue)
+		return;
+	queue_close(queue);
+	pthread_mutex_destroy(&queue->lock);
+	close(queue->fd);
+	free(queue->items);
+	free(queue);
+}
+
+static void grow(struct queue *queue)
+{
+	size_t cap = queue->cap ? queue->cap * 2 : 16;
+	void **items = xreallocarray(NULL, cap, sizeof *items);
+
+	for (size_t i = 0; i < queue->len; i++)
+		items[i] = queue->items[(queue->first + i) % queue->cap];
+	free(queue->items);
+	queue->items = items;
+	queue->first = 0;
+	queue->cap = cap;
+}
+
+bool queue_push(struct queue *queue, void *item)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&queue->lock);
+	bool closed = queue->closed;
+
+	if (!closed) {
+		if (queue->len == queue->cap)
+			grow(queue);
+		queue->items[(queue->first + queue->len++) % queue->cap] = item;
+		if (queue->len == 1)
+			(void)!write(queue->fd, &one, sizeof one);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	if (closed && queue->free_item)
+		queue->free_item(item);
+	return !closed;
+}
+
+void *queue_pop(struct queue *queue)
+{
+	void *item = NULL;
+	uint64_t count;
+
+	pthread_mutex_lock(&queue->lock);
+	if (queue->len) {
+		item = queue->items[queue->first];
+		queue->first = (queue->first + 1) % queue->cap;
+		if (--queue->len == 0)
+			(void)!read(queue->fd, &count, sizeof count);
+	}
+	pthread_mutex_unlock(&queue->lock);
+	return item;
+}
+
+size_t queue_length(const struct queue *queue)
+{
+	struct queue *q = (struct queue *)queue;
+
+	pthread_mutex_lock(&q->lock);
+	size_t len = q->len;
+
+	pthread_mutex_unlock(&q->lock);
+	return len;
+}
+
+void queue_close(struct queue *queue)
+{
+	void *item;
+
+	pthread_mutex_lock(&queue->lock);
+	queue->closed = true;
+	pthread_mutex_unlock(&queue->lock);
+	while ((item = queue_pop(queue)))
+		if (queue->free_item)
+			queue->free_item(item);
+}
+
+int queue_fd(const struct queue *queue)
+{
+	return queue->fd;
+}
+
+void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *cancel, int64_t due_ms, struct error *err)
+{
+	for (;;) {
+		void *item = queue_pop(queue);
+
+		if (item)
+			return item;
+		int seen = clock_wait_fd(clock, cancel, queue->fd, due_ms);
+
+		if (seen < 0)
+			error_set(err, ERR_CANCELLED, "cancelled");
+		else if (seen == 0)
+			error_set(err, ERR_TIMEOUT, "the deadline has passed");
+		if (seen <= 0)
+			return NULL;
+	}
+}
