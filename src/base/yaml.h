@@ -50,7 +50,7 @@ struct yaml_node {
 	uint8_t kind;	       /* enum yaml_kind */
 	bool plain;	       /* a scalar without quotes, block indicator or tag */
 	bool general;	       /* generic mapping with other keys than strings: Go's map[interface{}]interface{} */
-	bool flag;	       /* for yaml.c alone */
+	uint8_t marks;	       /* for the yaml files alone */
 	unsigned line, column; /* 0, 0: not from a text */
 	struct str text;       /* scalars: the text, quotes and escapes resolved (`0644`, `1.10`); NUL follows it */
 	union {
@@ -118,8 +118,8 @@ bool yaml_read(struct str text, const char *name, const struct yaml_limits *limi
 /*
  * Turns raw nodes into what yaml.v3 decodes into a map[string]interface{}, in place: keys of the root become strings;
  * a mapping below keeps its key types (then it is `general`) unless all are strings. The root must be a mapping or
- * null. Warns ("yaml-number-text", "yaml-date-text", "yaml-word") about plain scalars whose text changes when written
- * again; warnings may be NULL. file goes into warnings and errors and may be NULL.
+ * null. Warns ("yaml-number-text", "yaml-date-text") about plain scalars whose text changes when written again;
+ * warnings may be NULL. file goes into warnings and errors and may be NULL.
  */
 bool yaml_doc_make_generic(struct yaml_doc *doc, const char *file, struct diags *warnings, struct error *err);
 
@@ -166,8 +166,11 @@ enum yaml_kind yaml_resolve(struct str text, struct yaml_node *ret);
  * Sorts the pairs of root's mappings in place (hence not const).
  */
 void yaml_emit_document(struct buf *out, struct yaml_node *root, bool first);
-/* As Go's strconv.FormatFloat(value, 'g', -1, 64) with yaml's .inf, -.inf and .nan. */
+/* As Go's strconv.FormatFloat(value, 'g', -1, 64), but .inf, -.inf and .nan. */
 void yaml_format_float(struct buf *out, double value);
+/* The fewest digits that read back as value (finite), with an exponent of two or more digits when that of d.ddd is
+ * under min_exponent or not under max_exponent: -4 and 6 for yaml, -4 and 21 for Go's %v. Any locale. */
+void yaml_format_float_as(struct buf *out, double value, int min_exponent, int max_exponent);
 void yaml_format_time(struct buf *out, struct yaml_time time);
 /* Compact JSON, order of keys kept, other keys than strings as their text. Fails for NaN, infinities and bytes that are
  * not UTF-8, naming line and column. */
