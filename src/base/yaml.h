@@ -77,7 +77,7 @@ struct yaml_limits {
 	size_t max_nodes;	   /* made by expanding aliases and merge keys, in all documents together; 100,000 */
 	size_t max_expanded_bytes; /* of text in them; 10 MiB */
 	size_t max_memory_bytes;   /* of one document; 40 MiB */
-	unsigned max_depth;	   /* 100 */
+	unsigned max_depth;	   /* 1000; the original tool allows 10,000 */
 	/* Accept duplicate keys, and a `<<` that is not a mapping as a plain key: for looking at a file before its
 	 * templating, where both may be meant. */
 	bool lenient;
@@ -85,7 +85,7 @@ struct yaml_limits {
 #define YAML_LIMITS_INIT                                                                                               \
 	{                                                                                                              \
 		.max_bytes = 8u << 20, .max_nodes = 100000, .max_expanded_bytes = 10u << 20,                           \
-		.max_memory_bytes = 40u << 20, .max_depth = 100                                                        \
+		.max_memory_bytes = 40u << 20, .max_depth = 1000                                                       \
 	}
 
 struct yaml_doc {

@@ -34,6 +34,7 @@ struct yaml_stream {
 	struct str text;
 	char *own_text; /* with mended escapes, see mend_escape() */
 	unsigned mended;
+	uint32_t bom_substitute; /* see hide_line_boms() */
 	size_t documents; /* returned so far */
 	char *name;
 	struct yaml_limits limits;
@@ -244,6 +245,41 @@ static bool mend_escape(struct yaml_stream *stream)
 	return true;
 }
 
+/*
+ * libyaml skips a byte order mark at the start of any line (and counts a column), yaml.v3 takes it as a character of the
+ * text. So it is replaced by a character of private use that does not occur, and put back in scalars.
+ */
+static void hide_line_boms(struct yaml_stream *stream)
+{
+	static const char mark[] = "\n\xef\xbb\xbf";
+	char other[4];
+
+	if (!memmem(stream->text.p, stream->text.len, mark, sizeof mark - 1))
+		return;
+	for (uint32_t rune = 0xe000; rune < 0xf8ff && !stream->bom_substitute; rune++) {
+		size_t n = utf8_put(other, rune);
+
+		if (!memmem(stream->text.p, stream->text.len, other, n))
+			stream->bom_substitute = rune;
+	}
+	if (!stream->bom_substitute)
+		return;
+	stream->own_text = xmemdup0(stream->text.p, stream->text.len);
+	for (char *p = stream->own_text; (p = memmem(p, stream->text.len - (size_t)(p - stream->own_text), mark, 4));)
+		memcpy(p + 1, other, 3);
+	stream->text.p = stream->own_text;
+}
+
+static void show_line_boms(const struct yaml_stream *stream, struct str text)
+{
+	char other[4];
+
+	utf8_put(other, stream->bom_substitute);
+	for (size_t i = 0; i + 3 <= text.len; i++)
+		if (memcmp(text.p + i, other, 3) == 0)
+			memcpy((char *)text.p + i, "\xef\xbb\xbf", 3);
+}
+
 /* ---- nodes ---- */
 
 static struct str keep_text(struct yaml_stream *stream, const char *bytes, size_t len)
@@ -437,6 +473,8 @@ static bool add_scalar(struct yaml_stream *stream, const yaml_event_t *event)
 	enum tag tag = find_tag(event->data.scalar.tag);
 
 	node->text = keep_text(stream, (const char *)event->data.scalar.value, event->data.scalar.length);
+	if (stream->bom_substitute)
+		show_line_boms(stream, node->text);
 	node->plain = tag == TAG_NONE && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	if (!resolve(stream, node, tag))
 		return false;
@@ -829,6 +867,7 @@ static bool start_stream(struct yaml_stream *stream)
 	for (size_t i = 0; i < ARRAY_LEN(boms); i++)
 		if (str_starts(stream->text, boms[i]))
 			return fail_at(stream, ERR_INVALID, 1, 1, "UTF-16 text; it must be UTF-8");
+	hide_line_boms(stream);
 	start_parser(stream);
 	return true;
 }
