@@ -1,0 +1,76 @@
+/*
+ * render: services.yaml and its manifests to Kubernetes objects, one at a time, in codexctl's order and bytes.
+ *
+ * Infrastructure first, then services, both in file order; manifests are templates of their own (spec render-and-apply
+ * 1 to 8). Only the object at hand is in memory. Findings carry the place in the manifest as written.
+ */
+#ifndef SLOTDECK_MODEL_RENDER_H
+#define SLOTDECK_MODEL_RENDER_H
+
+#include "base/diag.h"
+#include "base/str.h"
+
+struct stack;
+struct stack_item;
+struct stack_manifest;
+struct yaml_node;
+struct arena;
+struct cancel;
+
+/* --only-infra, --skip-infra, --only-services, --skip-services: comma separated names. */
+struct render_filters {
+	const char *only_infra, *skip_infra, *only_services, *skip_services; /* NULL or blank: none */
+};
+
+enum render_scope { SCOPE_UNKNOWN, SCOPE_NAMESPACED, SCOPE_CLUSTER };
+
+struct render_options {
+	struct render_filters filters;
+	/*
+	 * Strict: what the spec calls an error and codexctl renders is an error: paths that leave the project, missing
+	 * values, shapes that a transformation would replace, value-changing conversions stay warnings. Otherwise all these are
+	 * warnings and the bytes are codexctl's.
+	 */
+	bool strict;
+	/* --modern: what changes bytes for the better (docs/compat.md): volumes once per name, Kubernetes' cluster-scoped
+	 * kinds left without namespace, all workload kinds get image and mounts. */
+	bool modern;
+	/* Scope by API discovery; NULL or SCOPE_UNKNOWN: the built-in list decides. */
+	enum render_scope (*scope)(const char *api_version, const char *kind, void *arg);
+	void *scope_arg;
+	const struct cancel *cancel; /* NULL: none */
+};
+
+struct render_object {
+	struct yaml_node *root; /* a mapping; may be changed by the callback */
+	struct arena *arena;	/* root's, dies after the callback */
+	const struct stack_item *item;
+	const struct stack_manifest *manifest;
+	const char *file;	/* the manifest as named in services.yaml */
+	unsigned line;		/* of the object's first line in the manifest as written; 0 if unknown */
+	unsigned document;	/* number within the manifest, from 0 */
+	const char *applied;	/* what overlays did: "namespace, image, pvcMounts"; "" for nothing */
+};
+
+/* Return false (with err set) to stop. */
+typedef bool render_fn(const struct render_object *object, void *arg, struct error *err);
+
+/* False: err holds the first error (also in diags). Every manifest is tried before it fails when strict. */
+bool stack_render(const struct stack *stack, const struct render_options *options, render_fn *on_object, void *arg,
+		  struct diags *diags, struct error *err);
+
+/*
+ * Which items the filters select, and whether their `when` holds: for hooks and plans (W-09). Unknown names are warnings
+ * when lenient, errors otherwise.
+ */
+struct selection;
+bool stack_select(const struct stack *stack, const struct render_filters *filters, bool strict, struct selection **ret,
+		  struct diags *diags, struct error *err);
+bool selection_has(const struct selection *selection, const struct stack_item *item);
+void selection_destroy(struct selection *selection);
+DEFINE_AUTO(selection);
+
+/* The built-in list of cluster-scoped kinds. */
+bool render_kind_is_cluster_scoped(const char *kind);
+
+#endif
