@@ -38,9 +38,10 @@ enum http_auth_result { HTTP_AUTH_OK, HTTP_AUTH_WAIT, HTTP_AUTH_FAILED };
 
 /*
  * Called before each request. First on the net thread with may_block false: return HTTP_AUTH_WAIT when the answer needs
- * a file or a process, and it is called again on a helper thread with may_block true (several requests may be there at the same
- * time: single flight is the hook's business). refused_generation is that of a credential the server just answered with
- * 401, else 0. ret is zeroed before. A new client certificate is given by http_set_identity() from in here.
+ * a file or a process, and it is called again on a helper thread with may_block true, one call at a time per struct http; when
+ * that fails, all requests that waited for it get its error. refused_generation is that of a credential the server just
+ * answered with 401, else 0; giving the same generation again means that there is no better one, and the 401 is the result.
+ * ret is zeroed before. Both calls may run at the same time, on their two threads. A new client certificate is given by http_set_identity() from in here.
  */
 typedef enum http_auth_result http_authorise_fn(struct http_credential *ret, uint64_t refused_generation, bool may_block,
 						struct error *err, void *arg);
@@ -61,14 +62,17 @@ struct http_options {	 /* zero is a good default everywhere but base_url; all is
 	unsigned connect_timeout_ms; /* 0: 10 s */
 	bool authorise_without_tls;  /* else a credential is never sent over plain http */
 	http_authorise_fn *authorise; /* NULL: no Authorization header of ours */
-	void *authorise_arg;	     /* borrowed until http_destroy() and until no request is left */
+	/* The hook may still run on its helper thread when http_destroy() returns; release (may be NULL) runs once, on any
+	 * thread, when it will never be called again. */
+	void (*authorise_release)(void *arg);
+	void *authorise_arg;
 };
 
 /* First use of libcurl happens here. ERR_INVALID: bad URL, PEM that cannot be read, certificate without key. */
 struct http *http_create(struct net *net, const struct http_options *options, struct error *err);
 /*
  * Returns at once; sockets close later, on the net thread. Calls that are waiting end with ERR_CANCELLED, streams that are
- * open hear it in on_end. NULL is fine. The authorise hook is not called any more when this has returned.
+ * open hear it in on_end. NULL is fine.
  */
 void http_destroy(struct http *http);
 DEFINE_AUTO(http);

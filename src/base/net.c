@@ -58,18 +58,26 @@ static void stop_when_idle(struct net *net)
 		loop_stop(net->loop);
 }
 
-static void end_all(void *arg)
+static void stop(void *arg)
 {
 	struct net *net = arg;
 
 	net->stopping = true;
+	stop_when_idle(net);
+}
+
+static void end_all(void *arg)
+{
+	struct net *net = arg;
+
 	while (net->members) {
 		struct net_member *member = net->members;
 
 		net_leave(net, member);
 		member->end(member);
 	}
-	stop_when_idle(net);
+	/* Behind what others posted before their member was closed, so that none of it is lost. */
+	net_post(net, stop, net);
 }
 
 void net_destroy(struct net *net)
