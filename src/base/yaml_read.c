@@ -16,11 +16,12 @@
 
 #define DEFAULT_LIMITS (struct yaml_limits)YAML_LIMITS_INIT
 #define TEXT_CHUNK_BYTES 4096
-#define MAX_MENDED 64
+#define MAX_REREAD_BYTES (24u << 20)
 
 struct frame {
 	struct yaml_node *node;
 	size_t first_child;
+	bool is_flow;
 };
 
 struct anchored {
@@ -32,15 +33,16 @@ struct yaml_stream {
 	yaml_parser_t parser;
 	bool parser_ready;
 	struct str text;
-	char *own_text; /* with mended escapes, see mend_escape() */
-	unsigned mended;
-	uint32_t bom_substitute; /* see hide_line_boms() */
+	char *own_text; /* a changed copy, see "what libyaml reads otherwise" */
+	size_t reread_bytes;
+	uint32_t bom_substitute, colon_substitute;
+	size_t cursor_index, cursor_offset; /* a character of the text and its byte */
 	size_t documents; /* returned so far */
 	char *name;
 	struct yaml_limits limits;
 
 	struct arena *saved;	/* anchored nodes of former documents */
-	struct map anchors;	/* name → node */
+	struct map saved_anchors, anchors; /* name → node; of former documents, and of this one */
 	struct anchored *marked; /* the anchored nodes of this document, in order of their start */
 	size_t nmarked, marked_cap;
 
@@ -52,6 +54,7 @@ struct yaml_stream {
 	struct frame *frames;
 	size_t nframes, frames_cap;
 	bool has_merges;
+	bool reread; /* the text was changed: read this document again */
 
 	/* What aliases cost: of all documents for our limits, of this one for the ratio that yaml.v3 allows. */
 	size_t expanded_nodes, expanded_bytes;
@@ -83,6 +86,7 @@ void yaml_stream_destroy(struct yaml_stream *stream)
 	arena_destroy(stream->saved);
 	arena_destroy(stream->arena);
 	map_release(&stream->anchors);
+	map_release(&stream->saved_anchors);
 	free(stream->marked);
 	free(stream->children);
 	free(stream->frames);
@@ -139,19 +143,20 @@ static bool fail_at_offset(struct yaml_stream *stream, size_t offset, const char
 	return fail_at(stream, ERR_INVALID, line, column, "%s", problem);
 }
 
-/* The bytes of the text from the place of a mark on; marks count characters. */
-static struct str text_at(const struct yaml_stream *stream, yaml_mark_t mark)
+/* The bytes of the text from the place of a mark on; marks count characters, and mostly move forward. */
+static struct str text_at(struct yaml_stream *stream, yaml_mark_t mark)
 {
-	const char *p = stream->text.p, *end = p + stream->text.len;
-	size_t index = mark.index;
+	const char *text = stream->text.p;
+	size_t at = stream->cursor_offset, index = stream->cursor_index;
 
-	for (; p < end; p++) {
-		if (((unsigned char)*p & 0xc0) == 0x80)
-			continue;
-		if (!index--)
-			break;
-	}
-	return (struct str){ p, (size_t)(end - p) };
+	if (mark.index < index)
+		at = index = 0;
+	for (; at < stream->text.len && index < mark.index; index++)
+		for (at++; at < stream->text.len && ((unsigned char)text[at] & 0xc0) == 0x80;)
+			at++;
+	stream->cursor_offset = at;
+	stream->cursor_index = index;
+	return (struct str){ text + at, stream->text.len - at };
 }
 
 /* What people stumble over, by the character that stands at the place of the error. */
@@ -204,16 +209,56 @@ static void start_parser(struct yaml_stream *stream)
 	yaml_parser_set_input_string(&stream->parser, (const unsigned char *)stream->text.p, stream->text.len);
 }
 
+/* ---- what libyaml reads otherwise ----
+ *
+ * Where libyaml 0.2.5 refuses or misreads what yaml.v3 takes, a copy of the text is changed and read again from the
+ * document on. Characters of private use that do not occur in the text stand for others, and are put back in scalars;
+ * so lines and columns stay what they are.
+ */
+
+static uint32_t unused_rune(const struct yaml_stream *stream, uint32_t first)
+{
+	char bytes[4];
+
+	for (uint32_t rune = first; rune < first + 100; rune++)
+		if (!memmem(stream->text.p, stream->text.len, bytes, utf8_put(bytes, rune)))
+			return rune;
+	return 0;
+}
+
+static void set_own_text(struct yaml_stream *stream, char *text, size_t len)
+{
+	free(stream->own_text);
+	stream->own_text = text;
+	stream->text = (struct str){ text, len };
+	stream->cursor_index = stream->cursor_offset = 0;
+}
+
+static bool may_reread(struct yaml_stream *stream)
+{
+	stream->reread_bytes += stream->text.len;
+	return stream->reread_bytes <= MAX_REREAD_BYTES;
+}
+
+/* Puts bytes in the place of the first drop bytes of rest, a tail of the text. */
+static void change_text(struct yaml_stream *stream, struct str rest, size_t drop, struct str bytes)
+{
+	struct buf out = BUF_INIT(0);
+
+	buf_add(&out, stream->text.p, stream->text.len - rest.len);
+	buf_add_str(&out, bytes);
+	buf_add(&out, rest.p + drop, rest.len - drop);
+	size_t len = out.len;
+
+	set_own_text(stream, buf_give(&out), len);
+}
+
 /*
  * yaml.v3 reads \' between double quotes and libyaml does not. Only an error tells that we are between double quotes;
- * then the backslashes of that scalar are dropped in a copy of the text and the stream is read again. Columns behind it
- * in the line are one too small, which is as good as it gets.
+ * then the backslashes of that scalar are dropped. Columns behind it in the line are too small.
  */
 static bool mend_escape(struct yaml_stream *stream)
 {
-	if (!stream->parser.problem || strcmp(stream->parser.problem, "found unknown escape character") != 0 ||
-	    stream->mended >= MAX_MENDED)
-		return false;
 	struct str rest = text_at(stream, stream->parser.context_mark); /* the opening quote */
 	char *copy = xmemdup0(stream->text.p, stream->text.len);
 	size_t at = stream->text.len - rest.len, out = at;
@@ -234,21 +279,47 @@ static bool mend_escape(struct yaml_stream *stream)
 		}
 		copy[out++] = copy[at];
 	}
-	if (!changed) {
+	if (changed)
+		set_own_text(stream, copy, out);
+	else
 		free(copy);
+	return changed;
+}
+
+/* In {a:} and [a:,b] yaml.v3 takes the colon for a part of the text. */
+static bool mend_colon(struct yaml_stream *stream)
+{
+	struct str rest = text_at(stream, stream->parser.problem_mark);
+	char bytes[4];
+
+	if (!stream->colon_substitute)
+		stream->colon_substitute = unused_rune(stream, 0xe100);
+	if (!stream->colon_substitute || !rest.len || rest.p[0] != ':')
 		return false;
-	}
-	free(stream->own_text);
-	stream->own_text = copy;
-	stream->text = (struct str){ copy, out };
-	stream->mended++;
+	size_t n = utf8_put(bytes, stream->colon_substitute);
+
+	change_text(stream, rest, 1, (struct str){ bytes, n });
 	return true;
 }
 
-/*
- * libyaml skips a byte order mark at the start of any line (and counts a column), yaml.v3 takes it as a character of the
- * text. So it is replaced by a character of private use that does not occur, and put back in scalars.
- */
+static bool mend(struct yaml_stream *stream)
+{
+	static const struct {
+		const char *problem;
+		bool (*mend)(struct yaml_stream *);
+	} table[] = {
+		{ "found unknown escape character", mend_escape },
+		{ "found unexpected ':'", mend_colon },
+	};
+	const char *problem = stream->parser.problem;
+
+	for (size_t i = 0; problem && i < ARRAY_LEN(table); i++)
+		if (strcmp(problem, table[i].problem) == 0)
+			return may_reread(stream) && table[i].mend(stream);
+	return false;
+}
+
+/* libyaml skips a byte order mark at the start of any line and counts a column; yaml.v3 takes it as text. */
 static void hide_line_boms(struct yaml_stream *stream)
 {
 	static const char mark[] = "\n\xef\xbb\xbf";
@@ -256,28 +327,31 @@ static void hide_line_boms(struct yaml_stream *stream)
 
 	if (!memmem(stream->text.p, stream->text.len, mark, sizeof mark - 1))
 		return;
-	for (uint32_t rune = 0xe000; rune < 0xf8ff && !stream->bom_substitute; rune++) {
-		size_t n = utf8_put(other, rune);
-
-		if (!memmem(stream->text.p, stream->text.len, other, n))
-			stream->bom_substitute = rune;
-	}
+	stream->bom_substitute = unused_rune(stream, 0xe000);
 	if (!stream->bom_substitute)
 		return;
-	stream->own_text = xmemdup0(stream->text.p, stream->text.len);
+	utf8_put(other, stream->bom_substitute);
+	set_own_text(stream, xmemdup0(stream->text.p, stream->text.len), stream->text.len);
 	for (char *p = stream->own_text; (p = memmem(p, stream->text.len - (size_t)(p - stream->own_text), mark, 4));)
 		memcpy(p + 1, other, 3);
-	stream->text.p = stream->own_text;
 }
 
-static void show_line_boms(const struct yaml_stream *stream, struct str text)
+static void put_back(uint32_t substitute, struct str original, struct str *text)
 {
-	char other[4];
+	char bytes[4], *p = (char *)text->p;
+	size_t n = utf8_put(bytes, substitute), out = 0;
 
-	utf8_put(other, stream->bom_substitute);
-	for (size_t i = 0; i + 3 <= text.len; i++)
-		if (memcmp(text.p + i, other, 3) == 0)
-			memcpy((char *)text.p + i, "\xef\xbb\xbf", 3);
+	if (!substitute || !text->len || !memmem(p, text->len, bytes, n))
+		return;
+	for (size_t i = 0; i < text->len;) {
+		bool hit = i + n <= text->len && memcmp(p + i, bytes, n) == 0;
+
+		memmove(p + out, hit ? original.p : p + i, hit ? original.len : 1);
+		out += hit ? original.len : 1;
+		i += hit ? n : 1;
+	}
+	p[out] = '\0';
+	text->len = out;
 }
 
 /* ---- nodes ---- */
@@ -467,16 +541,57 @@ static bool add_child(struct yaml_stream *stream, struct yaml_node *node)
 	return check_memory(stream, node);
 }
 
+static bool in_flow(const struct yaml_stream *stream)
+{
+	return stream->nframes && stream->frames[stream->nframes - 1].is_flow;
+}
+
+/* yaml.v3: a question mark in a flow collection starts a key wherever it stands. */
+static bool refuse_question_mark(struct yaml_stream *stream, const yaml_event_t *event, const struct yaml_node *node)
+{
+	if (!in_flow(stream) || event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE || !node->text.len ||
+	    !memchr(node->text.p, '?', node->text.len))
+		return false;
+	if (node->text.p[0] == '?' && !event->data.scalar.anchor && !event->data.scalar.tag && may_reread(stream)) {
+		change_text(stream, text_at(stream, event->start_mark), 1, STR("? "));
+		stream->reread = true;
+		return true;
+	}
+	FAIL_NODE(stream, ERR_INVALID, node, "a text with ? in a flow collection needs quotes");
+	return true;
+}
+
+/* yaml.v3 takes , [ and ] behind a tag for a part of it, libyaml does not; neither is what was meant. */
+static bool check_tag(struct yaml_stream *stream, const yaml_event_t *event, const yaml_char_t *tag)
+{
+	if (!tag || !in_flow(stream))
+		return true;
+	struct str rest = text_at(stream, event->start_mark);
+	size_t i = 0;
+
+	while (i < rest.len && rest.p[i] != '!') /* an anchor may stand before */
+		i++;
+	if (i + 1 < rest.len && rest.p[i + 1] == '<')
+		return true;
+	while (i < rest.len && !strchr(" \t\r\n,[]{}", rest.p[i]))
+		i++;
+	if (i == rest.len || !strchr(",[]", rest.p[i]))
+		return true;
+	return fail_at(stream, ERR_INVALID, (unsigned)event->start_mark.line + 1,
+		       (unsigned)event->start_mark.column + 1 + (unsigned)i, "a tag must be followed by white space");
+}
+
 static bool add_scalar(struct yaml_stream *stream, const yaml_event_t *event)
 {
 	struct yaml_node *node = new_node(stream, YAML_STRING, event);
 	enum tag tag = find_tag(event->data.scalar.tag);
 
 	node->text = keep_text(stream, (const char *)event->data.scalar.value, event->data.scalar.length);
-	if (stream->bom_substitute)
-		show_line_boms(stream, node->text);
+	put_back(stream->bom_substitute, STR("\xef\xbb\xbf"), &node->text);
+	put_back(stream->colon_substitute, STR(":"), &node->text);
 	node->plain = tag == TAG_NONE && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-	if (!resolve(stream, node, tag))
+	if (refuse_question_mark(stream, event, node) || !check_tag(stream, event, event->data.scalar.tag) ||
+	    !resolve(stream, node, tag))
 		return false;
 	if (node->marks & YAML_MARK_MERGE)
 		stream->has_merges = true;
@@ -497,11 +612,15 @@ static bool open_collection(struct yaml_stream *stream, const yaml_event_t *even
 	bool is_map = event->type == YAML_MAPPING_START_EVENT;
 	struct yaml_node *node = new_node(stream, is_map ? YAML_MAPPING : YAML_SEQUENCE, event);
 
+	bool is_flow = is_map ? event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE :
+				event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
+
 	set_anchor(stream, node, is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor);
-	if (!add_child(stream, node))
+	if (!check_tag(stream, event, is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag) ||
+	    !add_child(stream, node))
 		return false;
 	LIST_PUSH(stream->frames, stream->nframes, stream->frames_cap) =
-		(struct frame){ node, stream->nchildren };
+		(struct frame){ node, stream->nchildren, is_flow };
 	return !too_deep(stream, stream->nframes, node);
 }
 
@@ -615,6 +734,9 @@ static bool add_alias(struct yaml_stream *stream, const yaml_event_t *event)
 {
 	const char *name = (const char *)event->data.alias.anchor;
 	struct yaml_node *target = map_get(&stream->anchors, str_of(name));
+
+	if (!target)
+		target = map_get(&stream->saved_anchors, str_of(name));
 	struct yaml_node place = { .line = (unsigned)event->start_mark.line + 1,
 				   .column = (unsigned)event->start_mark.column + 1 };
 
@@ -639,7 +761,7 @@ static struct yaml_node *save(struct yaml_stream *stream, const struct yaml_node
 	copy->marks &= (uint8_t)~YAML_MARK_ANCHOR;
 	for (; *next < stream->nmarked && stream->marked[*next].node == node; (*next)++)
 		if (map_get(&stream->anchors, stream->marked[*next].name) == node)
-			map_set(&stream->anchors, stream->marked[*next].name, copy);
+			map_set(&stream->saved_anchors, stream->marked[*next].name, copy);
 	if (node->kind == YAML_SEQUENCE) {
 		copy->seq.items = arena_alloc(stream->saved, node->seq.n * sizeof *copy->seq.items);
 		for (uint32_t i = 0; i < node->seq.n; i++)
@@ -665,9 +787,6 @@ static void save_anchors(struct yaml_stream *stream)
 		stream->saved = arena_create();
 	for (size_t next = 0; wanted && next < stream->nmarked;)
 		save(stream, stream->marked[next].node, &next);
-	if (!wanted)
-		map_release(&stream->anchors);
-	stream->nmarked = 0;
 }
 
 static bool is_merge_value(const struct yaml_node *value)
@@ -779,7 +898,8 @@ static void start_document(struct yaml_stream *stream)
 	arena_destroy(stream->arena);
 	stream->arena = arena_create();
 	stream->chunk_left = 0;
-	stream->nchildren = stream->nframes = 0;
+	stream->nchildren = stream->nframes = stream->nmarked = 0;
+	map_release(&stream->anchors);
 	stream->has_merges = false;
 	stream->doc_nodes = 1;
 	stream->doc_alias_nodes = 0;
@@ -835,7 +955,6 @@ static bool skip_documents(struct yaml_stream *stream)
 		ended += event.type == YAML_DOCUMENT_END_EVENT;
 		yaml_event_delete(&event);
 	}
-	stream->nmarked = 0;
 	return true;
 }
 
@@ -844,7 +963,7 @@ static enum step next_step(struct yaml_stream *stream)
 	yaml_event_t event;
 
 	while (!yaml_parser_parse(&stream->parser, &event)) {
-		if (mend_escape(stream) && skip_documents(stream))
+		if (mend(stream) && skip_documents(stream))
 			continue;
 		fail_parser(stream);
 		return STEP_FAILED;
@@ -852,7 +971,13 @@ static enum step next_step(struct yaml_stream *stream)
 	enum step step = take_event(stream, &event);
 
 	yaml_event_delete(&event);
-	return step;
+	if (!stream->reread)
+		return step;
+	stream->reread = false;
+	if (skip_documents(stream))
+		return STEP_MORE;
+	fail_parser(stream);
+	return STEP_FAILED;
 }
 
 static bool start_stream(struct yaml_stream *stream)
