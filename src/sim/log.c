@@ -1,0 +1,342 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/rest.h"
+
+/*
+ * Line n of a container is always the same and comes at a known moment: 20 at its start, then two a second. So a reader
+ * can prove from the numbers that it lost none, and nothing needs to be kept.
+ */
+enum { FIRST_LINES = 20, LINE_MS = 500 };
+
+struct source {
+	char *pod, *container;
+	int64_t start_ms, end_ms; /* end 0: still runs */
+	int64_t rate;		  /* lines a second */
+	bool crashed;
+	char *pattern;
+};
+
+static void source_release(struct source *s)
+{
+	free(s->pod);
+	free(s->container);
+	free(s->pattern);
+}
+DEFINE_AUTO_RELEASE(source);
+
+static int64_t line_time(const struct source *s, int64_t n)
+{
+	return n <= FIRST_LINES ? s->start_ms : s->start_ms + (n - FIRST_LINES) * 1000 / s->rate;
+}
+
+/* How many lines there are at a moment. */
+static int64_t lines_at(const struct source *s, int64_t ms)
+{
+	if (s->end_ms && ms > s->end_ms)
+		ms = s->end_ms;
+	return ms < s->start_ms ? 0 : FIRST_LINES + (ms - s->start_ms) * s->rate / 1000;
+}
+
+static void print_line(struct buf *out, const struct source *s, int64_t n, bool timestamps)
+{
+	if (timestamps) {
+		json_t *time = jx_time(line_time(s, n));
+		const char *text = json_string_value(time);
+
+		buf_addf(out, "%.*s.%03d000000Z ", (int)strlen(text) - 1, text, (int)(line_time(s, n) % 1000));
+		json_decref(time);
+	}
+	if (s->pattern && *s->pattern) {
+		for (const char *p = s->pattern; *p; p++) {
+			if (!strncmp(p, "{n}", 3)) {
+				buf_addf(out, "%lld", (long long)n);
+				p += 2;
+			} else if (!strncmp(p, "{pod}", 5)) {
+				buf_adds(out, s->pod);
+				p += 4;
+			} else if (!strncmp(p, "{container}", 11)) {
+				buf_adds(out, s->container);
+				p += 10;
+			} else {
+				buf_addc(out, *p);
+			}
+		}
+		buf_addc(out, '\n');
+	} else {
+		buf_addf(out, "line %lld of %s/%s\n", (long long)n, s->pod, s->container);
+	}
+}
+
+static void print_panic(struct buf *out, bool timestamps, const struct source *s)
+{
+	static const char *const lines[] = { "panic: runtime error: the fault of this pod is a crash", "", "goroutine 1 [running]:",
+					     "main.main()", "\t/src/main.go:42 +0x1d", "exit status 2" };
+
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		if (timestamps) {
+			json_t *time = jx_time(s->end_ms);
+
+			buf_addf(out, "%.*s.%03d000000Z ", (int)json_string_length(time) - 1, json_string_value(time),
+				 (int)(s->end_ms % 1000));
+			json_decref(time);
+		}
+		buf_addf(out, "%s\n", lines[i]);
+	}
+}
+
+static const json_t *container_status(const json_t *tree, const char *container)
+{
+	static const char *const lists[] = { "containerStatuses", "initContainerStatuses" };
+
+	for (size_t l = 0; l < 2; l++) {
+		json_t *list = jget(tree, "status", lists[l]);
+		ptrdiff_t at = jx_find(list, "name", container);
+
+		if (at >= 0)
+			return json_array_get(list, (size_t)at);
+	}
+	return NULL;
+}
+
+static bool read_source(const json_t *tree, const char *container, bool previous, struct source *s)
+{
+	const json_t *status = container_status(tree, container);
+	const json_t *state = json_object_get(status, previous ? "lastState" : "state");
+	const json_t *running = json_object_get(state, "running"), *ended = json_object_get(state, "terminated");
+
+	if (!previous && !running && !ended) { /* waiting for its next start: the last run is what there is to read */
+		state = json_object_get(status, "lastState");
+		ended = json_object_get(state, "terminated");
+	}
+	if (!running && !ended)
+		return false;
+	const char *rate = jstr(tree, "metadata", "annotations", "testbed/log-rate");
+
+	*s = (struct source){ .pod = xstrdup(jstr(tree, "metadata", "name")), .container = xstrdup(container),
+			      .start_ms = jx_time_ms(jstr(running ? running : ended, "startedAt")),
+			      .end_ms = ended ? jx_time_ms(jstr(ended, "finishedAt")) : 0,
+			      .rate = *rate ? strtol(rate, NULL, 10) : 1000 / LINE_MS,
+			      .crashed = ended && jint(0, ended, "exitCode"),
+			      .pattern = xstrdup(jstr(tree, "metadata", "annotations", "testbed/log-line")) };
+	if (s->rate < 1)
+		s->rate = 1;
+	return true;
+}
+
+static bool choose_container(const struct request *request, const struct target *t, const json_t *tree, const char **ret,
+			     struct reply *reply)
+{
+	json_t *list = jget(tree, "spec", "containers"), *init = jget(tree, "spec", "initContainers");
+	const char *wanted = query_text(request, "container"), *fallback = jstr(tree, "metadata", "annotations",
+										"kubectl.kubernetes.io/default-container");
+	AUTO_RELEASE(buf) names = BUF_INIT(0);
+
+	(void)fallback;
+	if (!*wanted && json_array_size(list) == 1 && !json_array_size(init)) {
+		*ret = jstr(json_array_get(list, 0), "name");
+		return true;
+	}
+	if (!*wanted) {
+		for (size_t i = 0; i < json_array_size(list); i++)
+			buf_addf(&names, "%s%s", i ? " " : "", jstr(json_array_get(list, i), "name"));
+		reply_status(reply, 400, "BadRequest", NULL,
+			     "a container name must be specified for pod %s, choose one of: [%s]", t->name, buf_cstr(&names));
+		return false;
+	}
+	if (jx_find(list, "name", wanted) < 0 && jx_find(init, "name", wanted) < 0) {
+		reply_status(reply, 400, "BadRequest", NULL, "container %s is not valid for pod %s", wanted, t->name);
+		return false;
+	}
+	*ret = wanted;
+	return true;
+}
+
+static void refuse(const struct target *t, const json_t *tree, const char *container, bool previous, struct reply *reply)
+{
+	const json_t *status = container_status(tree, container);
+	const char *reason = jstr(status, "state", "waiting", "reason");
+
+	if (previous)
+		reply_status(reply, 400, "BadRequest", NULL, "previous terminated container \"%s\" in pod \"%s\" not found", container,
+			     t->name);
+	else
+		reply_status(reply, 400, "BadRequest", NULL, "container \"%s\" in pod \"%s\" is waiting to start: %s", container,
+			     t->name, *reason ? reason : "ContainerCreating");
+}
+
+static int64_t first_line(const struct request *request, const struct source *s, int64_t now)
+{
+	int64_t total = lines_at(s, now), first = 1, since = 0;
+
+	if (*query_text(request, "sinceSeconds"))
+		since = now - strtoll(query_text(request, "sinceSeconds"), NULL, 10) * 1000;
+	if (*query_text(request, "sinceTime"))
+		since = jx_time_ms(query_text(request, "sinceTime")) / 1000 * 1000;
+	while (since && first <= total && line_time(s, first) < since)
+		first = first <= FIRST_LINES ? FIRST_LINES + 1 + (since > s->start_ms ? (since - s->start_ms) * s->rate / 1000 : 0) :
+					       first + 1;
+	while (since && first > FIRST_LINES + 1 && line_time(s, first - 1) >= since)
+		first--;
+	if (*query_text(request, "tailLines")) {
+		int64_t tail = total - strtoll(query_text(request, "tailLines"), NULL, 10) + 1;
+
+		if (tail > first)
+			first = tail;
+	}
+	return first < 1 ? 1 : first;
+}
+
+void rest_log(struct sim *sim, const struct request *request, const struct target *t, struct reply *reply)
+{
+	struct object *o = store_find(t->resource, t->ns, t->name);
+	bool previous = query_is(request, "previous"), timestamps = query_is(request, "timestamps");
+	int64_t now = sim_wall_ms(), limit = strtoll(query_text(request, "limitBytes"), NULL, 10);
+	AUTO_RELEASE(source) s = { 0 };
+	const char *container;
+	json_t *tree;
+
+	if (!o) {
+		reply_not_found(reply, t->resource, t->name);
+		return;
+	}
+	tree = store_tree(o);
+	if (!choose_container(request, t, tree, &container, reply)) {
+		;
+	} else if (!read_source(tree, container, previous, &s)) {
+		refuse(t, tree, container, previous, reply);
+	} else {
+		int64_t first = first_line(request, &s, now), total = lines_at(&s, now);
+
+		buf_reset(&reply->body);
+		buf_adds(&reply->body, "");
+		for (int64_t n = first; n <= total && (!limit || reply->body.len < (size_t)limit); n++)
+			print_line(&reply->body, &s, n, timestamps);
+		if (s.crashed)
+			print_panic(&reply->body, timestamps, &s);
+		if (limit > 0)
+			buf_truncate(&reply->body, (size_t)limit);
+		reply->status = 200;
+		reply->content_type = "text/plain";
+		if (query_is(request, "follow") && !s.end_ms) {
+			struct follow *f = xcalloc(1, sizeof *f);
+
+			*f = (struct follow){ .sim = sim, .ns = xstrdup(t->ns), .pod = xstrdup(t->name),
+					      .container = xstrdup(container), .uid = xstrdup(o->uid),
+					      .next_line = (first > total ? first : total + 1), .timestamps = timestamps };
+			f->out = reply->body;
+			reply->body = (struct buf){ 0 };
+			reply->follow = f;
+		}
+	}
+	json_decref(tree);
+}
+
+bool follow_fill(struct follow *f)
+{
+	const struct resource *pods;
+	struct object *o;
+
+	pthread_mutex_lock(&f->sim->lock);
+	pods = kinds_plural(f->sim, "", "v1", "pods");
+	o = f->sim->stopping ? NULL : store_find(pods, f->ns, f->pod);
+	if (!o || strcmp(o->uid, f->uid)) {
+		f->over = true;
+	} else {
+		AUTO_RELEASE(source) s = { 0 };
+		json_t *tree = store_tree(o);
+
+		if (!read_source(tree, f->container, false, &s)) {
+			f->over = true;
+		} else {
+			int64_t total = lines_at(&s, sim_wall_ms());
+
+			for (; f->next_line <= total && f->out.len < 256 * 1024; f->next_line++)
+				print_line(&f->out, &s, f->next_line, f->timestamps);
+			if (s.end_ms) {
+				if (s.crashed)
+					print_panic(&f->out, f->timestamps, &s);
+				f->over = true;
+			}
+		}
+		json_decref(tree);
+	}
+	pthread_mutex_unlock(&f->sim->lock);
+	return f->out.len || !f->over;
+}
+
+void follow_destroy(struct follow *f)
+{
+	if (!f)
+		return;
+	free(f->ns);
+	free(f->pod);
+	free(f->container);
+	free(f->uid);
+	buf_release(&f->out);
+	free(f);
+}
+
+/* ---- metrics.k8s.io ---- */
+
+static json_t *pod_metrics(struct sim *sim, const json_t *pod)
+{
+	json_t *list = jget(pod, "spec", "containers"), *containers = json_array();
+	const char *cpu = jstr(pod, "metadata", "annotations", "testbed/cpu");
+	const char *memory = jstr(pod, "metadata", "annotations", "testbed/memory");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		json_t *usage = json_object();
+
+		json_object_set_new(usage, "cpu", *cpu ? json_string(cpu) : json_sprintf("%dn", (int)(5000000 + sim_random(sim) % 20000000)));
+		json_object_set_new(usage, "memory", *memory ? json_string(memory) : json_sprintf("%dKi", (int)(20000 + sim_random(sim) % 40000)));
+		json_array_append_new(containers, json_pack("{s:s,s:o}", "name", jstr(json_array_get(list, i), "name"), "usage", usage));
+	}
+	return json_pack("{s:s,s:s,s:{s:s,s:s},s:o,s:s,s:o}", "kind", "PodMetrics", "apiVersion", "metrics.k8s.io/v1beta1", "metadata",
+			 "name", jstr(pod, "metadata", "name"), "namespace", jstr(pod, "metadata", "namespace"), "timestamp",
+			 jx_time(sim_wall_ms()), "window", "15s", "containers", containers);
+}
+
+static json_t *node_metrics(struct sim *sim, const json_t *node)
+{
+	return json_pack("{s:s,s:s,s:{s:s},s:o,s:s,s:{s:o,s:o}}", "kind", "NodeMetrics", "apiVersion", "metrics.k8s.io/v1beta1",
+			 "metadata", "name", jstr(node, "metadata", "name"), "timestamp", jx_time(sim_wall_ms()), "window", "15s",
+			 "usage", "cpu", json_sprintf("%dm", (int)(400 + sim_random(sim) % 900)), "memory",
+			 json_sprintf("%dKi", (int)(4000000 + sim_random(sim) % 2000000)));
+}
+
+void rest_metrics(struct sim *sim, const struct request *request, const struct target *t, struct reply *reply)
+{
+	const struct resource *source = kinds_plural(sim, "", "v1", t->resource->plural);
+	bool pods = t->resource->namespaced;
+	AUTO_RELEASE(error) err = { 0 };
+	struct selector *labels = NULL;
+	json_t *items = json_array();
+
+	selector_parse(query_text(request, "labelSelector"), &labels, &err);
+	size_t n, from = store_range(source, t->ns, &n);
+
+	for (size_t i = from; i < from + n; i++) {
+		struct object *o = source->objects[i];
+		json_t *tree;
+
+		if ((*t->name && strcmp(t->name, o->name)) || !selector_labels(labels, o->current->labels))
+			continue;
+		tree = store_tree(o);
+		if (!pods || !strcmp(jstr(tree, "status", "phase"), "Running"))
+			json_array_append_new(items, pods ? pod_metrics(sim, tree) : node_metrics(sim, tree));
+		json_decref(tree);
+	}
+	selector_destroy(labels);
+	if (!*t->name) {
+		reply_json(reply, 200, json_pack("{s:s,s:s,s:{},s:o}", "kind", t->resource->list_kind, "apiVersion",
+						 t->resource->api_version, "metadata", "items", items));
+		return;
+	}
+	if (json_array_size(items))
+		reply_json(reply, 200, json_incref(json_array_get(items, 0)));
+	else
+		reply_not_found(reply, t->resource, t->name);
+	json_decref(items);
+}

@@ -1,0 +1,16 @@
+/*
+ * server: sockets, the request log, fault play and /_sim/. Private to src/sim.
+ */
+#ifndef SLOTDECK_SIM_SERVER_H
+#define SLOTDECK_SIM_SERVER_H
+
+#include "sim/world.h"
+
+struct faults;
+bool server_start(struct sim *sim, const struct sim_options *options, struct error *err);
+void server_stop(struct sim *sim);
+struct faults *server_faults(struct server *server);
+char *server_log(struct server *server);
+unsigned long server_count(struct server *server);
+
+#endif
