@@ -256,7 +256,7 @@ static enum cause explain_handshake(const char *text, struct error *err)
 	return CAUSE_FINAL;
 }
 
-static enum cause explain_broken(const char *text, struct error *err)
+static enum cause explain_broken(const char *text, const struct tls_report *report, struct error *err)
 {
 	if (strstr(text, "alert"))
 		return explain_handshake(text, err);
@@ -264,6 +264,9 @@ static enum cause explain_broken(const char *text, struct error *err)
 		error_set(err, ERR_NETWORK, "connection reset by the server");
 	else
 		error_set(err, ERR_NETWORK, "connection lost: %s", text);
+	/* With TLS 1.3 the refusal comes after our handshake and may be lost in the reset. */
+	if (strstr(text, "Broken pipe") && report->names.len)
+		error_hint(err, "the server may have refused our client certificate");
 	return CAUSE_BROKEN;
 }
 
@@ -306,7 +309,7 @@ enum cause http_explain(CURL *easy, CURLcode code, const char *error_text, const
 	case CURLE_SEND_FAIL_REWIND:
 	case CURLE_HTTP2:
 	case CURLE_HTTP2_STREAM:
-		return explain_broken(text, err);
+		return explain_broken(text, report, err);
 	case CURLE_OUT_OF_MEMORY: /* what 7.88 says to a header line over 100 KiB */
 		error_set(err, ERR_LIMIT, "the response headers are larger than 64 KiB");
 		return CAUSE_FINAL;

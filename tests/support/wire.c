@@ -207,17 +207,32 @@ static void keep_request(struct wire_peer *peer, struct wire_request *r)
 	pthread_mutex_unlock(&wire->lock);
 }
 
+/* A refused handshake: our alert must be read before the connection breaks, or the other side only sees a reset. */
+static void drain(struct wire_peer *peer)
+{
+	char chunk[4096];
+
+	shutdown(peer->fd, SHUT_WR);
+	while (!wire_stopping(peer) && recv(peer->fd, chunk, sizeof chunk, 0) > 0)
+		;
+}
+
 static void *serve_peer(void *arg)
 {
 	struct wire_peer *peer = arg;
 	struct wire_request *r;
 
-	if (!peer->ssl || SSL_accept(peer->ssl) == 1)
+	if (peer->wire->options.greeting) {
+		(void)(wire_puts(peer, peer->wire->options.greeting) && read_more(peer));
+	} else if (!peer->ssl || SSL_accept(peer->ssl) == 1) {
 		while ((r = read_request(peer))) {
 			keep_request(peer, r);
 			if (!peer->wire->options.handler(peer, r, peer->wire->options.arg))
 				break;
 		}
+	} else {
+		drain(peer);
+	}
 	if (peer->ssl)
 		SSL_free(peer->ssl);
 	pthread_mutex_lock(&peer->wire->lock);

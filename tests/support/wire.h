@@ -29,6 +29,7 @@ struct wire_options {
 	wire_fn *handler;
 	void *arg;
 	const struct test_cert *cert;	   /* NULL: plain */
+	const char *greeting;		   /* written at once, before anything is read, instead of all else; NULL */
 	const struct test_cert *client_ca; /* wants client certificates of that authority; NULL: none */
 };
 
