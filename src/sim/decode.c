@@ -104,6 +104,10 @@ static bool look(struct decoding *d, const struct type *type, json_t *value, str
 				json_array_append_new(d->unknown, json_string(buf_cstr(path)));
 				json_object_del(value, key);
 			} else {
+				bool plain_map = type->kind == TYPE_MAP && type->element && type->element->kind < TYPE_STRUCT;
+
+				if (plain_map) /* Go names the map, not its key */
+					buf_truncate(path, len);
 				good = look(d, type_below(type, key), child, path, name, depth + 1);
 			}
 			buf_truncate(path, len);

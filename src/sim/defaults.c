@@ -669,13 +669,25 @@ static void admit_definition(struct sim *sim, const json_t *before, json_t *tree
 		jset(tree, json_array(), "status", "conditions");
 }
 
+static void admit_daemon_set(struct sim *sim, const json_t *before, json_t *tree)
+{
+	static const char key[] = "deprecated.daemonset.template.generation";
+	json_t *old = jget(before, "spec", "template"), *now = jget(tree, "spec", "template");
+	long generation = before ? strtol(jstr(before, "metadata", "annotations", key), NULL, 10) : 1;
+
+	(void)sim;
+	if (before && !(old && now && json_equal(old, now)))
+		generation++;
+	jset(tree, json_sprintf("%ld", generation), "metadata", "annotations", key);
+}
+
 static const struct {
 	const char *kind;
 	void (*admit)(struct sim *sim, const json_t *before, json_t *tree);
 } admissions[] = {
 	{ "Service", admit_service }, { "Pod", admit_pod },	      { "PersistentVolumeClaim", admit_claim },
 	{ "Ingress", admit_ingress }, { "Job", admit_job },	      { "Namespace", admit_namespace },
-	{ "CustomResourceDefinition", admit_definition },
+	{ "CustomResourceDefinition", admit_definition }, { "DaemonSet", admit_daemon_set },
 };
 
 void defaults_admit(struct sim *sim, const struct resource *resource, const json_t *before, json_t *tree)

@@ -258,6 +258,8 @@ const char *typed_step(struct arena *arena, const struct type *list, const json_
 			jx_dump(value, &out);
 		else if (field && field->fallback)
 			buf_addf(&out, "\"%s\"", field->fallback);
+		else if (field && field->required && list->element->name) /* Go's types have a zero value for these */
+			buf_adds(&out, field->type->kind == TYPE_INT ? "0" : "\"\"");
 		else
 			return NULL;
 	}

@@ -207,7 +207,7 @@ void managed_update(const struct writer *writer, const json_t *live, json_t *nex
 		if (!self)
 			self = entry_add(&m, writer->manager, false, writer->api_version, writer->subresource);
 		self->set = fset_union(m.arena, self->set, taken);
-		self->time = now(&m, writer);
+		self->time = writer->subresource && !strcmp(writer->subresource, "scale") ? "" : now(&m, writer);
 	}
 	drop_empty(&m);
 	cap_entries(&m);
@@ -246,19 +246,25 @@ static void name_manager(const struct entry *e, struct buf *out)
 		buf_addf(out, " using %s", e->api_version);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct entry *)a)->manager, ((const struct entry *)b)->manager);
+}
+
 /* Says who else owns what this apply would change; false when nobody does. */
-static bool tell_conflicts(struct managed *m, const struct entry *self, const struct fset *taken, struct buf *message,
+static bool tell_conflicts(struct managed *m, const struct fset *self, const struct fset *taken, struct buf *message,
 			   json_t **ret_causes)
 {
 	AUTO_RELEASE(buf) text = BUF_INIT(0);
 	struct conflict_list list = { .causes = json_array() };
 	AUTO_FREE char *only_with = NULL;
 
+	qsort(m->entries, m->n, sizeof *m->entries, by_name);
 	for (size_t i = 0; i < m->n; i++) {
 		AUTO_RELEASE(buf) with = BUF_INIT(0), listed = BUF_INIT(0);
 		struct fset *lost = fset_intersection(m->arena, m->entries[i].set, taken);
 
-		if (&m->entries[i] == self || fset_empty(lost))
+		if (m->entries[i].set == self || fset_empty(lost))
 			continue;
 		name_manager(&m->entries[i], &with);
 		list.with = buf_cstr(&with);
@@ -327,7 +333,8 @@ enum apply_outcome managed_apply(const struct writer *writer, json_t *live, json
 	json_t *bare = live ? json_deep_copy(live) : json_deep_copy(writer->zero), *merged, *pruned;
 
 	jdel(bare, "metadata", "managedFields");
-	self->set = strip_meta(m.arena, writer->type, applied);
+	struct fset *own = self->set = strip_meta(m.arena, writer->type, applied);
+
 	for (size_t i = 0; i < m.n; i++)
 		kept = fset_union(m.arena, kept, m.entries[i].set);
 	merged = typed_merge(m.arena, writer->type, bare, applied);
@@ -341,19 +348,21 @@ enum apply_outcome managed_apply(const struct writer *writer, json_t *live, json
 	struct typed_diff diff = typed_compare(m.arena, writer->type, before, after);
 	struct fset *taken = fset_union(m.arena, diff.added, diff.modified);
 
-	if (!writer->force && tell_conflicts(&m, self, taken, message, ret_causes)) {
+	if (!writer->force && tell_conflicts(&m, own, taken, message, ret_causes)) {
 		outcome = APPLY_CONFLICT;
 		json_decref(pruned);
 	} else {
-		bool changed = !fset_empty(taken) || !fset_empty(diff.removed) || !fset_equal(former, self->set) ||
-			       strcmp(self->api_version, writer->api_version) != 0;
+		bool changed = !fset_empty(taken) || !fset_empty(diff.removed);
 
-		for (size_t i = 0; i < m.n; i++)
-			if (&m.entries[i] != self)
+		for (size_t i = 0; i < m.n; i++) {
+			if (m.entries[i].set == own)
+				self = &m.entries[i];
+			else
 				m.entries[i].set = fset_difference(
 					m.arena, fset_difference(m.arena, m.entries[i].set, taken), diff.removed);
+		}
 		self->api_version = writer->api_version;
-		if (changed || !*self->time)
+		if (changed) /* who only shares what is there already gets no time */
 			self->time = now(&m, writer);
 		store_entries(&m, pruned);
 		*ret = pruned;

@@ -156,33 +156,79 @@ static ptrdiff_t find_keyed(const json_t *list, const char *key, const json_t *w
 	return -1;
 }
 
-static json_t *merge_keyed(const struct type *type, json_t *list, const json_t *patch)
+static json_t *key_of(const json_t *item, const char *key)
 {
-	json_t *out = list ? json_copy(list) : json_array();
+	return json_is_object(item) ? json_object_get(item, key) : NULL;
+}
+
+static void put_or_merge(const struct type *type, json_t *items, const json_t *item)
+{
+	const char *key = type->merge_key;
+	ptrdiff_t at = find_keyed(items, key, key_of(item, key));
+
+	if (at >= 0)
+		json_array_set_new(items, (size_t)at, patch_strategic(type->element, json_array_get(items, (size_t)at), item));
+	else
+		json_array_append_new(items, patch_strategic(type->element, NULL, item));
+}
+
+/* The elements that order names in its order, the others where they stood among those the server had. */
+static json_t *in_order(const json_t *items, const json_t *server, const json_t *order, const char *key)
+{
+	json_t *left = json_array(), *right = json_array(), *out = json_array();
+	size_t l = 0, r = 0;
+
+	for (size_t i = 0; i < json_array_size(items); i++)
+		if (find_keyed(order, key, key_of(json_array_get(items, i), key)) < 0)
+			json_array_append(left, json_array_get(items, i));
+	for (size_t i = 0; i < json_array_size(order); i++) {
+		ptrdiff_t at = find_keyed(items, key, key_of(json_array_get(order, i), key));
+
+		if (at >= 0)
+			json_array_append(right, json_array_get(items, (size_t)at));
+	}
+	while (l < json_array_size(left) || r < json_array_size(right)) {
+		json_t *a = json_array_get(left, l), *b = json_array_get(right, r);
+		ptrdiff_t ia = find_keyed(server, key, key_of(a, key)), ib = find_keyed(server, key, key_of(b, key));
+
+		if (!b || (a && ia >= 0 && ib >= 0 && ia < ib)) {
+			json_array_append(out, a);
+			l++;
+		} else {
+			json_array_append(out, b);
+			r++;
+		}
+	}
+	json_decref(left);
+	json_decref(right);
+	return out;
+}
+
+static json_t *merge_keyed(const struct type *type, json_t *list, const json_t *patch, const json_t *order)
+{
+	json_t *items = list ? json_copy(list) : json_array(), *wanted = json_array(), *out;
 	const char *key = type->merge_key;
 
 	for (size_t i = 0; i < json_array_size(patch); i++) {
 		json_t *item = json_array_get(patch, i);
 		const char *directive = jstr(item, "$patch");
-		ptrdiff_t at = find_keyed(out, key, json_object_get(item, key));
+		ptrdiff_t at = find_keyed(items, key, key_of(item, key));
 
 		if (!strcmp(directive, "replace")) { /* the other elements are the whole new list */
-			json_array_clear(out);
-			for (size_t k = 0; k < json_array_size(patch); k++)
-				if (k != i)
-					json_array_append(out, json_array_get(patch, k));
-			return out;
+			json_array_clear(items);
+			continue;
 		}
 		if (!strcmp(directive, "delete")) {
 			if (at >= 0)
-				json_array_remove(out, (size_t)at);
-		} else if (at >= 0) {
-			json_array_set_new(out, (size_t)at,
-					   patch_strategic(type->element, json_array_get(out, (size_t)at), item));
-		} else {
-			json_array_append_new(out, patch_strategic(type->element, NULL, item));
+				json_array_remove(items, (size_t)at);
+			continue;
 		}
+		put_or_merge(type, items, item);
+		json_array_append(wanted, item);
 	}
+	out = in_order(items, list, json_array_size(order) ? order : wanted, key);
+	json_decref(items);
+	json_decref(wanted);
 	return out;
 }
 
@@ -230,6 +276,14 @@ static void retain_keys(json_t *out, const json_t *keys)
 	}
 }
 
+/* "$setElementOrder/containers": [{"name": "a"}, …] */
+static const json_t *element_order(const json_t *patch, const char *key)
+{
+	AUTO_FREE char *name = xasprintf("$setElementOrder/%s", key);
+
+	return json_object_get(patch, name);
+}
+
 json_t *patch_strategic(const struct type *type, json_t *object, const json_t *patch)
 {
 	static const char from_list[] = "$deleteFromPrimitiveList/";
@@ -257,7 +311,7 @@ json_t *patch_strategic(const struct type *type, json_t *object, const json_t *p
 		if (json_is_null(value) || (json_is_object(value) && !strcmp(jstr(value, "$patch"), "delete")))
 			json_object_del(out, key);
 		else if (json_is_array(value) && below->merge && below->merge_key)
-			json_object_set_new(out, key, merge_keyed(below, have, value));
+			json_object_set_new(out, key, merge_keyed(below, have, value, element_order(patch, key)));
 		else if (json_is_array(value) && below->merge)
 			json_object_set_new(out, key, merge_scalars(have, value));
 		else

@@ -280,6 +280,8 @@ static void birth(struct writing *w)
 		json_object_del(meta, "generation");
 	if (w->resource->flags & KIND_STATUS)
 		json_object_del(w->next, "status");
+	if (json_object_get(w->resource->zero, "status"))
+		json_object_set_new(w->next, "status", json_deep_copy(json_object_get(w->resource->zero, "status")));
 }
 
 /* The answer after a write: what is stored, or what would be. */
@@ -585,15 +587,12 @@ static void apply_patch(struct writing *w, json_t *config)
 	AUTO_RELEASE(buf) message = BUF_INIT(0);
 	struct writer writer;
 	json_t *causes = NULL, *next = NULL;
+	AUTO_FREE char *stated_ns = xstrdup(jstr(config, "metadata", "namespace"));
 
 	if (!check_kind(w, config) || !check_place(w, config))
 		return;
 	if (!jx_empty(jget(config, "metadata", "managedFields"))) {
 		reply_status(w->reply, 400, "BadRequest", NULL, "metadata.managedFields must be nil");
-		return;
-	}
-	if (!w->object && *jstr(config, "metadata", "resourceVersion")) {
-		conflict(w, NULL, "", "");
 		return;
 	}
 	if (w->object && *jstr(config, "metadata", "uid") && strcmp(jstr(config, "metadata", "uid"), w->object->uid)) {
@@ -617,8 +616,8 @@ static void apply_patch(struct writing *w, json_t *config)
 	writer = field_writer(w);
 	switch (managed_apply(&writer, w->live, config, &next, &message, &causes)) {
 	case APPLY_INVALID:
-		reply_status(w->reply, 500, "", NULL, "failed to create typed patch object (%s/%s; %s, Kind=%s): %s%s",
-			     jstr(config, "metadata", "namespace"), jstr(config, "metadata", "name"), w->resource->api_version,
+		reply_status(w->reply, 500, "", NULL, "failed to create typed patch object (%s/%s; %s/%s, Kind=%s): %s%s",
+			     stated_ns, jstr(config, "metadata", "name"), w->resource->group, w->resource->version,
 			     w->resource->kind, strchr(buf_cstr(&message), '\n') ? "errors:\n" : "", buf_cstr(&message));
 		return;
 	case APPLY_CONFLICT:
