@@ -81,6 +81,7 @@ void http_unref(struct http *http)
 	free(http->connect_to);
 	free(http->host_header);
 	free(http->proxy);
+	secret_release(&http->proxy_user);
 	free(http->user_agent);
 	free(http->probe_path);
 	pthread_mutex_destroy(&http->lock);
@@ -207,7 +208,8 @@ static void begin(void *arg)
 
 struct http *http_create(struct net *net, const struct http_options *options, struct error *err)
 {
-	struct url url;
+	struct url url, proxy;
+	AUTO_RELEASE(error) ignored = { 0 };
 
 	if (!check_url(options, &url, err) || !check_proxy(options->proxy_url, err))
 		return NULL;
@@ -221,6 +223,8 @@ struct http *http_create(struct net *net, const struct http_options *options, st
 	http->tls = str_is(url.scheme, "https");
 	set_names(http, options, &url);
 	http->proxy = choose_proxy(options, &url);
+	if (http->proxy && url_parse(str_of(http->proxy), &proxy, &ignored))
+		secret_set(&http->proxy_user, proxy.user);
 	http->user_agent = xstrdup(options->user_agent ? options->user_agent : "slotdeck/" SLOTDECK_VERSION " (linux/" ARCH ")");
 	http->probe_path = xstrdup(options->probe_path ? options->probe_path : "/version");
 	http->insecure = options->insecure_skip_tls_verify;
@@ -295,6 +299,16 @@ void http_destroy(struct http *http)
 	http_unref(http);
 }
 
+static void retire_posted(void *arg)
+{
+	struct http *http = arg;
+	struct identity *identity = http_identity(http);
+
+	lane_retire_stale(http, identity);
+	identity_unref(identity);
+	http_unref(http);
+}
+
 bool http_set_identity(struct http *http, struct str cert_pem, struct str key_pem, struct str ca_pem, struct error *err)
 {
 	if (!tls_check_pem(ca_pem, cert_pem, key_pem, err))
@@ -308,6 +322,11 @@ bool http_set_identity(struct http *http, struct str cert_pem, struct str key_pe
 	http->identity = same ? old : new;
 	pthread_mutex_unlock(&http->lock);
 	identity_unref(same ? new : old);
+	if (same)
+		return true;
+	http_ref(http);
+	if (!http_post(http, retire_posted, http))
+		http_unref(http);
 	return true;
 }
 

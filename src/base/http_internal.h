@@ -204,6 +204,8 @@ struct lane *lane_get(struct http *http, enum http_mode mode);
 void lane_unref(struct lane *lane);
 /* Takes no new transfers and closes with its last one. */
 void lane_retire(struct lane *lane);
+/* The same for all that were made with another identity, or before this machine slept. */
+void lane_retire_stale(struct http *http, struct identity *identity);
 /* Retires it and breaks all that runs on it. */
 void lane_break(struct lane *lane, const char *why);
 bool lane_add(struct lane *lane, struct transfer *t);
@@ -223,6 +225,7 @@ struct http {
 	char *connect_to; /* or NULL */
 	char *host_header; /* or NULL */
 	char *proxy;	/* NULL: curl decides by the environment; "": none */
+	struct secret proxy_user; /* so that logs mask it */
 	char *user_agent, *probe_path;
 	bool tls, insecure, disable_compression, http1_only, read_only, authorise_without_tls;
 	unsigned connect_timeout_ms;

@@ -185,7 +185,7 @@ static struct lane *create(struct http *http, enum http_mode mode, struct identi
 }
 
 /* Every new connection would be made with the new identity; those of the old one must not be reused for it. */
-static void retire_stale(struct http *http, struct identity *identity)
+void lane_retire_stale(struct http *http, struct identity *identity)
 {
 	int64_t suspended = clock_suspended_ms(net_clock(http->net));
 
@@ -201,7 +201,7 @@ struct lane *lane_get(struct http *http, enum http_mode mode)
 	struct identity *identity = http_identity(http);
 	struct lane *lane;
 
-	retire_stale(http, identity);
+	lane_retire_stale(http, identity);
 	for (lane = http->lanes; lane; lane = lane->next)
 		if (lane->mode == mode && (mode != HTTP_WATCH || lane->nstreams < WATCHES_PER_LANE))
 			break;

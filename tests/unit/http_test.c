@@ -899,6 +899,60 @@ static void a_credential_is_not_sent_over_plain_http(void **state)
 	bench_close(&b);
 }
 
+/* ---- proxies ---- */
+
+static bool be_proxy(struct wire_peer *peer, const struct wire_request *r, void *arg)
+{
+	(void)arg;
+	if (!strcmp(r->method, "CONNECT"))
+		return wire_answer(peer, 403, "", "no tunnel");
+	return wire_answer(peer, 200, "", r->target);
+}
+
+static void ask_through_proxy(struct bench *b, const char *base_url, const char *proxy_url)
+{
+	struct http_options options = { .base_url = base_url, .proxy_url = proxy_url };
+	AUTO(http) http = http_create(b->net, &options, &b->err);
+
+	assert_non_null(http);
+	error_release(&b->err);
+	(void)!http_call(http, &(struct http_request){ .path = "/x", .attempts = 1, .timeout_ms = 20000 }, NULL, &b->response, &b->err);
+}
+
+static void a_proxy_is_taken_from_the_options_or_the_environment(void **state)
+{
+	struct bench b = { 0 };
+	struct http_options options = { 0 };
+
+	(void)state;
+	bench_open(&b, be_proxy, &options, false);
+	AUTO_FREE char *proxy = xasprintf("http://user:pass-of-proxy@127.0.0.1:%u", wire_port(b.wire));
+
+	ask_through_proxy(&b, "http://kube.invalid:8080", proxy);
+	assert_string_equal(buf_cstr(&b.response.body), "http://kube.invalid:8080/x");
+	ask_through_proxy(&b, "https://kube.invalid", proxy);
+	expect_error(&b, ERR_NETWORK, "the proxy answers 403");
+	assert_string_equal(wire_request(b.wire, 2)->target, "kube.invalid:443");
+
+	setenv("HTTP_PROXY", proxy, 1);
+	setenv("HTTPS_PROXY", proxy, 1);
+	ask_through_proxy(&b, "http://kube.invalid", NULL);
+	assert_string_equal(buf_cstr(&b.response.body), "http://kube.invalid/x");
+	ask_through_proxy(&b, "https://kube.invalid", NULL);
+	expect_error(&b, ERR_NETWORK, "the proxy answers 403");
+	setenv("NO_PROXY", "kube.invalid,10.0.0.0/8", 1);
+	ask_through_proxy(&b, "https://kube.invalid", NULL);
+	expect_error(&b, ERR_NETWORK, "cannot be resolved");
+	unsetenv("NO_PROXY");
+	assert_int_equal(wire_count(b.wire), 4);
+	/* Never for this machine, unless the kubeconfig says so. */
+	assert_true(get(&b, "/y"));
+	assert_string_equal(buf_cstr(&b.response.body), "/base/y");
+	unsetenv("HTTP_PROXY");
+	unsetenv("HTTPS_PROXY");
+	bench_close(&b);
+}
+
 /* ---- streams ---- */
 
 struct reader {
@@ -1257,6 +1311,7 @@ int main(void)
 		cmocka_unit_test(a_hundred_requests_wait_for_one_login),
 		cmocka_unit_test(without_credential_nothing_is_sent_and_the_hook_says_why),
 		cmocka_unit_test(a_credential_is_not_sent_over_plain_http),
+		cmocka_unit_test(a_proxy_is_taken_from_the_options_or_the_environment),
 		cmocka_unit_test(a_stream_brings_bytes_as_they_come_and_ends_cleanly),
 		cmocka_unit_test(a_refused_stream_hands_over_status_and_body),
 		cmocka_unit_test(no_callback_runs_after_a_stream_was_closed),

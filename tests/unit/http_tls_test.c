@@ -134,6 +134,29 @@ static void a_good_chain_is_trusted(void **state)
 	stop(&b);
 }
 
+static void without_http2_calls_run_in_parallel_over_http_1_1(void **state)
+{
+	const struct kit *kit = *state;
+	struct bench b = { 0 };
+	struct http_options options = { .ca_pem = str_of(kit->ca.cert_pem) };
+	AUTO_RELEASE(http_result) result = { 0 };
+	unsigned n = 0;
+
+	assert_true(start(&b, &kit->good, NULL, &options));
+	AUTO(http_group) group = http_group_create(b.http, 8, NULL);
+
+	for (int i = 0; i < 40; i++)
+		http_group_add(group, &(struct http_request){ .path = "/slow" }, NULL);
+	while (http_group_next(group, &result, &b.err)) {
+		assert_int_equal(result.response.status, 200);
+		assert_false(result.response.http2);
+		n++;
+	}
+	assert_int_equal(n, 40);
+	assert_int_equal(wire_connections(b.wire), 8);
+	stop(&b);
+}
+
 static void what_is_wrong_with_a_certificate_is_named(void **state)
 {
 	const struct kit *kit = *state;
@@ -593,6 +616,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_good_chain_is_trusted),
+		cmocka_unit_test(without_http2_calls_run_in_parallel_over_http_1_1),
 		cmocka_unit_test(what_is_wrong_with_a_certificate_is_named),
 		cmocka_unit_test(the_systems_roots_are_not_trusted_beside_a_given_authority),
 		cmocka_unit_test(tls_server_name_is_checked_instead_of_the_host),
