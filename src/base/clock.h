@@ -34,10 +34,12 @@ int64_t clock_suspended_ms(const struct clock *clock);
 
 /* Sleeps by this clock, waking early when cancelled: then false with ERR_CANCELLED. */
 bool clock_sleep(struct clock *clock, const struct cancel *cancel, int64_t milliseconds, struct error *err);
-/* Polls fd (or nothing: -1) for reading by this clock: 1 readable, 0 time is over, -1 cancelled. due_ms INT64_MAX: no limit. */
+/* Polls fd (or nothing: -1) for reading by this clock: 1 readable, 0 time is over, -1 cancelled. due_ms INT64_MAX: no
+ * limit. */
 int clock_wait_fd(struct clock *clock, const struct cancel *cancel, int fd, int64_t due_ms);
 
-/* For loops: wake runs, on the thread that moves the clock, after each move. Manual clocks only, else nothing happens. */
+/* For loops: wake runs, on the thread that moves the clock, after each move. Manual clocks only, else nothing happens.
+ */
 void clock_subscribe(struct clock *clock, void (*wake)(void *arg), void *arg);
 void clock_unsubscribe(struct clock *clock, void (*wake)(void *arg), void *arg);
 

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #define DEFAULT_MAX_BYTES ((size_t)64 << 20)
-#define READ_CHUNK_BYTES ((size_t)64 << 10)
-#define MAX_LINKS 40
+#define READ_CHUNK_BYTES  ((size_t)64 << 10)
+#define MAX_LINKS	  40
 
 struct descriptor {
 	int fd;
@@ -33,10 +33,10 @@ static bool is_regular(int fd, const char *name, struct stat *ret_status, struct
 	if (S_ISREG(ret_status->st_mode))
 		return true;
 	return error_set(err, ERR_INVALID, "%s: is %s, not a regular file", name,
-			 S_ISDIR(ret_status->st_mode)  ? "a folder" :
-			 S_ISFIFO(ret_status->st_mode) ? "a named pipe" :
-			 S_ISSOCK(ret_status->st_mode) ? "a socket" :
-							 "a device");
+			 S_ISDIR(ret_status->st_mode)	 ? "a folder"
+			 : S_ISFIFO(ret_status->st_mode) ? "a named pipe"
+			 : S_ISSOCK(ret_status->st_mode) ? "a socket"
+							 : "a device");
 }
 
 static bool too_large(const char *name, size_t max_bytes, struct error *err)
@@ -208,7 +208,8 @@ static int open_by_walk(int root_fd, const char *path)
 
 static int open_beneath(int root_fd, const char *path)
 {
-	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+				.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
 
 	for (int tries = 0; tries < 8; tries++) {
 		int fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);

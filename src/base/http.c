@@ -5,10 +5,10 @@
 #include <string.h>
 #include <strings.h>
 
-#define DEFAULT_RATE 50
-#define DEFAULT_BURST 100
+#define DEFAULT_RATE	   50
+#define DEFAULT_BURST	   100
 #define DEFAULT_CONNECT_MS 10000
-#define DEFAULT_PARALLEL 32
+#define DEFAULT_PARALLEL   32
 
 #if defined(__x86_64__)
 #define ARCH "amd64"
@@ -144,7 +144,8 @@ static char *choose_proxy(const struct http_options *options, const struct url *
 	if (url_host_is_loopback(url->host))
 		return xstrdup(""); /* as Go: a proxy named by the environment is never asked for the own machine */
 	/* curl takes http_proxy in small letters only, because CGI fills HTTP_PROXY from a header; we are no CGI. */
-	if (str_is(url->scheme, "http") && !getenv("http_proxy") && upper && *upper && !getenv("no_proxy") && !getenv("NO_PROXY"))
+	if (str_is(url->scheme, "http") && !getenv("http_proxy") && upper && *upper && !getenv("no_proxy") &&
+	    !getenv("NO_PROXY"))
 		return xstrdup(upper);
 	return NULL;
 }
@@ -225,7 +226,8 @@ struct http *http_create(struct net *net, const struct http_options *options, st
 	http->proxy = choose_proxy(options, &url);
 	if (http->proxy && url_parse(str_of(http->proxy), &proxy, &ignored))
 		secret_set(&http->proxy_user, proxy.user);
-	http->user_agent = xstrdup(options->user_agent ? options->user_agent : "slotdeck/" SLOTDECK_VERSION " (linux/" ARCH ")");
+	http->user_agent =
+		xstrdup(options->user_agent ? options->user_agent : "slotdeck/" SLOTDECK_VERSION " (linux/" ARCH ")");
 	http->probe_path = xstrdup(options->probe_path ? options->probe_path : "/version");
 	http->insecure = options->insecure_skip_tls_verify;
 	http->disable_compression = options->disable_compression;
@@ -389,7 +391,8 @@ static void await_token(struct http *http)
 
 	if (!http->line_first)
 		return;
-	loop_timer_set(net_loop(http->net), &http->bucket, (int64_t)(missing / http->rate_per_ms) + 1, serve_line, http);
+	loop_timer_set(net_loop(http->net), &http->bucket, (int64_t)(missing / http->rate_per_ms) + 1, serve_line,
+		       http);
 }
 
 static struct transfer *pop_line(struct transfer **first, struct transfer ***last)
@@ -499,7 +502,8 @@ static void ask_hook(void *arg)
 	struct errand *errand = arg;
 	struct http *http = errand->http;
 
-	errand->result = http->authorise(&errand->credential, errand->refused_generation, true, &errand->err, http->authorise_arg);
+	errand->result = http->authorise(&errand->credential, errand->refused_generation, true, &errand->err,
+					 http->authorise_arg);
 }
 
 /* A hook that says no without saying why, or waits although it may block. */
@@ -528,7 +532,8 @@ static void authorise_now(struct http *http, struct transfer *t)
 {
 	struct http_credential credential = { 0 };
 	AUTO_RELEASE(error) err = { 0 };
-	enum http_auth_result result = http->authorise(&credential, t->refused_generation, false, &err, http->authorise_arg);
+	enum http_auth_result result =
+		http->authorise(&credential, t->refused_generation, false, &err, http->authorise_arg);
 
 	if (result == HTTP_AUTH_WAIT) {
 		push_line(&http->auth_last, t);
@@ -839,8 +844,9 @@ bool http_call(struct http *http, const struct http_request *request, const stru
 	return true;
 }
 
-bool http_call_group(struct http *http, struct http_call *calls, size_t n, unsigned parallel, const struct cancel *cancel,
-		     void (*on_done)(struct http_call *call, void *arg), void *arg, struct error *err)
+bool http_call_group(struct http *http, struct http_call *calls, size_t n, unsigned parallel,
+		     const struct cancel *cancel, void (*on_done)(struct http_call *call, void *arg), void *arg,
+		     struct error *err)
 {
 	AUTO(http_group) group = http_group_create(http, parallel, cancel);
 	AUTO_RELEASE(error) why = { 0 };

@@ -2,14 +2,15 @@
  * http_internal: what the files of the http module share. Nobody else includes this.
  *
  *   http.c           the server object, token bucket, credentials; groups and streams, which callers see
+ *   http_request.c   a request is checked (also against read-only) and copied, on the caller's thread
  *   http_transfer.c  one request from submission to its end: attempts, deadlines, retries
  *   http_lane.c      one curl multi handle on the loop: its connections, its sockets, its probe
  *   http_retry.c     what is tried again and when, as functions of plain values
  *   http_tls.c       PEM checks, and the words for what went wrong with TLS and transport
  *
  * Caller threads make a struct transfer, fill it and post it; from then on it belongs to the net thread. Answers come
- * back through the mailbox of a group, or as callbacks of a stream. No public function runs curl inline: everything is posted,
- * so that curl is never entered from one of its own callbacks.
+ * back through the mailbox of a group, or as callbacks of a stream. No public function runs curl inline: everything is
+ * posted, so that curl is never entered from one of its own callbacks.
  */
 #ifndef SLOTDECK_BASE_HTTP_INTERNAL_H
 #define SLOTDECK_BASE_HTTP_INTERNAL_H
@@ -23,17 +24,17 @@
 #include "base/queue.h"
 #include "base/url.h"
 
-#define HEADER_LIMIT_MS 10000
-#define HEADER_LIMIT_BYTES ((size_t)64 << 10)
-#define PROGRESS_WINDOW_MS 30000
-#define PROGRESS_MIN_BYTES (30 * 1024)
-#define REFUSAL_MAX_BYTES ((size_t)64 << 10)
+#define HEADER_LIMIT_MS	     10000
+#define HEADER_LIMIT_BYTES   ((size_t)64 << 10)
+#define PROGRESS_WINDOW_MS   30000
+#define PROGRESS_MIN_BYTES   (30 * 1024)
+#define REFUSAL_MAX_BYTES    ((size_t)64 << 10)
 #define DEFAULT_STREAM_BYTES ((size_t)1 << 30)
-#define WATCHES_PER_LANE 90
-#define PROBE_IDLE_MS 30000
-#define PROBE_LIMIT_MS 15000
-#define LANE_TICK_MS 5000
-#define SUSPEND_JUMP_MS 60000
+#define WATCHES_PER_LANE     90
+#define PROBE_IDLE_MS	     30000
+#define PROBE_LIMIT_MS	     15000
+#define LANE_TICK_MS	     5000
+#define SUSPEND_JUMP_MS	     60000
 
 /* Who we are to the server and whom we trust. Shared, never changed once made. */
 struct identity {
@@ -70,16 +71,16 @@ enum cause http_explain(CURL *easy, CURLcode code, const char *error_text, const
 			const char *wanted_name, int64_t wall_us, struct error *err);
 
 struct retry_input {
-	bool repeatable;    /* GET, HEAD or marked idempotent */
-	unsigned attempt;   /* that ended, from 1 */
-	unsigned attempts;  /* at most */
-	int status;	    /* 0: no answer */
+	bool repeatable;     /* GET, HEAD or marked idempotent */
+	unsigned attempt;    /* that ended, from 1 */
+	unsigned attempts;   /* at most */
+	int status;	     /* 0: no answer */
 	bool server_timeout; /* 500 whose Status says ServerTimeout */
 	enum cause cause;
 	int64_t retry_after_ms; /* -1: none */
 	int64_t retry_after_max_ms;
-	int64_t left_ms;    /* until the deadline */
-	double chance;	    /* 0 ≤ chance < 1 */
+	int64_t left_ms; /* until the deadline */
+	double chance;	 /* 0 ≤ chance < 1 */
 };
 /* True: wait that long and try again. */
 bool retry_decide(const struct retry_input *input, int64_t *ret_wait_ms);
@@ -106,9 +107,9 @@ struct http_stream {
 	struct http *http;
 	struct http_stream_ops ops;
 	void *arg;
-	pthread_mutex_t lock; /* recursive; held while a callback runs */
-	atomic_bool closed;   /* set under lock */
-	bool ended;	      /* under lock */
+	pthread_mutex_t lock;	   /* recursive; held while a callback runs */
+	atomic_bool closed;	   /* set under lock */
+	bool ended;		   /* under lock */
 	struct transfer *transfer; /* net thread only */
 };
 void stream_unref(struct http_stream *stream);
@@ -218,13 +219,13 @@ struct http {
 	struct net *net;
 
 	/* Never changed. */
-	char *base_url; /* as given, without a trailing slash */
-	char *origin;	/* scheme://name:port, name being tls_server_name if there is one */
-	char *prefix;	/* path of the base URL without trailing slash */
-	char *check_name; /* what the certificate must be for */
-	char *connect_to; /* or NULL */
-	char *host_header; /* or NULL */
-	char *proxy;	/* NULL: curl decides by the environment; "": none */
+	char *base_url;		  /* as given, without a trailing slash */
+	char *origin;		  /* scheme://name:port, name being tls_server_name if there is one */
+	char *prefix;		  /* path of the base URL without trailing slash */
+	char *check_name;	  /* what the certificate must be for */
+	char *connect_to;	  /* or NULL */
+	char *host_header;	  /* or NULL */
+	char *proxy;		  /* NULL: curl decides by the environment; "": none */
 	struct secret proxy_user; /* so that logs mask it */
 	char *user_agent, *probe_path;
 	bool tls, insecure, disable_compression, http1_only, read_only, authorise_without_tls;

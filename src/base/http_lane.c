@@ -64,7 +64,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 	if (!s->lane)
 		return;
-	/* Not CURL_CSELECT_ERR: curl would say "poll returned error" instead of reading the real cause from the socket. */
+	/* Not CURL_CSELECT_ERR: curl would say "poll returned error" instead of reading the real cause from the socket.
+	 */
 	if (status < 0)
 		what |= CURL_CSELECT_IN | CURL_CSELECT_OUT;
 	if (events & UV_READABLE)
@@ -252,7 +253,10 @@ static void arm_tick(struct lane *lane);
 
 static void start_probe(struct lane *lane)
 {
-	struct http_request request = { .path = lane->http->probe_path, .accept = "*/*", .timeout_ms = PROBE_LIMIT_MS, .attempts = 1,
+	struct http_request request = { .path = lane->http->probe_path,
+					.accept = "*/*",
+					.timeout_ms = PROBE_LIMIT_MS,
+					.attempts = 1,
 					.max_body_bytes = 1 << 20 };
 	AUTO_RELEASE(error) err = { 0 };
 	struct transfer *t = transfer_create(lane->http, &request, &err);

@@ -1,9 +1,9 @@
 #include "base/http_internal.h"
 #include "base/utc.h"
 
-#define BASE_MS 500
+#define BASE_MS	       500
 #define MAX_BACKOFF_MS 30000
-#define NAME_ATTEMPTS 2
+#define NAME_ATTEMPTS  2
 
 int64_t http_parse_retry_after(struct str text, int64_t wall_us)
 {
@@ -27,7 +27,8 @@ static bool answer_is_worth_it(const struct retry_input *in)
 {
 	if (in->status == 429)
 		return true;
-	if (in->status >= 500 && in->retry_after_ms >= 0)
+	/* 504: the operation may have completed all the same. */
+	if (in->status >= 500 && in->status != 504 && in->retry_after_ms >= 0)
 		return true;
 	if (in->status == 502 || in->status == 503 || in->status == 504)
 		return in->repeatable;

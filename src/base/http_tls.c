@@ -38,8 +38,9 @@ static int64_t time_us(const ASN1_TIME *time)
 
 	if (!ASN1_TIME_to_tm(time, &tm))
 		return 0;
-	return (utc_days(tm.tm_year + INT64_C(1900), tm.tm_mon + 1, tm.tm_mday) * 86400 + tm.tm_hour * 3600 + tm.tm_min * 60 +
-		tm.tm_sec) * INT64_C(1000000);
+	return (utc_days(tm.tm_year + INT64_C(1900), tm.tm_mon + 1, tm.tm_mday) * 86400 + tm.tm_hour * 3600 +
+		tm.tm_min * 60 + tm.tm_sec) *
+	       INT64_C(1000000);
 }
 
 static void put_alternative(struct buf *out, const GENERAL_NAME *name)
@@ -81,7 +82,8 @@ static void make_index(void)
 	report_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
 }
 
-/* Runs for every certificate of the chain, the server's own last; keeps what people want to know about the first bad one. */
+/* Runs for every certificate of the chain, the server's own last; keeps what people want to know about the first bad
+ * one. */
 static int on_certificate(int good, X509_STORE_CTX *store)
 {
 	SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
@@ -158,7 +160,8 @@ static bool check_pair(X509 *certificate, struct str key_pem, struct error *err)
 	EVP_PKEY_free(key);
 	ERR_clear_error();
 	if (!key)
-		return error_set(err, ERR_INVALID, "the client key holds no PEM private key that can be read without a pass phrase");
+		return error_set(err, ERR_INVALID,
+				 "the client key holds no PEM private key that can be read without a pass phrase");
 	return same || error_set(err, ERR_INVALID, "the client key does not belong to the client certificate");
 }
 
@@ -169,8 +172,8 @@ bool tls_check_pem(struct str ca_pem, struct str cert_pem, struct str key_pem, s
 	if (ca_pem.len && !has_certificate(ca_pem, "certificate authority", NULL, err))
 		return false;
 	if (!cert_pem.len != !key_pem.len)
-		return error_set(err, ERR_INVALID, "a client %s is given without its %s", cert_pem.len ? "certificate" : "key",
-				 cert_pem.len ? "key" : "certificate");
+		return error_set(err, ERR_INVALID, "a client %s is given without its %s",
+				 cert_pem.len ? "certificate" : "key", cert_pem.len ? "key" : "certificate");
 	if (!cert_pem.len)
 		return true;
 	if (!has_certificate(cert_pem, "client certificate", &certificate, err))
@@ -196,15 +199,16 @@ static void explain_certificate(const struct tls_report *r, const char *wanted, 
 			  utc_format(r->not_after_us, date), utc_format(wall_us, now));
 		return;
 	case X509_V_ERR_CERT_NOT_YET_VALID:
-		error_set(err, ERR_NETWORK, "TLS: the certificate of %s is not valid before %s (our clock says %s)", whose,
-			  utc_format(r->not_before_us, date), utc_format(wall_us, now));
+		error_set(err, ERR_NETWORK, "TLS: the certificate of %s is not valid before %s (our clock says %s)",
+			  whose, utc_format(r->not_before_us, date), utc_format(wall_us, now));
 		return;
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
 	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-		error_set(err, ERR_NETWORK, "TLS: the certificate of %s was signed by %s, whom we do not know (certificate authority)",
+		error_set(err, ERR_NETWORK,
+			  "TLS: the certificate of %s was signed by %s, whom we do not know (certificate authority)",
 			  whose, buf_cstr(&r->issuer));
 		return;
 	default:

@@ -15,7 +15,7 @@
 #include "base/utc.h"
 
 #define REDACT_MIN_BYTES 6
-#define LINE_MAX_BYTES ((size_t)64 << 10)
+#define LINE_MAX_BYTES	 ((size_t)64 << 10)
 
 /* The program's one log, as STYLE 12 allows: level, form and sink are written by main before threads start. */
 static atomic_int current_level = LOG_LEVEL_INFO;
@@ -30,7 +30,7 @@ static struct redaction {
 	char *bytes;
 	size_t len;
 	unsigned count;
-} *redactions;
+} * redactions;
 static size_t nredactions, cap_redactions;
 
 static const struct {
@@ -231,8 +231,9 @@ static void format_text(struct buf *line, enum log_level level, const char *mess
 	gettimeofday(&now, NULL);
 	localtime_r(&now.tv_sec, &local);
 	buf_addf(line, "%s%s %2d %02d:%02d:%02d.%03d%s %s%s%s ", colour ? "\033[2m" : "", weekdays[local.tm_wday],
-		 local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, (int)(now.tv_usec / 1000), colour ? "\033[0m" : "",
-		 colour ? levels[level].colour : "", levels[level].tag, colour ? "\033[0m" : "");
+		 local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec, (int)(now.tv_usec / 1000),
+		 colour ? "\033[0m" : "", colour ? levels[level].colour : "", levels[level].tag,
+		 colour ? "\033[0m" : "");
 	add_message(line, masked(str_of(message), &mask));
 	for (size_t i = 0; i < nfields; i++) {
 		if (fields[i].kind == LOG_FIELD_NONE)

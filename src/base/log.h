@@ -1,9 +1,10 @@
 /*
  * log: records on stderr for people or machines.
  *
- * Text form: "Mon _2 15:04:05.000 INF message key=value" (Go layout, local time), coloured only on a terminal and never with NO_COLOR; JSON form:
- * one object per line with time, level, msg and the fields. Control characters are escaped and live secrets masked on
- * the way out, in both forms. Libraries do not log: whoever decides to go on is the one who reports.
+ * Text form: "Mon _2 15:04:05.000 INF message key=value" (Go layout, local time), coloured only on a terminal and never
+ * with NO_COLOR; JSON form: one object per line with time, level, msg and the fields. Control characters are escaped
+ * and live secrets masked on the way out, in both forms. Libraries do not log: whoever decides to go on is the one who
+ * reports.
  *
  *     log_info("applied", LOG_TEXT("object", name), LOG_INT("ms", elapsed));
  *
@@ -27,11 +28,11 @@ struct log_field {
 	int64_t number;
 };
 #define LOG_TEXT(key_, text_) ((struct log_field){ .key = (key_), .kind = LOG_FIELD_TEXT, .text = str_of(text_) })
-#define LOG_STR(key_, str_) ((struct log_field){ .key = (key_), .kind = LOG_FIELD_TEXT, .text = (str_) })
-#define LOG_INT(key_, n_) ((struct log_field){ .key = (key_), .kind = LOG_FIELD_INT, .number = (n_) })
-#define LOG_BOOL(key_, b_) ((struct log_field){ .key = (key_), .kind = LOG_FIELD_BOOL, .number = (b_) })
+#define LOG_STR(key_, str_)   ((struct log_field){ .key = (key_), .kind = LOG_FIELD_TEXT, .text = (str_) })
+#define LOG_INT(key_, n_)     ((struct log_field){ .key = (key_), .kind = LOG_FIELD_INT, .number = (n_) })
+#define LOG_BOOL(key_, b_)    ((struct log_field){ .key = (key_), .kind = LOG_FIELD_BOOL, .number = (b_) })
 /* Milliseconds, shown as a Go duration. */
-#define LOG_MS(key_, ms_) ((struct log_field){ .key = (key_), .kind = LOG_FIELD_MS, .number = (ms_) })
+#define LOG_MS(key_, ms_)     ((struct log_field){ .key = (key_), .kind = LOG_FIELD_MS, .number = (ms_) })
 #define LOG_ERROR_FIELD(err_) LOG_TEXT("error", (err_)->message)
 
 /* "debug", "info", "warn" or "warning", "error", any case. False: unknown, nothing changes. */
@@ -43,7 +44,11 @@ void log_set_form(enum log_form form);
 void log_set_sink(void (*write_line)(struct str line, void *arg), void *arg);
 
 void log_write(enum log_level level, const char *message, const struct log_field *fields, size_t nfields);
-#define LOG_FIELDS_(...) (struct log_field[]){ { 0 }, ##__VA_ARGS__ }
+#define LOG_FIELDS_(...)                                                                                               \
+	(struct log_field[])                                                                                           \
+	{                                                                                                              \
+		{ 0 }, ##__VA_ARGS__                                                                                   \
+	}
 #define log_at(level_, message_, ...)                                                                                  \
 	do {                                                                                                           \
 		if ((level_) >= log_get_level())                                                                       \
@@ -51,8 +56,8 @@ void log_write(enum log_level level, const char *message, const struct log_field
 				  sizeof(LOG_FIELDS_(__VA_ARGS__)) / sizeof(struct log_field));                        \
 	} while (0)
 #define log_debug(message_, ...) log_at(LOG_LEVEL_DEBUG, message_, ##__VA_ARGS__)
-#define log_info(message_, ...) log_at(LOG_LEVEL_INFO, message_, ##__VA_ARGS__)
-#define log_warn(message_, ...) log_at(LOG_LEVEL_WARN, message_, ##__VA_ARGS__)
+#define log_info(message_, ...)	 log_at(LOG_LEVEL_INFO, message_, ##__VA_ARGS__)
+#define log_warn(message_, ...)	 log_at(LOG_LEVEL_WARN, message_, ##__VA_ARGS__)
 #define log_error(message_, ...) log_at(LOG_LEVEL_ERROR, message_, ##__VA_ARGS__)
 
 /*

@@ -24,7 +24,8 @@ void loop_run(struct loop *loop);
 void loop_turn(struct loop *loop);
 /* Any thread. */
 void loop_stop(struct loop *loop);
-/* Runs fn(arg) on the loop's thread, in order of posting. Any thread. What was posted but never run is dropped with the loop. */
+/* Runs fn(arg) on the loop's thread, in order of posting. Any thread. What was posted but never run is dropped with the
+ * loop. */
 void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
 bool loop_is_mine(const struct loop *loop);
 struct uv_loop_s *loop_uv(struct loop *loop);

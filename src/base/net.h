@@ -15,8 +15,8 @@ struct net;
 /* Starts the thread. Borrows clock (NULL: the system's) until net_destroy(). */
 struct net *net_create(struct clock *clock, struct error *err);
 /*
- * Ends every transfer and stream (their callbacks hear ERR_CANCELLED), then the thread. Every struct http on it must have
- * been destroyed, or is dead from now on. Waits for running net_work() functions. Never from the net thread.
+ * Ends every transfer and stream (their callbacks hear ERR_CANCELLED), then the thread. Every struct http on it must
+ * have been destroyed, or is dead from now on. Waits for running net_work() functions. Never from the net thread.
  */
 void net_destroy(struct net *net);
 DEFINE_AUTO(net);
@@ -32,8 +32,8 @@ bool net_is_mine(const struct net *net);
 void net_work(struct net *net, void (*work)(void *arg), void (*done)(void *arg), void *arg);
 
 /*
- * For modules with things on the loop: a member is told when the network ends. Net thread only. end() runs at most once, after
- * the member has left.
+ * For modules with things on the loop: a member is told when the network ends. Net thread only. end() runs at most
+ * once, after the member has left.
  */
 struct net_member {
 	struct net_member *next, **prev;

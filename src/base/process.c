@@ -12,9 +12,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define DEFAULT_LINE_BYTES ((size_t)64 << 10)
+#define DEFAULT_LINE_BYTES    ((size_t)64 << 10)
 #define DEFAULT_KILL_AFTER_MS 5000
-#define READ_CHUNK_BYTES ((size_t)32 << 10)
+#define READ_CHUNK_BYTES      ((size_t)32 << 10)
 /* How long output is still read after the child itself ended: a grandchild may hold the pipe for ever. */
 #define DRAIN_MS 500
 
@@ -379,7 +379,8 @@ static void serve(struct run *run)
 
 static void finish(struct run *run)
 {
-	/* What the child left behind in its group goes with it when it was stopped; a background child of a hook may stay. */
+	/* What the child left behind in its group goes with it when it was stopped; a background child of a hook may
+	 * stay. */
 	if (run->kill_ms != INT64_MAX)
 		send_signal(run, SIGKILL);
 	while (waitpid(run->pid, &run->status, 0) < 0 && errno == EINTR)
@@ -402,8 +403,16 @@ bool process_run(const struct process_options *options, const struct cancel *can
 	AUTO_RELEASE(error) why = { 0 };
 	int64_t now = clock_now_ms(options->clock);
 	struct run run = {
-		.options = options, .cancel = cancel, .result = ret, .err = &why, .pid_fd = -1, .stdin_fd = -1,
-		.stdin_rest = options->stdin_text, .started_ms = now, .kill_ms = INT64_MAX, .drain_ms = INT64_MAX,
+		.options = options,
+		.cancel = cancel,
+		.result = ret,
+		.err = &why,
+		.pid_fd = -1,
+		.stdin_fd = -1,
+		.stdin_rest = options->stdin_text,
+		.started_ms = now,
+		.kill_ms = INT64_MAX,
+		.drain_ms = INT64_MAX,
 		.due_ms = options->timeout_ms ? now + options->timeout_ms : INT64_MAX,
 		.outlets = { { .stream = PROCESS_STDOUT, .fd = -1, .kept = &ret->out },
 			     { .stream = PROCESS_STDERR, .fd = -1, .kept = &ret->err } },

@@ -112,7 +112,8 @@ int queue_fd(const struct queue *queue)
 	return queue->fd;
 }
 
-void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *cancel, int64_t due_ms, struct error *err)
+void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *cancel, int64_t due_ms,
+		 struct error *err)
 {
 	for (;;) {
 		void *item = queue_pop(queue);

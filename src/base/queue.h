@@ -27,7 +27,8 @@ size_t queue_length(const struct queue *queue);
 void queue_close(struct queue *queue);
 /* Readable while something waits. Borrowed; never read from it. For uv_poll or poll. */
 int queue_fd(const struct queue *queue);
-/* Sleeps until an item is there: given, or NULL with ERR_CANCELLED or ERR_TIMEOUT. due_ms: by clock, INT64_MAX for none. */
+/* Sleeps until an item is there: given, or NULL with ERR_CANCELLED or ERR_TIMEOUT. due_ms: by clock, INT64_MAX for
+ * none. */
 void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *cancel, int64_t due_ms,
 		 struct error *err);
 

@@ -82,7 +82,8 @@ void timers_run(struct timers *timers, int64_t now_ms)
 	while (timers->len && timers->heap[0]->due_ms <= now_ms) {
 		struct timer *timer = timers->heap[0];
 
-		/* Set by a callback of this run: its turn comes with the next one, so that a loop can't starve the rest. */
+		/* Set by a callback of this run: its turn comes with the next one, so that a loop can't starve the
+		 * rest. */
 		if (timer->serial >= end)
 			return;
 		timer_clear(timers, timer);

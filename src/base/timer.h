@@ -15,7 +15,7 @@ struct timer {
 	int64_t due_ms;
 	void (*fire)(void *arg);
 	void *arg;
-	size_t place; /* index in the heap + 1; 0: not set */
+	size_t place;	 /* index in the heap + 1; 0: not set */
 	uint64_t serial; /* timers of one moment fire in the order they were set */
 };
 

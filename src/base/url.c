@@ -121,7 +121,8 @@ static unsigned default_port(struct str scheme)
 	static const struct {
 		const char *scheme;
 		unsigned port;
-	} table[] = { { "http", 80 }, { "https", 443 }, { "socks5", 1080 }, { "socks5h", 1080 }, { "ws", 80 }, { "wss", 443 } };
+	} table[] = { { "http", 80 },	   { "https", 443 }, { "socks5", 1080 },
+		      { "socks5h", 1080 }, { "ws", 80 },     { "wss", 443 } };
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		if (str_ieq(scheme, str_of(table[i].scheme)))

@@ -8,8 +8,8 @@
 #include "base/str.h"
 
 /*
- * Appends "/" and the escaped segment. False (nothing appended) for names that no Kubernetes object can have and that would
- * change the path: empty, ".", "..", or holding "/" or "%".
+ * Appends "/" and the escaped segment. False (nothing appended) for names that no Kubernetes object can have and that
+ * would change the path: empty, ".", "..", or holding "/" or "%".
  */
 bool url_add_segment(struct buf *url, struct str segment);
 /* Appends "?" or "&" (whichever is due), name and escaped value. */
@@ -19,8 +19,9 @@ void url_escape(struct buf *out, struct str text);
 /* False for a bad escape. plus_is_space: as in a form's query. */
 bool url_unescape(struct buf *out, struct str text, bool plus_is_space);
 
-struct url {	/* views into the parsed text */
-	struct str scheme, user, host, port, path, query, fragment; /* host without [ ] of IPv6; path starts with "/" or is empty */
+struct url { /* views into the parsed text */
+	struct str scheme, user, host, port, path, query,
+		fragment; /* host without [ ] of IPv6; path starts with "/" or is empty */
 	bool ipv6;
 	unsigned port_number; /* the scheme's default (http, https, socks5) when none is written */
 };

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define US_PER_S INT64_C(1000000)
+#define US_PER_S  INT64_C(1000000)
 #define S_PER_DAY INT64_C(86400)
 
-static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+static const char *const months[] = {
+	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+};
 static const char *const weekdays[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 
 /* Days of the civil calendar, counted in eras of 400 years that begin on 1 March. */
@@ -184,8 +186,8 @@ char *utc_format(int64_t us, char *out)
 {
 	struct utc_fields f = utc_split(us);
 
-	snprintf(out, UTC_TEXT_MAX, "%04lld-%02d-%02dT%02d:%02d:%02dZ", (long long)f.year, f.month, f.day, f.hour, f.minute,
-		 f.second);
+	snprintf(out, UTC_TEXT_MAX, "%04lld-%02d-%02dT%02d:%02d:%02dZ", (long long)f.year, f.month, f.day, f.hour,
+		 f.minute, f.second);
 	return out;
 }
 
@@ -202,8 +204,8 @@ char *utc_format_http_date(int64_t us, char *out)
 {
 	struct utc_fields f = utc_split(us);
 
-	snprintf(out, UTC_TEXT_MAX, "%s, %02d %s %04lld %02d:%02d:%02d GMT", weekdays[f.weekday], f.day, months[f.month - 1],
-		 (long long)f.year, f.hour, f.minute, f.second);
+	snprintf(out, UTC_TEXT_MAX, "%s, %02d %s %04lld %02d:%02d:%02d GMT", weekdays[f.weekday], f.day,
+		 months[f.month - 1], (long long)f.year, f.hour, f.minute, f.second);
 	return out;
 }
 
@@ -228,7 +230,8 @@ static bool parse_imf(struct scan scan, int64_t *ret_us)
 /* "Sunday, 06-Nov-94 08:49:37 GMT" */
 static bool parse_rfc850(struct scan scan, int64_t *ret_us)
 {
-	static const char *const names[] = { "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday" };
+	static const char *const names[] = { "Sunday",	 "Monday", "Tuesday", "Wednesday",
+					     "Thursday", "Friday", "Saturday" };
 	struct utc_fields f = { 0 };
 
 	scan_name(&scan, names, 7);
@@ -274,8 +277,8 @@ static const struct {
 	const char *name;
 	uint64_t ns;
 } units[] = {
-	{ "ns", 1 },	       { "us", 1000 },		    { "\xc2\xb5s", 1000 },	     { "\xce\xbcs", 1000 },
-	{ "ms", 1000000 },     { "s", 1000000000 },	    { "m", UINT64_C(60000000000) }, { "h", UINT64_C(3600000000000) },
+	{ "ns", 1 },	   { "us", 1000 },	{ "\xc2\xb5s", 1000 },		{ "\xce\xbcs", 1000 },
+	{ "ms", 1000000 }, { "s", 1000000000 }, { "m", UINT64_C(60000000000) }, { "h", UINT64_C(3600000000000) },
 };
 
 static bool scan_unit(struct str *text, uint64_t *ret_ns)

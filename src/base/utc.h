@@ -2,7 +2,8 @@
  * utc: points in time and lengths of time as text.
  *
  * Times are microseconds since 1970 UTC (as int64_t: about ±290,000 years); lengths are milliseconds. Sources: RFC 3339
- * (as Go's time.RFC3339 and Kubernetes' metav1.Time and MicroTime), RFC 9110 5.6.7 (HTTP dates), Go's time.ParseDuration.
+ * (as Go's time.RFC3339 and Kubernetes' metav1.Time and MicroTime), RFC 9110 5.6.7 (HTTP dates), Go's
+ * time.ParseDuration.
  */
 #ifndef SLOTDECK_BASE_UTC_H
 #define SLOTDECK_BASE_UTC_H

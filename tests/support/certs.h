@@ -1,5 +1,6 @@
 /*
- * certs: a TLS kit for tests: authorities and certificates made on the spot (P-256), so that none can expire in the tree.
+ * certs: a TLS kit for tests: authorities and certificates made on the spot (P-256), so that none can expire in the
+ * tree.
  */
 #ifndef SLOTDECK_TEST_CERTS_H
 #define SLOTDECK_TEST_CERTS_H
@@ -12,9 +13,9 @@ struct test_cert {
 };
 
 struct test_cert_options {
-	const char *name;	  /* common name */
-	const char *dns;	  /* subject alternative names, "DNS:a,IP:127.0.0.1"; NULL for none */
-	long from_s, until_s;	  /* from now; both 0: an hour before to an hour after */
+	const char *name;     /* common name */
+	const char *dns;      /* subject alternative names, "DNS:a,IP:127.0.0.1"; NULL for none */
+	long from_s, until_s; /* from now; both 0: an hour before to an hour after */
 	bool is_ca;
 	const struct test_cert *issuer; /* NULL: signs itself */
 };

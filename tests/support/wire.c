@@ -111,8 +111,8 @@ bool wire_write(struct wire_peer *peer, const void *bytes, size_t len)
 	const char *p = bytes;
 
 	while (len) {
-		ssize_t n = peer->ssl ? SSL_write(peer->ssl, p, (int)(len > 65536 ? 65536 : len)) :
-					send(peer->fd, p, len, MSG_NOSIGNAL);
+		ssize_t n = peer->ssl ? SSL_write(peer->ssl, p, (int)(len > 65536 ? 65536 : len))
+				      : send(peer->fd, p, len, MSG_NOSIGNAL);
 
 		if (n <= 0)
 			return false;
@@ -129,7 +129,8 @@ bool wire_puts(struct wire_peer *peer, const char *text)
 
 bool wire_answer(struct wire_peer *peer, int status, const char *headers, const char *body)
 {
-	AUTO_FREE char *text = xasprintf("HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n\r\n%s", status, headers, strlen(body), body);
+	AUTO_FREE char *text =
+		xasprintf("HTTP/1.1 %d X\r\n%sContent-Length: %zu\r\n\r\n%s", status, headers, strlen(body), body);
 
 	return wire_puts(peer, text);
 }

@@ -19,7 +19,7 @@ struct wire_request {
 	unsigned number;     /* of all requests of this server, from 1 */
 	unsigned connection; /* from 1 */
 	char *method, *target;
-	char *head;	     /* header lines as they came */
+	char *head; /* header lines as they came */
 	char *body;
 	size_t body_len;
 };

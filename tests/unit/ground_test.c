@@ -87,13 +87,31 @@ static void durations_follow_gos_syntax(void **state)
 		bool good;
 		int64_t ms;
 	} table[] = {
-		{ "0", true, 0 },	 { "1h30m", true, 5400000 },	{ "90s", true, 90000 },	    { "500ms", true, 500 },
-		{ "1.5h", true, 5400000 }, { "-2m", true, -120000 },	{ "+5s", true, 5000 },	    { ".5s", true, 500 },
-		{ "1.s", true, 1000 },	 { "1us", true, 0 },		{ "1500µs", true, 1 },	    { "1h1h", true, 7200000 },
-		{ "10", false, 0 },	 { "", false, 0 },		{ "s", false, 0 },	    { ".s", false, 0 },
-		{ "1x", false, 0 },	 { "1 s", false, 0 },		{ "-", false, 0 },	    { "1d", false, 0 },
-		{ "9223372036s", true, INT64_C(9223372036000) },	{ "9223372037s", false, 0 }, { "99999999999999999999h", false, 0 },
-		{ "2562047h47m16.854775807s", true, INT64_C(9223372036854) }, { "2562047h47m16.854775808s", false, 0 },
+		{ "0", true, 0 },
+		{ "1h30m", true, 5400000 },
+		{ "90s", true, 90000 },
+		{ "500ms", true, 500 },
+		{ "1.5h", true, 5400000 },
+		{ "-2m", true, -120000 },
+		{ "+5s", true, 5000 },
+		{ ".5s", true, 500 },
+		{ "1.s", true, 1000 },
+		{ "1us", true, 0 },
+		{ "1500µs", true, 1 },
+		{ "1h1h", true, 7200000 },
+		{ "10", false, 0 },
+		{ "", false, 0 },
+		{ "s", false, 0 },
+		{ ".s", false, 0 },
+		{ "1x", false, 0 },
+		{ "1 s", false, 0 },
+		{ "-", false, 0 },
+		{ "1d", false, 0 },
+		{ "9223372036s", true, INT64_C(9223372036000) },
+		{ "9223372037s", false, 0 },
+		{ "99999999999999999999h", false, 0 },
+		{ "2562047h47m16.854775807s", true, INT64_C(9223372036854) },
+		{ "2562047h47m16.854775808s", false, 0 },
 		{ "0.3333333333333333333h", true, 1200000 - 1 },
 	};
 
@@ -112,9 +130,9 @@ static void durations_print_as_go_does(void **state)
 		int64_t ms;
 		const char *go, *brief;
 	} table[] = {
-		{ 0, "0s", "0ms" },	       { 500, "500ms", "500ms" },     { 1000, "1s", "1s" },	{ 1500, "1.5s", "1s" },
-		{ 90000, "1m30s", "1m30s" },   { 5400000, "1h30m0s", "1h30m" }, { 3600000, "1h0m0s", "1h" }, { -2500, "-2.5s", "-2s" },
-		{ 90061001, "25h1m1.001s", "1d1h" },
+		{ 0, "0s", "0ms" },	     { 500, "500ms", "500ms" },	  { 1000, "1s", "1s" },
+		{ 1500, "1.5s", "1s" },	     { 90000, "1m30s", "1m30s" }, { 5400000, "1h30m0s", "1h30m" },
+		{ 3600000, "1h0m0s", "1h" }, { -2500, "-2.5s", "-2s" },	  { 90061001, "25h1m1.001s", "1d1h" },
 	};
 	char out[UTC_TEXT_MAX];
 
@@ -331,11 +349,13 @@ static void a_text_record_has_time_level_message_and_fields(void **state)
 
 	(void)state;
 	log_set_sink(keep_line, &out);
-	log_info("applied", LOG_TEXT("object", "web"), LOG_INT("ms", 12), LOG_MS("wait", 1500), LOG_TEXT("odd", "a b\"c=d"), LOG_BOOL("ok", true));
+	log_info("applied", LOG_TEXT("object", "web"), LOG_INT("ms", 12), LOG_MS("wait", 1500),
+		 LOG_TEXT("odd", "a b\"c=d"), LOG_BOOL("ok", true));
 	log_debug("not shown");
 	log_warn("plain");
 	log_set_sink(NULL, NULL);
-	assert_int_equal(sscanf(buf_cstr(&out), "%3s %d %d:%d:%d.%3d INF", name, &day, &hour, &minute, &second, &ms), 6);
+	assert_int_equal(sscanf(buf_cstr(&out), "%3s %d %d:%d:%d.%3d INF", name, &day, &hour, &minute, &second, &ms),
+			 6);
 	assert_non_null(strstr(out.p, " INF applied object=web ms=12 wait=1.5s odd=\"a b\\\"c=d\" ok=true\n"));
 	assert_non_null(strstr(out.p, " WRN plain\n"));
 	assert_null(strstr(out.p, "not shown"));
@@ -352,7 +372,8 @@ static void a_json_record_is_one_object(void **state)
 	log_set_form(LOG_FORM_TEXT);
 	log_set_sink(NULL, NULL);
 	assert_true(starts_with(out.p, "{\"time\":\"20"));
-	assert_non_null(strstr(out.p, "\"level\":\"ERROR\",\"msg\":\"it \\\"failed\\\"\\n\",\"why\":\"\\u001b[31m\xef\xbf\xbd\",\"n\":-1}\n"));
+	assert_non_null(strstr(out.p, "\"level\":\"ERROR\",\"msg\":\"it "
+				      "\\\"failed\\\"\\n\",\"why\":\"\\u001b[31m\xef\xbf\xbd\",\"n\":-1}\n"));
 }
 
 static void no_control_character_leaves_through_the_log(void **state)
@@ -423,7 +444,9 @@ static void levels_are_read_in_any_case(void **state)
 static void base64_goes_both_ways(void **state)
 {
 	static const char *const plain[] = { "", "f", "fo", "foo", "foob", "fooba", "foobar", "\xff\xfe\xfd" };
-	static const char *const standard[] = { "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy", "//79" };
+	static const char *const standard[] = {
+		"", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy", "//79"
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(plain); i++) {
@@ -485,16 +508,19 @@ static void urls_are_taken_apart(void **state)
 	(void)state;
 	assert_true(url_parse(STR("https://u:p@[::1]:6443/a/b?x=1&y=2&x=3#f"), &url, &err));
 	assert_true(str_is(url.scheme, "https") && str_is(url.user, "u:p") && str_is(url.host, "::1") && url.ipv6);
-	assert_true(url.port_number == 6443 && str_is(url.path, "/a/b") && str_is(url.query, "x=1&y=2&x=3") && str_is(url.fragment, "f"));
+	assert_true(url.port_number == 6443 && str_is(url.path, "/a/b") && str_is(url.query, "x=1&y=2&x=3") &&
+		    str_is(url.fragment, "f"));
 	assert_true(url_query_get(url.query, "x", 1, &value) && str_is(value, "3"));
 	assert_false(url_query_get(url.query, "z", 0, &value));
 	assert_true(url_parse(STR("http://host"), &url, &err));
 	assert_true(url.port_number == 80 && !url.path.len);
-	static const char *const bad[] = { "host", "http://", "http://a b", "http://a:0", "http://a:b", "http://[::1", "http://a\n", "://x", "http:///p" };
+	static const char *const bad[] = { "host",	  "http://",	"http://a b", "http://a:0", "http://a:b",
+					   "http://[::1", "http://a\n", "://x",	      "http:///p" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		assert_false(url_parse(str_of(bad[i]), &url, &err));
-	assert_true(url_host_is_loopback(STR("127.3.4.5")) && url_host_is_loopback(STR("::1")) && url_host_is_loopback(STR("LocalHost")));
+	assert_true(url_host_is_loopback(STR("127.3.4.5")) && url_host_is_loopback(STR("::1")) &&
+		    url_host_is_loopback(STR("LocalHost")));
 	assert_false(url_host_is_loopback(STR("127.0.0.1.example.com")) || url_host_is_loopback(STR("10.0.0.1")));
 }
 

@@ -148,7 +148,10 @@ static void a_body_is_sent_without_expecting_100_continue(void **state)
 	(void)state;
 	memset(body, 'x', 2000000);
 	bench_open(&b, echo, &options, false);
-	struct http_request request = { .method = "PATCH", .path = "/a", .body = { body, 2000000 }, .content_type = "application/apply-patch+yaml" };
+	struct http_request request = { .method = "PATCH",
+					.path = "/a",
+					.body = { body, 2000000 },
+					.content_type = "application/apply-patch+yaml" };
 
 	assert_true(call(&b, &request));
 	AUTO_FREE char *expect = wire_header(wire_request(b.wire, 1), "Expect");
@@ -522,7 +525,14 @@ static void retry_after_is_understood_in_both_forms(void **state)
 		const char *text;
 		int64_t ms;
 	} table[] = {
-		{ "1", 1000 },	{ "120", 120000 }, { " 7 ", 7000 }, { "-1", -1 }, { "abc", -1 }, { "", -1 }, { "1.5", -1 }, { "0", 0 },
+		{ "1", 1000 },
+		{ "120", 120000 },
+		{ " 7 ", 7000 },
+		{ "-1", -1 },
+		{ "abc", -1 },
+		{ "", -1 },
+		{ "1.5", -1 },
+		{ "0", 0 },
 		{ "Sun, 06 Nov 1994 08:49:47 GMT", 10000 },
 		{ "Sunday, 06-Nov-94 08:49:47 GMT", 10000 },
 		{ "Sun Nov  6 08:49:47 1994", 10000 },
@@ -550,7 +560,8 @@ static bool fail_once(struct wire_peer *peer, const struct wire_request *r, void
 	for (char *c = value; *c; c++)
 		if (*c == '_')
 			*c = ' ';
-	AUTO_FREE char *header = value[0] ? xasprintf("Retry-After: %s\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n", value) : xstrdup("");
+	AUTO_FREE char *header =
+		value[0] ? xasprintf("Retry-After: %s\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n", value) : xstrdup("");
 
 	return wire_answer(peer, status, header, "{\"reason\":\"Overload\"}");
 }
@@ -577,6 +588,7 @@ static void what_is_repeated_and_after_which_pause(void **state)
 		{ "POST", "/503/", false, 503, 0, 0 },
 		{ "POST", "/503/1", false, 200, 1000, 1200 },
 		{ "POST", "/429/", false, 200, 0, 500 },
+		{ "POST", "/504/1", false, 504, 0, 0 },
 		{ "PATCH", "/504/", true, 200, 0, 500 },
 		{ "PATCH", "/504/", false, 504, 0, 0 },
 	};
@@ -588,14 +600,17 @@ static void what_is_repeated_and_after_which_pause(void **state)
 		bool again = table[i].most_ms > 0;
 
 		bench_open(&b, fail_once, &options, true);
-		struct http_request request = { .method = table[i].method, .path = table[i].path, .idempotent = table[i].idempotent,
-						.body = strcmp(table[i].method, "GET") ? STR("{}") : STR(""), .timeout_ms = 600000 };
+		struct http_request request = { .method = table[i].method,
+						.path = table[i].path,
+						.idempotent = table[i].idempotent,
+						.body = strcmp(table[i].method, "GET") ? STR("{}") : STR(""),
+						.timeout_ms = 600000 };
 
 		assert_true(call(&b, &request));
 		if (b.response.status != table[i].status || b.waits != again || wire_count(b.wire) != 1u + again ||
 		    (again && (b.last_wait_ms < table[i].least_ms || b.last_wait_ms > table[i].most_ms)))
-			fail_msg("%s %s: status %d, %u pauses, %lld ms", table[i].method, table[i].path, b.response.status, b.waits,
-				 (long long)b.last_wait_ms);
+			fail_msg("%s %s: status %d, %u pauses, %lld ms", table[i].method, table[i].path,
+				 b.response.status, b.waits, (long long)b.last_wait_ms);
 		bench_close(&b);
 	}
 }
@@ -653,7 +668,9 @@ static void a_broken_connection_is_retried_only_for_what_may_run_twice(void **st
 	static const struct {
 		const char *method;
 		bool idempotent, again;
-	} table[] = { { "GET", false, true }, { "PATCH", true, true }, { "POST", false, false }, { "PATCH", false, false } };
+	} table[] = {
+		{ "GET", false, true }, { "PATCH", true, true }, { "POST", false, false }, { "PATCH", false, false }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -661,7 +678,9 @@ static void a_broken_connection_is_retried_only_for_what_may_run_twice(void **st
 		struct http_options options = { 0 };
 
 		bench_open(&b, drop_once, &options, true);
-		struct http_request request = { .method = table[i].method, .path = "/x", .idempotent = table[i].idempotent,
+		struct http_request request = { .method = table[i].method,
+						.path = "/x",
+						.idempotent = table[i].idempotent,
 						.body = strcmp(table[i].method, "GET") ? STR("{}") : STR("") };
 
 		assert_int_equal(call(&b, &request), table[i].again);
@@ -703,7 +722,8 @@ static void a_refused_connection_is_named_and_retried(void **state)
 	(void)state;
 	bench_open(&b, echo, &options, true);
 	wire_stop(b.wire);
-	assert_false(call(&b, &(struct http_request){ .method = "POST", .path = "/x?token=abc", .body = STR("{}"), .attempts = 3 }));
+	assert_false(call(&b, &(struct http_request){
+				      .method = "POST", .path = "/x?token=abc", .body = STR("{}"), .attempts = 3 }));
 	expect_error(&b, ERR_NETWORK, "connection refused");
 	assert_null(strstr(b.err.message, "token"));
 	assert_int_equal(b.waits, 2);
@@ -749,7 +769,9 @@ static void read_only_lets_nothing_out_that_changes_something(void **state)
 	(void)state;
 	bench_open(&b, echo, &options, false);
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-		struct http_request request = { .method = table[i].method, .path = table[i].path, .safe = table[i].safe, .timeout_ms = 5000 };
+		struct http_request request = {
+			.method = table[i].method, .path = table[i].path, .safe = table[i].safe, .timeout_ms = 5000
+		};
 
 		if (!strcmp(table[i].method, "HEAD"))
 			continue; /* the echo server would answer a body */
@@ -771,7 +793,8 @@ struct login {
 	_Atomic uint64_t generation;
 };
 
-static enum http_auth_result give_token(struct http_credential *ret, uint64_t refused, bool may_block, struct error *err, void *arg)
+static enum http_auth_result give_token(struct http_credential *ret, uint64_t refused, bool may_block,
+					struct error *err, void *arg)
 {
 	struct login *login = arg;
 
@@ -787,7 +810,8 @@ static enum http_auth_result give_token(struct http_credential *ret, uint64_t re
 		usleep(20000);
 		atomic_fetch_add(&login->generation, 1);
 	}
-	AUTO_FREE char *header = xasprintf("Bearer secret-token-%llu", (unsigned long long)atomic_load(&login->generation));
+	AUTO_FREE char *header =
+		xasprintf("Bearer secret-token-%llu", (unsigned long long)atomic_load(&login->generation));
 
 	secret_set(&ret->authorization, str_of(header));
 	ret->generation = login->generation;
@@ -813,7 +837,9 @@ static void after_401_the_credential_is_refreshed_once_also_for_writes(void **st
 {
 	struct login login = { 0 };
 	struct bench b = { 0 };
-	struct http_options options = { .authorise = give_token, .authorise_release = count_release, .authorise_arg = &login,
+	struct http_options options = { .authorise = give_token,
+					.authorise_release = count_release,
+					.authorise_arg = &login,
 					.authorise_without_tls = true };
 
 	(void)state;
@@ -834,7 +860,9 @@ static void a_401_that_nothing_helps_against_is_the_answer(void **state)
 {
 	struct login login = { .stubborn = true, .generation = 9 };
 	struct bench b = { 0 };
-	struct http_options options = { .authorise = give_token, .authorise_arg = &login, .authorise_without_tls = true };
+	struct http_options options = { .authorise = give_token,
+					.authorise_arg = &login,
+					.authorise_without_tls = true };
 
 	(void)state;
 	bench_open(&b, wants_second_token, &options, false);
@@ -852,7 +880,9 @@ static void a_hundred_requests_wait_for_one_login(void **state)
 {
 	struct login login = { .generation = 0 };
 	struct bench b = { 0 };
-	struct http_options options = { .authorise = give_token, .authorise_arg = &login, .authorise_without_tls = true };
+	struct http_options options = { .authorise = give_token,
+					.authorise_arg = &login,
+					.authorise_without_tls = true };
 	AUTO_RELEASE(http_result) result = { 0 };
 	int n = 0;
 
@@ -873,7 +903,9 @@ static void without_credential_nothing_is_sent_and_the_hook_says_why(void **stat
 {
 	struct login login = { .failing = true };
 	struct bench b = { 0 };
-	struct http_options options = { .authorise = give_token, .authorise_arg = &login, .authorise_without_tls = true };
+	struct http_options options = { .authorise = give_token,
+					.authorise_arg = &login,
+					.authorise_without_tls = true };
 
 	(void)state;
 	bench_open(&b, echo, &options, false);
@@ -916,7 +948,8 @@ static void ask_through_proxy(struct bench *b, const char *base_url, const char 
 
 	assert_non_null(http);
 	error_release(&b->err);
-	(void)!http_call(http, &(struct http_request){ .path = "/x", .attempts = 1, .timeout_ms = 20000 }, NULL, &b->response, &b->err);
+	(void)!http_call(http, &(struct http_request){ .path = "/x", .attempts = 1, .timeout_ms = 20000 }, NULL,
+			 &b->response, &b->err);
 }
 
 static void a_proxy_is_taken_from_the_options_or_the_environment(void **state)
@@ -1036,7 +1069,8 @@ static void a_stream_brings_bytes_as_they_come_and_ends_cleanly(void **state)
 	(void)state;
 	reader_init(&reader);
 	bench_open(&b, good_events, &options, false);
-	struct http_stream *stream = http_stream_open(b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH }, &reader_ops, &reader);
+	struct http_stream *stream = http_stream_open(
+		b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH }, &reader_ops, &reader);
 
 	assert_true(becomes(&reader.ended, 1));
 	assert_string_equal(buf_cstr(&reader.text), "one\ntwo\n");
@@ -1059,7 +1093,8 @@ static void a_refused_stream_hands_over_status_and_body(void **state)
 	(void)state;
 	reader_init(&reader);
 	bench_open(&b, good_events, &options, false);
-	struct http_stream *stream = http_stream_open(b.http, &(struct http_request){ .path = "/gone" }, &reader_ops, &reader);
+	struct http_stream *stream =
+		http_stream_open(b.http, &(struct http_request){ .path = "/gone" }, &reader_ops, &reader);
 
 	assert_true(becomes(&reader.ended, 1));
 	assert_int_equal(reader.refused_status, 410);
@@ -1109,7 +1144,8 @@ static void a_reader_that_refuses_ends_its_stream(void **state)
 	reader_init(&reader);
 	reader.refuse = true;
 	bench_open(&b, good_events, &options, false);
-	struct http_stream *stream = http_stream_open(b.http, &(struct http_request){ .path = "/watch-hang", .mode = HTTP_WATCH }, &reader_ops, &reader);
+	struct http_stream *stream = http_stream_open(
+		b.http, &(struct http_request){ .path = "/watch-hang", .mode = HTTP_WATCH }, &reader_ops, &reader);
 
 	assert_true(becomes(&reader.ended, 1));
 	assert_int_equal(reader.err.kind, ERR_LIMIT);
@@ -1137,7 +1173,8 @@ static void a_frozen_server_ends_its_streams_after_45_seconds(void **state)
 	(void)state;
 	reader_init(&reader);
 	bench_open(&b, frozen, &options, true);
-	struct http_stream *stream = http_stream_open(b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH }, &reader_ops, &reader);
+	struct http_stream *stream = http_stream_open(
+		b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH }, &reader_ops, &reader);
 
 	assert_true(becomes(&reader.chunks, 1));
 	int64_t start = clock_now_ms(b.clock);
@@ -1162,7 +1199,8 @@ static void a_silent_watch_lives_while_probes_are_answered(void **state)
 	(void)state;
 	reader_init(&reader);
 	bench_open(&b, good_events, &options, true);
-	struct http_stream *stream = http_stream_open(b.http, &(struct http_request){ .path = "/watch-hang", .mode = HTTP_WATCH }, &reader_ops, &reader);
+	struct http_stream *stream = http_stream_open(
+		b.http, &(struct http_request){ .path = "/watch-hang", .mode = HTTP_WATCH }, &reader_ops, &reader);
 
 	assert_true(becomes(&reader.chunks, 1));
 	for (unsigned probes = 0; probes < 4; probes++) {
@@ -1190,7 +1228,8 @@ static void dropping_connections_ends_streams_and_repeats_calls(void **state)
 	(void)state;
 	reader_init(&reader);
 	bench_open(&b, good_events, &options, false);
-	struct http_stream *stream = http_stream_open(b.http, &(struct http_request){ .path = "/watch-hang", .mode = HTTP_WATCH }, &reader_ops, &reader);
+	struct http_stream *stream = http_stream_open(
+		b.http, &(struct http_request){ .path = "/watch-hang", .mode = HTTP_WATCH }, &reader_ops, &reader);
 
 	assert_true(becomes(&reader.chunks, 1));
 	http_drop_connections(b.http, "credentials changed");
@@ -1211,7 +1250,8 @@ static void destroying_the_network_ends_everything(void **state)
 	(void)state;
 	reader_init(&reader);
 	bench_open(&b, good_events, &options, false);
-	struct http_stream *stream = http_stream_open(b.http, &(struct http_request){ .path = "/watch-hang", .mode = HTTP_WATCH }, &reader_ops, &reader);
+	struct http_stream *stream = http_stream_open(
+		b.http, &(struct http_request){ .path = "/watch-hang", .mode = HTTP_WATCH }, &reader_ops, &reader);
 
 	assert_true(becomes(&reader.chunks, 1));
 	net_destroy(b.net);
@@ -1237,8 +1277,9 @@ static void closing_a_server_does_not_wait_for_its_sockets(void **state)
 
 	for (int i = 0; i < 20; i++) {
 		reader_init(&readers[i]);
-		streams[i] = http_stream_open(b.http, &(struct http_request){ .path = "/watch", .mode = i % 2 ? HTTP_WATCH : HTTP_ALONE },
-					      &reader_ops, &readers[i]);
+		streams[i] = http_stream_open(
+			b.http, &(struct http_request){ .path = "/watch", .mode = i % 2 ? HTTP_WATCH : HTTP_ALONE },
+			&reader_ops, &readers[i]);
 	}
 	assert_true(becomes(&readers[19].chunks, 1));
 	int64_t start = real_ms();

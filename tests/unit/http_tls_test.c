@@ -36,10 +36,14 @@ static int kit_make(void **state)
 	kit.ca = test_cert_make(&(struct test_cert_options){ .name = "our authority", .is_ca = true });
 	kit.other_ca = test_cert_make(&(struct test_cert_options){ .name = "other authority", .is_ca = true });
 	kit.good = test_cert_make(&(struct test_cert_options){ .name = "server", .dns = here, .issuer = &kit.ca });
-	kit.expired = test_cert_make(&(struct test_cert_options){ .name = "server", .dns = here, .issuer = &kit.ca, .from_s = -200000, .until_s = -100000 });
-	kit.future = test_cert_make(&(struct test_cert_options){ .name = "server", .dns = here, .issuer = &kit.ca, .from_s = 100000, .until_s = 200000 });
-	kit.wrong = test_cert_make(&(struct test_cert_options){ .name = "server", .dns = "DNS:kube.example,IP:10.0.0.1", .issuer = &kit.ca });
-	kit.by_other = test_cert_make(&(struct test_cert_options){ .name = "server", .dns = here, .issuer = &kit.other_ca });
+	kit.expired = test_cert_make(&(struct test_cert_options){
+		.name = "server", .dns = here, .issuer = &kit.ca, .from_s = -200000, .until_s = -100000 });
+	kit.future = test_cert_make(&(struct test_cert_options){
+		.name = "server", .dns = here, .issuer = &kit.ca, .from_s = 100000, .until_s = 200000 });
+	kit.wrong = test_cert_make(&(struct test_cert_options){
+		.name = "server", .dns = "DNS:kube.example,IP:10.0.0.1", .issuer = &kit.ca });
+	kit.by_other =
+		test_cert_make(&(struct test_cert_options){ .name = "server", .dns = here, .issuer = &kit.other_ca });
 	kit.client_a = test_cert_make(&(struct test_cert_options){ .name = "alice", .issuer = &kit.ca });
 	kit.client_b = test_cert_make(&(struct test_cert_options){ .name = "bob", .issuer = &kit.ca });
 	kit.client_other = test_cert_make(&(struct test_cert_options){ .name = "mallory", .issuer = &kit.other_ca });
@@ -86,7 +90,8 @@ struct bench {
 	struct http_response response;
 };
 
-static bool start(struct bench *b, const struct test_cert *cert, const struct test_cert *client_ca, struct http_options *options)
+static bool start(struct bench *b, const struct test_cert *cert, const struct test_cert *client_ca,
+		  struct http_options *options)
 {
 	struct wire_options wire = { .handler = answer, .cert = cert, .client_ca = client_ca };
 
@@ -113,13 +118,15 @@ static void stop(struct bench *b)
 static bool get(struct bench *b, const char *path)
 {
 	error_release(&b->err);
-	return http_call(b->http, &(struct http_request){ .path = path, .timeout_ms = 10000 }, NULL, &b->response, &b->err);
+	return http_call(b->http, &(struct http_request){ .path = path, .timeout_ms = 10000 }, NULL, &b->response,
+			 &b->err);
 }
 
 static void expect_error(const struct bench *b, const char *part)
 {
 	if (b->err.kind != ERR_NETWORK || !strstr(b->err.message, part))
-		fail_msg("wanted \"%s\", got %s \"%s\"", part, error_kind_name(b->err.kind), b->err.message ? b->err.message : "");
+		fail_msg("wanted \"%s\", got %s \"%s\"", part, error_kind_name(b->err.kind),
+			 b->err.message ? b->err.message : "");
 }
 
 static void a_good_chain_is_trusted(void **state)
@@ -166,7 +173,9 @@ static void what_is_wrong_with_a_certificate_is_named(void **state)
 	} table[] = {
 		{ &kit->expired, { "CN=server expired on 20", "(our clock says 20", "Z)" } },
 		{ &kit->future, { "CN=server is not valid before 20", "(our clock says", "Z)" } },
-		{ &kit->wrong, { "certificate is for kube.example, 10.0.0.1, not for 127.0.0.1", "GET https://127.0.0.1", "/x: TLS:" } },
+		{ &kit->wrong,
+		  { "certificate is for kube.example, 10.0.0.1, not for 127.0.0.1", "GET https://127.0.0.1",
+		    "/x: TLS:" } },
 		{ &kit->by_other, { "signed by CN=other authority, whom we do not know", "CN=server", "TLS:" } },
 		{ &kit->other_ca, { "signed by CN=other authority, whom we do not know", "TLS", "CN=" } },
 	};
@@ -251,19 +260,23 @@ static void a_new_client_certificate_gets_new_connections(void **state)
 {
 	const struct kit *kit = *state;
 	struct bench b = { 0 };
-	struct http_options options = { .ca_pem = str_of(kit->ca.cert_pem), .client_cert_pem = str_of(kit->client_a.cert_pem),
+	struct http_options options = { .ca_pem = str_of(kit->ca.cert_pem),
+					.client_cert_pem = str_of(kit->client_a.cert_pem),
 					.client_key_pem = str_of(kit->client_a.key_pem) };
 
 	assert_true(start(&b, &kit->good, &kit->ca, &options));
 	assert_true(get(&b, "/x") && get(&b, "/x"));
 	assert_int_equal(wire_connections(b.wire), 1);
-	assert_true(http_set_identity(b.http, str_of(kit->client_a.cert_pem), str_of(kit->client_a.key_pem), STR(""), &b.err));
+	assert_true(http_set_identity(b.http, str_of(kit->client_a.cert_pem), str_of(kit->client_a.key_pem), STR(""),
+				      &b.err));
 	assert_true(get(&b, "/x"));
 	assert_int_equal(wire_connections(b.wire), 1);
-	assert_true(http_set_identity(b.http, str_of(kit->client_b.cert_pem), str_of(kit->client_b.key_pem), STR(""), &b.err));
+	assert_true(http_set_identity(b.http, str_of(kit->client_b.cert_pem), str_of(kit->client_b.key_pem), STR(""),
+				      &b.err));
 	assert_true(get(&b, "/x") && get(&b, "/x"));
 	assert_int_equal(wire_connections(b.wire), 2);
-	assert_false(http_set_identity(b.http, str_of(kit->client_b.cert_pem), str_of(kit->client_a.key_pem), STR(""), &b.err));
+	assert_false(http_set_identity(b.http, str_of(kit->client_b.cert_pem), str_of(kit->client_a.key_pem), STR(""),
+				       &b.err));
 	assert_non_null(strstr(b.err.message, "does not belong"));
 	stop(&b);
 }
@@ -277,9 +290,16 @@ static void unusable_pem_and_urls_are_refused_at_once(void **state)
 	} table[] = {
 		{ { .base_url = "https://x", .ca_pem = STR("garbage") }, "certificate authority holds no PEM" },
 		{ { .base_url = "https://x", .client_cert_pem = str_of(kit->client_a.cert_pem) }, "without its key" },
-		{ { .base_url = "https://x", .client_key_pem = str_of(kit->client_a.key_pem) }, "without its certificate" },
-		{ { .base_url = "https://x", .client_cert_pem = str_of(kit->client_a.cert_pem), .client_key_pem = STR("x") }, "holds no PEM private key" },
-		{ { .base_url = "https://x", .client_cert_pem = str_of(kit->client_a.cert_pem), .client_key_pem = str_of(kit->client_b.key_pem) }, "does not belong" },
+		{ { .base_url = "https://x", .client_key_pem = str_of(kit->client_a.key_pem) },
+		  "without its certificate" },
+		{ { .base_url = "https://x",
+		    .client_cert_pem = str_of(kit->client_a.cert_pem),
+		    .client_key_pem = STR("x") },
+		  "holds no PEM private key" },
+		{ { .base_url = "https://x",
+		    .client_cert_pem = str_of(kit->client_a.cert_pem),
+		    .client_key_pem = str_of(kit->client_b.key_pem) },
+		  "does not belong" },
 		{ { .base_url = "ftp://x" }, "must be http or https" },
 		{ { .base_url = "https://x/?a=b" }, "no query" },
 		{ { .base_url = "https://user:pw@x/" }, "must not hold a user name" },
@@ -305,7 +325,8 @@ static void plain_http_on_a_tls_port_is_named(void **state)
 {
 	const struct kit *kit = *state;
 	struct bench b = { 0 };
-	struct wire_options wire = { .handler = answer, .greeting = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" };
+	struct wire_options wire = { .handler = answer,
+				     .greeting = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n" };
 	struct http_options options = { .ca_pem = str_of(kit->ca.cert_pem) };
 
 	b.net = net_create(NULL, &b.err);
@@ -328,7 +349,8 @@ static void a_name_that_does_not_resolve_is_named(void **state)
 	struct http_options options = { .base_url = "https://no-such-host.invalid:6443" };
 	AUTO(http) http = http_create(net, &options, &err);
 
-	assert_false(http_call(http, &(struct http_request){ .path = "/version", .attempts = 1 }, NULL, &response, &err));
+	assert_false(
+		http_call(http, &(struct http_request){ .path = "/version", .attempts = 1 }, NULL, &response, &err));
 	assert_int_equal(err.kind, ERR_NETWORK);
 	assert_non_null(strstr(err.message, "cannot be resolved"));
 }
@@ -366,7 +388,9 @@ static unsigned free_port(void)
 
 static bool listens(unsigned port)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port) };
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				       .sin_port = htons((uint16_t)port) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool yes = connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
 
@@ -379,8 +403,17 @@ static bool launch(struct front *f, const char *program, const char *key, const 
 	f->port = free_port();
 	AUTO_FREE char *frontend = xasprintf("--frontend=127.0.0.1,%u", f->port);
 	AUTO_FREE char *backend = xasprintf("--backend=127.0.0.1,%u", wire_port(f->b.wire));
-	char *argv[] = { (char *)program, "--conf=/dev/null", frontend, backend, "--single-process", "--no-ocsp", "--errorlog-file=/dev/null",
-			 "--accesslog-file=/dev/null", (char *)key, (char *)cert, NULL };
+	char *argv[] = { (char *)program,
+			 "--conf=/dev/null",
+			 frontend,
+			 backend,
+			 "--single-process",
+			 "--no-ocsp",
+			 "--errorlog-file=/dev/null",
+			 "--accesslog-file=/dev/null",
+			 (char *)key,
+			 (char *)cert,
+			 NULL };
 
 	posix_spawn_file_actions_t actions;
 
@@ -421,7 +454,9 @@ static bool front_open(struct front *f, const struct kit *kit, bool manual)
 	for (int i = 0; !launch(f, program, key, cert); i++)
 		assert_in_range(i, 0, 5);
 	AUTO_FREE char *url = xasprintf("https://127.0.0.1:%u", f->port);
-	struct http_options options = { .base_url = url, .ca_pem = str_of(kit->ca.cert_pem), .rate_per_s = 10000, .burst = 10000 };
+	struct http_options options = {
+		.base_url = url, .ca_pem = str_of(kit->ca.cert_pem), .rate_per_s = 10000, .burst = 10000
+	};
 
 	f->b.http = http_create(f->b.net, &options, &f->b.err);
 	assert_non_null(f->b.http);
@@ -456,7 +491,9 @@ static void many_calls_share_one_http2_connection(void **state)
 	if (!front_open(&f, *state, false))
 		return;
 	AUTO(http_group) group = http_group_create(f.b.http, 50, NULL);
-	struct http_request request = { .method = "PATCH", .path = "/slow", .body = STR("{\"a\":1}"), .idempotent = true };
+	struct http_request request = {
+		.method = "PATCH", .path = "/slow", .body = STR("{\"a\":1}"), .idempotent = true
+	};
 
 	for (int i = 0; i < 200; i++)
 		http_group_add(group, &request, NULL);
@@ -559,7 +596,8 @@ static void one_connection_holds_at_most_ninety_watches(void **state)
 		return;
 	memset(watches, 0, sizeof watches);
 	for (int i = 0; i < N; i++)
-		streams[i] = http_stream_open(f.b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH }, &ops, &watches[i]);
+		streams[i] = http_stream_open(f.b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH },
+					      &ops, &watches[i]);
 	for (int i = 0; i < N; i++)
 		assert_true(becomes(&watches[i].chunks, 1));
 	assert_int_equal(count_connections_to(f.port), 2);
@@ -575,7 +613,8 @@ static void a_frozen_http2_server_is_found_by_its_silence(void **state)
 
 	if (!front_open(&f, *state, true))
 		return;
-	struct http_stream *stream = http_stream_open(f.b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH }, &ops, &watch);
+	struct http_stream *stream = http_stream_open(
+		f.b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH }, &ops, &watch);
 
 	assert_true(becomes(&watch.chunks, 1));
 	kill(f.pid, SIGSTOP);
@@ -601,7 +640,8 @@ static void a_killed_http2_server_ends_its_streams_at_once(void **state)
 
 	if (!front_open(&f, *state, false))
 		return;
-	struct http_stream *stream = http_stream_open(f.b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH }, &ops, &watch);
+	struct http_stream *stream = http_stream_open(
+		f.b.http, &(struct http_request){ .path = "/watch", .mode = HTTP_WATCH }, &ops, &watch);
 
 	assert_true(becomes(&watch.chunks, 1));
 	front_kill(&f);

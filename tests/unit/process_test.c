@@ -19,8 +19,8 @@ static void keep_line(enum process_stream stream, struct str line, bool truncate
 	buf_addf(arg, "%s%.*s%s\n", stream == PROCESS_STDERR ? "! " : "", STR_ARG(line), truncated ? "…" : "");
 }
 
-static bool bash(const char *script, struct process_options *options, const struct cancel *cancel, struct process_result *ret,
-		 struct error *err)
+static bool bash(const char *script, struct process_options *options, const struct cancel *cancel,
+		 struct process_result *ret, struct error *err)
 {
 	const char *const argv[] = { "bash", "-c", script, NULL };
 
@@ -36,7 +36,8 @@ static void lines_come_live_and_the_exit_status_is_told(void **state)
 	struct process_options options = { .on_line = keep_line, .arg = &lines };
 
 	(void)state;
-	assert_true(bash("echo one; echo two >&2; sleep 0.05; printf 'three\\r\\nfour'; exit 7", &options, NULL, &result, &err));
+	assert_true(bash("echo one; echo two >&2; sleep 0.05; printf 'three\\r\\nfour'; exit 7", &options, NULL,
+			 &result, &err));
 	assert_int_equal(result.exit_code, 7);
 	assert_non_null(strstr(lines.p, "one\n"));
 	assert_non_null(strstr(lines.p, "! two\n"));
@@ -110,7 +111,9 @@ static void signals_are_at_their_defaults_in_the_child(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &kept);
-	assert_true(bash("grep SigBlk /proc/self/status; echo $((0x$(sed -n 's/SigIgn:.//p' /proc/self/status) & 0x7fffffff))", &options, NULL, &result, &err));
+	assert_true(bash(
+		"grep SigBlk /proc/self/status; echo $((0x$(sed -n 's/SigIgn:.//p' /proc/self/status) & 0x7fffffff))",
+		&options, NULL, &result, &err));
 	pthread_sigmask(SIG_SETMASK, &kept, NULL);
 	assert_string_equal(buf_cstr(&result.out), "SigBlk:\t0000000000000000\n0\n");
 }
@@ -140,7 +143,9 @@ static void a_timeout_ends_the_whole_group(void **state)
 	AUTO_RELEASE(process_result) result = { 0 };
 	AUTO_RELEASE(error) err = { 0 };
 	AUTO_RELEASE(buf) lines = BUF_INIT(0);
-	struct process_options options = { .timeout_ms = 100, .kill_after_ms = 200, .on_line = keep_line, .arg = &lines };
+	struct process_options options = {
+		.timeout_ms = 100, .kill_after_ms = 200, .on_line = keep_line, .arg = &lines
+	};
 	int64_t start = clock_now_ms(NULL);
 
 	(void)state;
@@ -188,7 +193,8 @@ static void cancel_lets_the_child_end_cleanly(void **state)
 
 	(void)state;
 	pthread_create(&thread, NULL, cancel_soon, cancel);
-	assert_false(bash("trap 'echo bye; exit 3' TERM; while :; do sleep 0.01; done", &options, cancel, &result, &err));
+	assert_false(
+		bash("trap 'echo bye; exit 3' TERM; while :; do sleep 0.01; done", &options, cancel, &result, &err));
 	pthread_join(thread, NULL);
 	assert_int_equal(err.kind, ERR_CANCELLED);
 	assert_int_equal(result.exit_code, 3);
@@ -200,7 +206,9 @@ static void too_long_lines_and_outputs_are_cut(void **state)
 	AUTO_RELEASE(process_result) result = { 0 };
 	AUTO_RELEASE(error) err = { 0 };
 	AUTO_RELEASE(buf) lines = BUF_INIT(0);
-	struct process_options options = { .on_line = keep_line, .arg = &lines, .max_line_bytes = 5, .max_output_bytes = 8 };
+	struct process_options options = {
+		.on_line = keep_line, .arg = &lines, .max_line_bytes = 5, .max_output_bytes = 8
+	};
 
 	(void)state;
 	assert_true(bash("echo 12345; echo 1234567890; echo ab", &options, NULL, &result, &err));
