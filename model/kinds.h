@@ -35,7 +35,7 @@ struct column {
 	void (*cell)(const struct row *row, int64_t now_ms, struct buf *out);
 };
 
-struct field;	   /* model/decode.h: a JSON key and where its value goes */
+struct field;	   /* model/row_private.h: a JSON path and where its value goes */
 struct health_rule; /* model/health.h */
 
 struct kind {

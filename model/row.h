@@ -32,6 +32,7 @@ enum row_tri { ROW_UNKNOWN, ROW_FALSE, ROW_TRUE };
 struct row_condition {
 	const char *type, *reason, *message;
 	int64_t since_ms;	     /* lastTransitionTime */
+	int64_t updated_ms;	     /* lastUpdateTime: a Deployment's last progress */
 	int64_t observed_generation; /* -1: not told */
 	enum row_tri status;
 };

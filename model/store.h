@@ -19,11 +19,9 @@ struct entry {
 	struct entry *owner;	/* NULL: none */
 	struct entry *children, *next_child; /* owned objects, newest first */
 	struct entry *events, *next_event;   /* events about it, in order of arrival, newest first */
-	struct entry *next_of_kind, *next_in_namespace; /* see store_first() */
 	/* Grows with each change of the object, of anything it owns (at any depth), or of their events. */
 	uint64_t tree_serial;
 	void *memory; /* the health engine's */
-	struct entry_links *links; /* the store's own */
 };
 
 struct store *store_create(void);
@@ -84,7 +82,9 @@ const struct scope *store_scope_at(const struct store *store, size_t n);
 /* Forgets a scope and what only it covered. */
 void store_drop_scope(struct store *store, const struct kind *kind, const char *namespace);
 
-/* What changed, newest last (model/journal.h). */
+/* For the health engine: forget frees an entry's memory (never NULL) before the entry goes. fn NULL: nobody. */
+void store_set_forget(struct store *store, void (*fn)(void *memory, void *arg), void *arg);
+/* What changed (model/journal.h). */
 struct journal *store_journal(const struct store *store);
 
 #endif
