@@ -41,7 +41,7 @@ struct verdict {
 	int64_t inputs_ms;   /* age of the oldest input: its proof; 0: none */
 	int64_t recheck_ms;  /* when time alone may change this verdict; INT64_MAX: never */
 	bool hopeless;	     /* does not heal by itself: a wait that sees it counting fails */
-	bool holds_wait;     /* not healthy, but a wait need not wait for it: false (rules 7, 8) */
+	bool lets_wait_go;   /* a wait need not wait for it, although it is not healthy (rule 8) */
 	struct causes causes; /* from the object down; empty when healthy */
 };
 /* Whether it is degraded and past its grace. */
@@ -63,6 +63,7 @@ struct health;
 struct health *health_create(struct store *store, const struct health_config *config);
 void health_destroy(struct health *health);
 DEFINE_AUTO(health);
+struct store *health_store(const struct health *health);
 
 /* The verdict on one object. Borrowed until the next change of the store or the next call for the same object. Cheap when
  * nothing changed. */
