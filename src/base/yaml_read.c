@@ -802,6 +802,7 @@ static bool is_merge_value(const struct yaml_node *value)
 struct merge {
 	struct yaml_pair *pairs; /* own ones first, then what is merged, in order of precedence */
 	size_t n, cap, nown;
+	bool own_collected;
 };
 
 static bool collect(struct yaml_stream *stream, struct yaml_node *map, struct merge *into)
@@ -820,8 +821,9 @@ static bool collect(struct yaml_stream *stream, struct yaml_node *map, struct me
 		else
 			LIST_PUSH(into->pairs, into->n, into->cap) = pair;
 	}
-	if (!into->nown)
+	if (!into->own_collected)
 		into->nown = into->n;
+	into->own_collected = true;
 	if (!merged)
 		return true;
 	if (merged->kind == YAML_MAPPING)
@@ -836,13 +838,15 @@ static bool collect(struct yaml_stream *stream, struct yaml_node *map, struct me
 static void make_merged_keys_strings(struct merge *merge)
 {
 	for (size_t i = 0; i < merge->nown; i++)
-		if (merge->pairs[i].key->kind != YAML_STRING)
+		if (merge->pairs[i].key->kind != YAML_STRING || (merge->pairs[i].key->marks & YAML_MARK_TAGGED))
 			return;
 	for (size_t i = merge->nown; i < merge->n; i++) {
 		struct yaml_node *key = merge->pairs[i].key;
 
-		if (key->kind < YAML_SEQUENCE && key->kind != YAML_NULL)
-			key->kind = YAML_STRING;
+		if (key->kind >= YAML_SEQUENCE || key->kind == YAML_NULL)
+			continue;
+		key->kind = YAML_STRING;
+		key->marks &= (uint8_t)~YAML_MARK_TAGGED;
 	}
 }
 
