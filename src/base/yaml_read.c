@@ -17,6 +17,9 @@
 #define DEFAULT_LIMITS (struct yaml_limits)YAML_LIMITS_INIT
 #define TEXT_CHUNK_BYTES 4096
 #define MAX_REREAD_BYTES (24u << 20)
+#define MAX_TAG_DIRECTIVES 1000
+#define MAX_ANCHORS 50000
+#define MAX_FLOW_WORK 100000000u
 
 struct frame {
 	struct yaml_node *node;
@@ -59,6 +62,9 @@ struct yaml_stream {
 	/* What aliases cost: of all documents for our limits, of this one for the ratio that yaml.v3 allows. */
 	size_t expanded_nodes, expanded_bytes;
 	size_t doc_nodes, doc_alias_nodes;
+	size_t nanchors; /* in all documents */
+	unsigned flow_depth;
+	uint64_t flow_work; /* libyaml looks at every open flow collection for each token */
 
 	struct error failure;
 	unsigned error_line, error_column;
@@ -129,6 +135,12 @@ static bool fail_at_offset(struct yaml_stream *stream, size_t offset, const char
 {
 	unsigned line = 1, column = 1;
 
+	if (strcmp(problem, "invalid trailing UTF-8 octet") == 0)
+		for (size_t back = 1; back <= 3 && back <= offset; back++)
+			if ((unsigned char)stream->text.p[offset - back] >= 0xc0) {
+				offset -= back; /* to the byte that began the character */
+				break;
+			}
 	for (size_t i = 0; i < offset && i < stream->text.len; i++) {
 		if (stream->text.p[i] == '\n') {
 			line++;
@@ -137,9 +149,10 @@ static bool fail_at_offset(struct yaml_stream *stream, size_t offset, const char
 			column++;
 		}
 	}
-	if (offset < stream->text.len && (unsigned char)stream->text.p[offset] < 0x20)
-		return fail_at(stream, ERR_INVALID, line, column, "%s (byte 0x%02x)", problem,
-			       (unsigned char)stream->text.p[offset]);
+	unsigned char byte = offset < stream->text.len ? (unsigned char)stream->text.p[offset] : ' ';
+
+	if (byte < 0x20 || byte >= 0x7f)
+		return fail_at(stream, ERR_INVALID, line, column, "%s (byte 0x%02x)", problem, byte);
 	return fail_at(stream, ERR_INVALID, line, column, "%s", problem);
 }
 
@@ -395,11 +408,14 @@ static bool check_memory(struct yaml_stream *stream, const struct yaml_node *nod
 			 stream->limits.max_memory_bytes >> 20);
 }
 
-static void set_anchor(struct yaml_stream *stream, struct yaml_node *node, const yaml_char_t *anchor)
+static bool set_anchor(struct yaml_stream *stream, struct yaml_node *node, const yaml_char_t *anchor)
 {
 	if (!anchor)
-		return;
+		return true;
 	struct str name = str_of((const char *)anchor);
+
+	if (++stream->nanchors > MAX_ANCHORS)
+		return FAIL_NODE(stream, ERR_LIMIT, node, "more than %d anchors", MAX_ANCHORS);
 
 	node->marks |= YAML_MARK_ANCHOR;
 	if (node->kind >= YAML_SEQUENCE)
@@ -407,6 +423,7 @@ static void set_anchor(struct yaml_stream *stream, struct yaml_node *node, const
 	map_set(&stream->anchors, name, node);
 	LIST_PUSH(stream->marked, stream->nmarked, stream->marked_cap) =
 		(struct anchored){ node, keep_text(stream, name.p, name.len) };
+	return true;
 }
 
 enum tag { TAG_NONE, TAG_STR, TAG_INT, TAG_FLOAT, TAG_BOOL, TAG_NULL, TAG_TIMESTAMP, TAG_BINARY, TAG_MERGE, TAG_OTHER };
@@ -538,6 +555,9 @@ static bool resolve(struct yaml_stream *stream, struct yaml_node *node, enum tag
 static bool add_child(struct yaml_stream *stream, struct yaml_node *node)
 {
 	LIST_PUSH(stream->children, stream->nchildren, stream->children_cap) = node;
+	stream->flow_work += stream->flow_depth;
+	if (stream->flow_work > MAX_FLOW_WORK)
+		return FAIL_NODE(stream, ERR_LIMIT, node, "flow collections too large for their depth");
 	return check_memory(stream, node);
 }
 
@@ -595,8 +615,7 @@ static bool add_scalar(struct yaml_stream *stream, const yaml_event_t *event)
 		return false;
 	if (node->marks & YAML_MARK_MERGE)
 		stream->has_merges = true;
-	set_anchor(stream, node, event->data.scalar.anchor);
-	return add_child(stream, node);
+	return set_anchor(stream, node, event->data.scalar.anchor) && add_child(stream, node);
 }
 
 static bool too_deep(struct yaml_stream *stream, size_t depth, const struct yaml_node *node)
@@ -615,10 +634,11 @@ static bool open_collection(struct yaml_stream *stream, const yaml_event_t *even
 	bool is_flow = is_map ? event->data.mapping_start.style == YAML_FLOW_MAPPING_STYLE :
 				event->data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
 
-	set_anchor(stream, node, is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor);
-	if (!check_tag(stream, event, is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag) ||
+	if (!set_anchor(stream, node, is_map ? event->data.mapping_start.anchor : event->data.sequence_start.anchor) ||
+	    !check_tag(stream, event, is_map ? event->data.mapping_start.tag : event->data.sequence_start.tag) ||
 	    !add_child(stream, node))
 		return false;
+	stream->flow_depth += is_flow;
 	LIST_PUSH(stream->frames, stream->nframes, stream->frames_cap) =
 		(struct frame){ node, stream->nchildren, is_flow };
 	return !too_deep(stream, stream->nframes, node);
@@ -644,6 +664,7 @@ static bool close_collection(struct yaml_stream *stream)
 	size_t n = stream->nchildren - frame.first_child;
 
 	stream->nchildren = frame.first_child;
+	stream->flow_depth -= frame.is_flow;
 	node->marks &= (uint8_t)~YAML_MARK_OPEN;
 	if (node->kind == YAML_SEQUENCE) {
 		node->seq.n = node->seq.cap = (uint32_t)n;
@@ -902,7 +923,7 @@ static void start_document(struct yaml_stream *stream)
 	arena_destroy(stream->arena);
 	stream->arena = arena_create();
 	stream->chunk_left = 0;
-	stream->nchildren = stream->nframes = stream->nmarked = 0;
+	stream->nchildren = stream->nframes = stream->nmarked = stream->flow_depth = 0;
 	map_release(&stream->anchors);
 	stream->has_merges = false;
 	stream->doc_nodes = 1;
@@ -984,6 +1005,21 @@ static enum step next_step(struct yaml_stream *stream)
 	return STEP_FAILED;
 }
 
+/* libyaml compares every %TAG of a document with every other. */
+static bool check_directives(struct yaml_stream *stream)
+{
+	static const char directive[] = "\n%TAG";
+	const char *p = stream->text.p, *end = p + stream->text.len;
+	size_t n = 0;
+
+	while ((p = memmem(p, (size_t)(end - p), directive, sizeof directive - 1)) && n <= MAX_TAG_DIRECTIVES) {
+		n++;
+		p++;
+	}
+	return n <= MAX_TAG_DIRECTIVES ||
+	       fail_at(stream, ERR_LIMIT, 1, 1, "more than %d %%TAG directives", MAX_TAG_DIRECTIVES);
+}
+
 static bool start_stream(struct yaml_stream *stream)
 {
 	const struct str boms[] = { STR("\xff\xfe"), STR("\xfe\xff") };
@@ -996,6 +1032,8 @@ static bool start_stream(struct yaml_stream *stream)
 	for (size_t i = 0; i < ARRAY_LEN(boms); i++)
 		if (str_starts(stream->text, boms[i]))
 			return fail_at(stream, ERR_INVALID, 1, 1, "UTF-16 text; it must be UTF-8");
+	if (!check_directives(stream))
+		return false;
 	hide_line_boms(stream);
 	start_parser(stream);
 	return true;
