@@ -341,6 +341,8 @@ static void settle_times(struct look *look)
 		if (look->bad_since_ms && look->bad_since_ms < m->bad_since_ms)
 			m->bad_since_ms = look->bad_since_ms;
 		v->counts_ms = m->bad_since_ms + grace_ms(look);
+		if (look->counts_ms && look->counts_ms < v->counts_ms)
+			v->counts_ms = look->counts_ms;
 		if (!since)
 			since = m->bad_since_ms;
 		look_recheck(look, v->counts_ms);

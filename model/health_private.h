@@ -54,6 +54,7 @@ struct look {
 	struct buf reason, message;
 	enum look_grace grace;
 	int64_t bad_since_ms; /* when the trouble began, where the object tells; 0 */
+	int64_t counts_ms;    /* when it counts, where another object decides that; 0 */
 	struct entry *cause;  /* whose chain explains it; NULL: the object's own */
 };
 
