@@ -8,7 +8,6 @@
 #define DEFAULT_RATE	   50
 #define DEFAULT_BURST	   100
 #define DEFAULT_CONNECT_MS 10000
-#define DEFAULT_PARALLEL   32
 
 #if defined(__x86_64__)
 #define ARCH "amd64"
@@ -395,7 +394,7 @@ static void await_token(struct http *http)
 		       http);
 }
 
-static struct transfer *pop_line(struct transfer **first, struct transfer ***last)
+struct transfer *line_pop(struct transfer **first, struct transfer ***last)
 {
 	struct transfer *t = *first;
 
@@ -406,7 +405,7 @@ static struct transfer *pop_line(struct transfer **first, struct transfer ***las
 	return t;
 }
 
-static void push_line(struct transfer ***last, struct transfer *t)
+void line_push(struct transfer ***last, struct transfer *t)
 {
 	t->next_waiting = NULL;
 	**last = t;
@@ -433,7 +432,7 @@ static void serve_line(void *arg)
 	fill_bucket(http);
 	while (http->line_first && http->tokens >= 1) {
 		http->tokens -= 1;
-		transfer_go(pop_line(&http->line_first, &http->line_last));
+		transfer_go(line_pop(&http->line_first, &http->line_last));
 	}
 	await_token(http);
 	http_unref(http);
@@ -441,7 +440,7 @@ static void serve_line(void *arg)
 
 void http_take_token(struct http *http, struct transfer *t)
 {
-	push_line(&http->line_last, t);
+	line_push(&http->line_last, t);
 	serve_line(http);
 }
 
@@ -536,7 +535,7 @@ static void authorise_now(struct http *http, struct transfer *t)
 		http->authorise(&credential, t->refused_generation, false, &err, http->authorise_arg);
 
 	if (result == HTTP_AUTH_WAIT) {
-		push_line(&http->auth_last, t);
+		line_push(&http->auth_last, t);
 		if (!http->auth_running)
 			send_errand(http, t->refused_generation);
 	} else {
@@ -552,7 +551,7 @@ static void fail_waiting(struct http *http, const struct error *why)
 		struct http_credential none = { 0 };
 
 		error_copy(&err, why);
-		transfer_authorised(pop_line(&http->auth_first, &http->auth_last), HTTP_AUTH_FAILED, &none, &err);
+		transfer_authorised(line_pop(&http->auth_first, &http->auth_last), HTTP_AUTH_FAILED, &none, &err);
 	}
 }
 
@@ -628,409 +627,4 @@ bool http_response_header(const struct http_response *response, const char *name
 bool http_ok(const struct http_response *response)
 {
 	return response->status >= 200 && response->status < 300;
-}
-
-/* ---- groups ---- */
-
-static void free_letter(void *item)
-{
-	struct letter *letter = item;
-
-	http_result_release(&letter->result);
-	free(letter->wait_reason);
-	free(letter);
-}
-
-static struct mailbox *mailbox_create(void)
-{
-	struct mailbox *mailbox = xcalloc(1, sizeof *mailbox);
-
-	atomic_init(&mailbox->refs, 1);
-	mailbox->letters = queue_create(free_letter);
-	return mailbox;
-}
-
-struct mailbox *mailbox_ref(struct mailbox *mailbox)
-{
-	atomic_fetch_add(&mailbox->refs, 1);
-	return mailbox;
-}
-
-void mailbox_unref(struct mailbox *mailbox)
-{
-	if (!mailbox || atomic_fetch_sub(&mailbox->refs, 1) != 1)
-		return;
-	queue_destroy(mailbox->letters);
-	free(mailbox);
-}
-
-struct http_group {
-	struct http *http;
-	const struct cancel *cancel;
-	struct mailbox *mailbox;
-	struct transfer *first, **last; /* not yet submitted */
-	size_t on_wire;
-	unsigned parallel;
-};
-
-void http_result_release(struct http_result *result)
-{
-	http_response_release(&result->response);
-	error_release(&result->error);
-	result->tag = NULL;
-}
-
-struct http_group *http_group_create(struct http *http, unsigned parallel, const struct cancel *cancel)
-{
-	struct http_group *group = xcalloc(1, sizeof *group);
-
-	group->http = http_ref(http);
-	group->cancel = cancel;
-	group->mailbox = mailbox_create();
-	group->last = &group->first;
-	group->parallel = parallel ? parallel : DEFAULT_PARALLEL;
-	return group;
-}
-
-struct recall {
-	struct http *http;
-	struct mailbox *mailbox;
-};
-
-static void recall_posted(void *arg)
-{
-	struct recall *recall = arg;
-
-	for (struct transfer *t = recall->http->transfers, *next; t; t = next) {
-		next = t->next;
-		if (t->mailbox == recall->mailbox)
-			transfer_abort(t);
-	}
-	mailbox_unref(recall->mailbox);
-	http_unref(recall->http);
-	free(recall);
-}
-
-static void recall_all(struct http_group *group)
-{
-	struct recall *recall = xcalloc(1, sizeof *recall);
-
-	*recall = (struct recall){ http_ref(group->http), mailbox_ref(group->mailbox) };
-	if (http_post(group->http, recall_posted, recall))
-		return;
-	mailbox_unref(recall->mailbox);
-	http_unref(recall->http);
-	free(recall);
-}
-
-void http_group_destroy(struct http_group *group)
-{
-	if (!group)
-		return;
-	while (group->first)
-		transfer_free(pop_line(&group->first, &group->last));
-	queue_close(group->mailbox->letters);
-	if (group->on_wire)
-		recall_all(group);
-	mailbox_unref(group->mailbox);
-	http_unref(group->http);
-	free(group);
-}
-
-static void answer_at_once(struct http_group *group, void *tag, struct error *err)
-{
-	struct letter *letter = xcalloc(1, sizeof *letter);
-
-	letter->result.tag = tag;
-	error_move(&letter->result.error, err);
-	group->on_wire++;
-	queue_push(group->mailbox->letters, letter);
-}
-
-void http_group_add(struct http_group *group, const struct http_request *request, void *tag)
-{
-	AUTO_RELEASE(error) err = { 0 };
-	struct transfer *t = transfer_create(group->http, request, &err);
-
-	if (!t) {
-		answer_at_once(group, tag, &err);
-		return;
-	}
-	t->tag = tag;
-	t->mailbox = mailbox_ref(group->mailbox);
-	push_line(&group->last, t);
-}
-
-static void start_posted(void *arg)
-{
-	struct transfer *t = arg;
-
-	if (t->http->dead) {
-		AUTO_RELEASE(error) err = { 0 };
-
-		error_set(&err, ERR_CANCELLED, "the connection to the server was closed by us");
-		transfer_fail(t, &err);
-		return;
-	}
-	transfer_start(t);
-}
-
-static void submit_some(struct http_group *group)
-{
-	while (group->first && group->on_wire < group->parallel) {
-		struct transfer *t = pop_line(&group->first, &group->last);
-
-		if (http_post(group->http, start_posted, t)) {
-			group->on_wire++;
-			continue;
-		}
-		AUTO_RELEASE(error) err = { 0 };
-
-		error_set(&err, ERR_CANCELLED, "the connection to the server was closed by us");
-		transfer_wrap(t, &err);
-		answer_at_once(group, t->tag, &err);
-		transfer_free(t);
-	}
-}
-
-static void take_letter(struct letter *letter, struct http_result *ret)
-{
-	http_result_release(ret);
-	*ret = letter->result;
-	letter->result = (struct http_result){ 0 };
-}
-
-bool http_group_next(struct http_group *group, struct http_result *ret, struct error *err)
-{
-	for (;;) {
-		if (!cancel_check(group->cancel, err))
-			return false;
-		submit_some(group);
-		if (!group->on_wire)
-			return false;
-		/* Deadlines are the net thread's; only a cancel ends this sleep earlier. */
-		struct letter *letter = queue_wait(group->mailbox->letters, NULL, group->cancel, INT64_MAX, err);
-
-		if (!letter)
-			return false;
-		bool is_wait = letter->is_wait;
-
-		if (is_wait) {
-			letter->on_wait(&letter->wait, letter->on_wait_arg);
-		} else {
-			take_letter(letter, ret);
-			group->on_wire--;
-		}
-		free_letter(letter);
-		if (!is_wait)
-			return true;
-	}
-}
-
-bool http_call(struct http *http, const struct http_request *request, const struct cancel *cancel,
-	       struct http_response *ret, struct error *err)
-{
-	AUTO(http_group) group = http_group_create(http, 1, cancel);
-	AUTO_RELEASE(http_result) result = { 0 };
-
-	http_group_add(group, request, NULL);
-	if (!http_group_next(group, &result, err))
-		return false;
-	if (result.error.kind)
-		return error_move(err, &result.error);
-	http_response_release(ret);
-	*ret = result.response;
-	result.response = (struct http_response){ 0 };
-	return true;
-}
-
-bool http_call_group(struct http *http, struct http_call *calls, size_t n, unsigned parallel,
-		     const struct cancel *cancel, void (*on_done)(struct http_call *call, void *arg), void *arg,
-		     struct error *err)
-{
-	AUTO(http_group) group = http_group_create(http, parallel, cancel);
-	AUTO_RELEASE(error) why = { 0 };
-
-	for (size_t i = 0; i < n; i++) {
-		calls[i].done = false;
-		http_group_add(group, &calls[i].request, &calls[i]);
-	}
-	for (;;) {
-		AUTO_RELEASE(http_result) result = { 0 };
-
-		if (!http_group_next(group, &result, &why))
-			break;
-		struct http_call *call = result.tag;
-
-		http_response_release(&call->response);
-		call->response = result.response;
-		result.response = (struct http_response){ 0 };
-		error_move(&call->error, &result.error);
-		call->done = true;
-		if (on_done)
-			on_done(call, arg);
-	}
-	return why.kind ? error_move(err, &why) : true;
-}
-
-/* ---- streams ---- */
-
-void stream_unref(struct http_stream *stream)
-{
-	if (!stream || atomic_fetch_sub(&stream->refs, 1) != 1)
-		return;
-	pthread_mutex_destroy(&stream->lock);
-	http_unref(stream->http);
-	free(stream);
-}
-
-static struct http_stream *stream_ref(struct http_stream *stream)
-{
-	atomic_fetch_add(&stream->refs, 1);
-	return stream;
-}
-
-struct stillborn {
-	struct http_stream *stream;
-	struct error err;
-};
-
-/* What could not even begin ends as all others do: by on_end, on the net thread. */
-static void stillborn_posted(void *arg)
-{
-	struct stillborn *s = arg;
-	struct http_stream *stream = s->stream;
-
-	pthread_mutex_lock(&stream->lock);
-	stream->ended = true;
-	if (!stream->closed)
-		stream->ops.on_end(NULL, &s->err, stream->arg);
-	pthread_mutex_unlock(&stream->lock);
-	error_release(&s->err);
-	stream_unref(stream);
-	free(s);
-}
-
-static void end_unborn(struct http_stream *stream, struct error *err)
-{
-	struct stillborn *s = xcalloc(1, sizeof *s);
-
-	s->stream = stream_ref(stream);
-	error_move(&s->err, err);
-	if (http_post(stream->http, stillborn_posted, s))
-		return;
-	/* The server object is closed: there is no net thread to tell it on, and its owner knows. */
-	pthread_mutex_lock(&stream->lock);
-	stream->ended = true;
-	pthread_mutex_unlock(&stream->lock);
-	error_release(&s->err);
-	stream_unref(stream);
-	free(s);
-}
-
-static void stream_posted(void *arg)
-{
-	struct transfer *t = arg;
-
-	if (t->stream->closed) {
-		transfer_abort(t);
-		return;
-	}
-	t->stream->transfer = t;
-	start_posted(t);
-}
-
-/* Recursive: a callback, which runs under it, may close its own stream. */
-static void init_recursive(pthread_mutex_t *lock)
-{
-	pthread_mutexattr_t attributes;
-
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
-}
-
-struct http_stream *http_stream_open(struct http *http, const struct http_request *request,
-				     const struct http_stream_ops *ops, void *arg)
-{
-	struct http_stream *stream = xcalloc(1, sizeof *stream);
-	AUTO_RELEASE(error) err = { 0 };
-
-	atomic_init(&stream->refs, 1);
-	init_recursive(&stream->lock);
-	stream->http = http_ref(http);
-	stream->ops = *ops;
-	stream->arg = arg;
-	struct transfer *t = transfer_create(http, request, &err);
-
-	if (!t) {
-		end_unborn(stream, &err);
-		return stream;
-	}
-	if (!request->max_body_bytes)
-		t->max_body_bytes = DEFAULT_STREAM_BYTES;
-	t->stream = stream_ref(stream);
-	if (!http_post(http, stream_posted, t)) {
-		transfer_free(t);
-		error_set(&err, ERR_CANCELLED, "the connection to the server was closed by us");
-		end_unborn(stream, &err);
-	}
-	return stream;
-}
-
-static void close_posted(void *arg)
-{
-	struct http_stream *stream = arg;
-
-	if (stream->transfer)
-		transfer_abort(stream->transfer);
-	stream_unref(stream);
-}
-
-void http_stream_close(struct http_stream *stream)
-{
-	if (!stream)
-		return;
-	pthread_mutex_lock(&stream->lock);
-	stream->closed = true;
-	bool ended = stream->ended;
-
-	pthread_mutex_unlock(&stream->lock);
-	if (!ended && !http_post(stream->http, close_posted, stream_ref(stream)))
-		stream_unref(stream);
-	stream_unref(stream);
-}
-
-struct pause {
-	struct http_stream *stream;
-	bool paused;
-};
-
-static void pause_posted(void *arg)
-{
-	struct pause *pause = arg;
-	struct transfer *t = pause->stream->transfer;
-
-	if (t && t->easy && t->mode == HTTP_ALONE) {
-		struct lane *lane = t->lane;
-
-		lane->refs++;
-		curl_easy_pause(t->easy, pause->paused ? CURLPAUSE_RECV : CURLPAUSE_CONT);
-		lane_kick(lane);
-		lane_unref(lane);
-	}
-	stream_unref(pause->stream);
-	free(pause);
-}
-
-void http_stream_pause(struct http_stream *stream, bool paused)
-{
-	struct pause *pause = xcalloc(1, sizeof *pause);
-
-	*pause = (struct pause){ stream_ref(stream), paused };
-	if (http_post(stream->http, pause_posted, pause))
-		return;
-	stream_unref(stream);
-	free(pause);
 }

@@ -1,7 +1,9 @@
 /*
  * http_internal: what the files of the http module share. Nobody else includes this.
  *
- *   http.c           the server object, token bucket, credentials; groups and streams, which callers see
+ *   http.c           the server object, token bucket, credentials
+ *   http_group.c     calls, one or many, for threads that sleep until the answer
+ *   http_stream.c    answers read as they come, by callbacks
  *   http_request.c   a request is checked (also against read-only) and copied, on the caller's thread
  *   http_transfer.c  one request from submission to its end: attempts, deadlines, retries
  *   http_lane.c      one curl multi handle on the loop: its connections, its sockets, its probe
@@ -168,6 +170,8 @@ struct transfer *transfer_create(struct http *http, const struct http_request *r
 void transfer_free(struct transfer *t);
 /* Net thread from here on. */
 void transfer_start(struct transfer *t);
+/* For http_post(): starts it, or fails it when the server object has gone meanwhile. arg is the transfer. */
+void transfer_start_posted(void *arg);
 /* Ends it without telling anybody. */
 void transfer_abort(struct transfer *t);
 /* Ends it with err as result; takes what is in err. */
@@ -262,6 +266,9 @@ struct identity *http_identity(struct http *http); /* gives a reference */
 void http_take_token(struct http *http, struct transfer *t);
 /* Calls transfer_authorised() now or later. */
 void http_authorise(struct http *http, struct transfer *t);
+/* Lines of transfers, linked by next_waiting; last points to where the next one goes. */
+void line_push(struct transfer ***last, struct transfer *t);
+struct transfer *line_pop(struct transfer **first, struct transfer ***last);
 /* t leaves every line it stands in. */
 void http_forget_waiting(struct http *http, struct transfer *t);
 

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/utc.h"
 
-#define USER_TIMEOUT_MS		   30000
-#define KEEPALIVE_S		   15L
+#define USER_TIMEOUT_MS 30000
+#define KEEPALIVE_S	15L
 
 /* Header lines may hold the credential. */
 static void free_lines(struct transfer *t)
@@ -660,6 +660,20 @@ void transfer_start(struct transfer *t)
 	t->due_ms = t->started_ms + t->timeout_ms;
 	arm(t);
 	transfer_go(t);
+}
+
+void transfer_start_posted(void *arg)
+{
+	struct transfer *t = arg;
+
+	if (t->http->dead) {
+		AUTO_RELEASE(error) err = { 0 };
+
+		error_set(&err, ERR_CANCELLED, "the connection to the server was closed by us");
+		transfer_fail(t, &err);
+		return;
+	}
+	transfer_start(t);
 }
 
 void transfer_go(struct transfer *t)
