@@ -1321,6 +1321,191 @@ static void the_token_bucket_spaces_requests_out(void **state)
 	bench_close(&b);
 }
 
+/* ---- pausing ---- */
+
+#define FLOOD_BYTES (24 << 20)
+
+static bool flood(struct wire_peer *peer, const struct wire_request *r, void *arg)
+{
+	AUTO_FREE char *chunk = xcalloc(1, 1 << 20);
+	AUTO_FREE char *head = xasprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", FLOOD_BYTES);
+
+	(void)arg;
+	(void)r;
+	wire_puts(peer, head);
+	for (int i = 0; i < FLOOD_BYTES >> 20; i++)
+		if (!wire_write(peer, chunk, 1 << 20))
+			return false;
+	return true;
+}
+
+struct drinker {
+	struct http_stream *stream;
+	atomic_int bytes, ended;
+	pthread_mutex_t lock; /* held until stream is known */
+	bool paused;
+};
+
+static bool sip(struct str bytes, void *arg)
+{
+	struct drinker *drinker = arg;
+
+	pthread_mutex_lock(&drinker->lock);
+	if (!drinker->paused && drinker->bytes > 1 << 20) {
+		drinker->paused = true;
+		http_stream_pause(drinker->stream, true);
+	}
+	pthread_mutex_unlock(&drinker->lock);
+	atomic_fetch_add(&drinker->bytes, (int)bytes.len);
+	return true;
+}
+
+static void sated(const struct http_response *refusal, const struct error *err, void *arg)
+{
+	assert_null(refusal);
+	assert_null(err);
+	atomic_fetch_add(&((struct drinker *)arg)->ended, 1);
+}
+
+static void go_on(void *arg)
+{
+	http_stream_pause(((struct drinker *)arg)->stream, false);
+}
+
+static void a_paused_stream_holds_the_server_back(void **state)
+{
+	struct bench b = { 0 };
+	struct http_options options = { 0 };
+	struct drinker drinker = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	const struct http_stream_ops drinker_ops = { NULL, sip, sated };
+	int before = -1;
+
+	(void)state;
+	bench_open(&b, flood, &options, false);
+	pthread_mutex_lock(&drinker.lock);
+	drinker.stream = http_stream_open(b.http, &(struct http_request){ .path = "/x", .mode = HTTP_ALONE },
+					  &drinker_ops, &drinker);
+	pthread_mutex_unlock(&drinker.lock);
+	/* Still for 100 ms: it has stopped. */
+	assert_true(becomes(&drinker.bytes, 1 << 20));
+	for (int i = 0; i < 100 && before != atomic_load(&drinker.bytes); i++) {
+		before = atomic_load(&drinker.bytes);
+		usleep(100000);
+	}
+	assert_in_range(before, 1 << 20, 8 << 20);
+	assert_int_equal(drinker.ended, 0);
+	net_post(b.net, go_on, &drinker);
+	assert_true(becomes(&drinker.ended, 1));
+	assert_int_equal(drinker.bytes, FLOOD_BYTES);
+	http_stream_close(drinker.stream);
+	bench_close(&b);
+}
+
+/* ---- everything at once ---- */
+
+static bool lazy(struct wire_peer *peer, const struct wire_request *r, void *arg)
+{
+	(void)arg;
+	if (strstr(r->target, "reset")) {
+		wire_reset(peer);
+		return false;
+	}
+	if (strstr(r->target, "watch"))
+		return good_events(peer, r, arg);
+	if (r->number % 7 == 0)
+		usleep(3000);
+	return wire_answer(peer, 200, "", "ok");
+}
+
+struct user {
+	struct bench *b;
+	unsigned seed;
+	pthread_t thread;
+};
+
+static void use_stream(struct bench *b, unsigned *seed)
+{
+	static const enum http_mode modes[] = { HTTP_ANSWER, HTTP_WATCH, HTTP_ALONE };
+	static const char *const paths[] = { "/watch", "/watch-hang", "/gone", "/reset", "/x" };
+	struct reader reader;
+
+	reader_init(&reader);
+	struct http_request request = { .path = paths[rand_r(seed) % 5], .mode = modes[rand_r(seed) % 3] };
+	struct http_stream *stream = http_stream_open(b->http, &request, &reader_ops, &reader);
+
+	if (rand_r(seed) % 2)
+		usleep(rand_r(seed) % 3000);
+	if (request.mode == HTTP_ALONE && rand_r(seed) % 2) {
+		http_stream_pause(stream, true);
+		http_stream_pause(stream, false);
+	}
+	http_stream_close(stream);
+	reader_release(&reader);
+}
+
+static void use_group(struct bench *b, unsigned *seed)
+{
+	AUTO(cancel) cancel = cancel_create();
+	AUTO(http_group) group = http_group_create(b->http, 1 + rand_r(seed) % 8, cancel);
+	AUTO_RELEASE(http_result) result = { 0 };
+	AUTO_RELEASE(error) err = { 0 };
+	int wanted = rand_r(seed) % 10;
+
+	for (int i = 0; i < 8; i++) {
+		struct http_request request = { .path = rand_r(seed) % 8 ? "/x" : "/reset",
+						.attempts = 2,
+						.timeout_ms = 20000 };
+
+		http_group_add(group, &request, NULL);
+	}
+	for (int i = 0; i < wanted && http_group_next(group, &result, &err); i++)
+		;
+	if (rand_r(seed) % 4 == 0)
+		cancel_request(cancel, 0);
+	while (rand_r(seed) % 2 && http_group_next(group, &result, &err))
+		;
+}
+
+static void *use_at_random(void *arg)
+{
+	struct user *user = arg;
+
+	for (int i = 0; i < 30; i++) {
+		if (rand_r(&user->seed) % 2)
+			use_stream(user->b, &user->seed);
+		else
+			use_group(user->b, &user->seed);
+		if (rand_r(&user->seed) % 20 == 0)
+			http_drop_connections(user->b->http, "test");
+	}
+	return NULL;
+}
+
+static void whatever_is_opened_cancelled_and_closed_nothing_is_left_behind(void **state)
+{
+	struct bench b = { 0 };
+	struct login login = { 0 };
+	struct http_options options = { .rate_per_s = 100000,
+					.burst = 100000,
+					.authorise = give_token,
+					.authorise_arg = &login,
+					.authorise_without_tls = true };
+	struct user users[4];
+	unsigned seed = (unsigned)time(NULL);
+
+	(void)state;
+	print_message("seed %u\n", seed);
+	bench_open(&b, lazy, &options, false);
+	for (unsigned i = 0; i < 4; i++) {
+		users[i] = (struct user){ .b = &b, .seed = seed + i };
+		pthread_create(&users[i].thread, NULL, use_at_random, &users[i]);
+	}
+	for (int i = 0; i < 4; i++)
+		pthread_join(users[i].thread, NULL);
+	assert_true(get(&b, "/x"));
+	bench_close(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1363,6 +1548,8 @@ int main(void)
 		cmocka_unit_test(destroying_the_network_ends_everything),
 		cmocka_unit_test(closing_a_server_does_not_wait_for_its_sockets),
 		cmocka_unit_test(the_token_bucket_spaces_requests_out),
+		cmocka_unit_test(a_paused_stream_holds_the_server_back),
+		cmocka_unit_test(whatever_is_opened_cancelled_and_closed_nothing_is_left_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
