@@ -195,6 +195,8 @@ struct lane {
 	struct identity *identity;
 	CURLM *multi;
 	uv_timer_t timer;
+	uv_idle_t soon; /* curl wants to be called again at once */
+	unsigned open_handles;
 	struct lane_socket *sockets;
 	struct tls_report report;
 	unsigned refs; /* http's list, transfers, and whoever works on it */

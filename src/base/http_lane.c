@@ -123,14 +123,26 @@ static void on_curl_time(uv_timer_t *timer)
 	lane_kick(timer->data);
 }
 
+static void on_soon(uv_idle_t *soon)
+{
+	uv_idle_stop(soon);
+	lane_kick(soon->data);
+}
+
+/*
+ * "At once" goes through an idle handle: a timer of 0 ms that starts itself again runs for ever within one turn of
+ * libuv 1.44, and one fast answer would starve all others, cancels included.
+ */
 static int on_timer(CURLM *multi, long timeout_ms, void *arg)
 {
 	struct lane *lane = arg;
 
 	(void)multi;
-	if (timeout_ms < 0)
-		uv_timer_stop(&lane->timer);
-	else
+	uv_timer_stop(&lane->timer);
+	uv_idle_stop(&lane->soon);
+	if (timeout_ms == 0)
+		uv_idle_start(&lane->soon, on_soon);
+	else if (timeout_ms > 0)
 		uv_timer_start(&lane->timer, on_curl_time, (uint64_t)timeout_ms, 0);
 	return 0;
 }
@@ -139,6 +151,8 @@ static void free_lane(uv_handle_t *handle)
 {
 	struct lane *lane = handle->data;
 
+	if (--lane->open_handles)
+		return;
 	tls_report_release(&lane->report);
 	free(lane);
 }
@@ -152,8 +166,8 @@ static void close_lane(struct lane *lane)
 		close_socket(lane->sockets);
 	identity_unref(lane->identity);
 	http_unref(lane->http);
-	uv_timer_stop(&lane->timer);
 	uv_close((uv_handle_t *)&lane->timer, free_lane);
+	uv_close((uv_handle_t *)&lane->soon, free_lane);
 }
 
 void lane_unref(struct lane *lane)
@@ -173,8 +187,10 @@ static struct lane *create(struct http *http, enum http_mode mode, struct identi
 	lane->last_byte_ms = http_now_ms(http);
 	lane->suspended_ms = clock_suspended_ms(net_clock(http->net));
 	lane->multi = curl_multi_init();
-	lane->timer.data = lane;
+	lane->timer.data = lane->soon.data = lane;
+	lane->open_handles = 2;
 	uv_timer_init(loop_uv(net_loop(http->net)), &lane->timer);
+	uv_idle_init(loop_uv(net_loop(http->net)), &lane->soon);
 	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
 	curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_timer);
