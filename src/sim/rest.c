@@ -287,7 +287,9 @@ void rest_handle(struct sim *sim, struct request *request, struct reply *reply)
 	static const char *const alive[] = { "readyz", "livez", "healthz" };
 	AUTO_RELEASE(path) path = { 0 };
 
+	__atomic_add_fetch(&sim->wanting, 1, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&sim->lock);
+	__atomic_sub_fetch(&sim->wanting, 1, __ATOMIC_RELAXED);
 	if (!path_split(request->path, &path)) {
 		send_text(reply, 404, "404 page not found\n");
 	} else if (!rbac_known(sim->rbac, token_of(request))) {

@@ -115,6 +115,7 @@ void sim_stop(struct sim *sim)
 	}
 	free(sim->resources);
 	free(sim->queue);
+	free(sim->timers);
 	schema_destroy(sim->schema);
 	rbac_destroy(sim->rbac);
 	pthread_mutex_destroy(&sim->lock);

@@ -326,7 +326,23 @@ static void of_stateful_set(const json_t *before, const json_t *tree, json_t *ca
 	json_t *sides[2];
 
 	selector_of_template(NULL, tree, "", causes);
-	pod_spec(jget(tree, "spec", "template", "spec"), "spec.template.spec", "\"Always\"", causes);
+	json_t *spec = json_copy(jget(tree, "spec", "template", "spec")), *volumes = json_copy(json_object_get(spec, "volumes"));
+	json_t *claims = jget(tree, "spec", "volumeClaimTemplates");
+
+	if (spec && json_array_size(claims)) { /* each claim template is a volume of the pods */
+		if (!volumes)
+			volumes = json_array();
+		for (size_t i = 0; i < json_array_size(claims); i++) {
+			json_t *name = jget(json_array_get(claims, i), "metadata", "name");
+
+			if (name && jx_find(volumes, "name", json_string_value(name)) < 0)
+				json_array_append_new(volumes, json_pack("{s:O}", "name", name));
+		}
+		json_object_set(spec, "volumes", volumes);
+	}
+	pod_spec(spec, "spec.template.spec", "\"Always\"", causes);
+	json_decref(volumes);
+	json_decref(spec);
 	if (!before)
 		return;
 	sides[0] = json_copy(json_object_get(before, "spec"));

@@ -130,6 +130,9 @@ struct sim {
 	pthread_cond_t work, idle;
 	struct object **queue;
 	size_t nqueue, queue_cap;
+	struct object **timers; /* those with life.wake set, in no order */
+	size_t ntimers, timers_cap;
+	int wanting; /* requests that wait for the lock */
 	bool stopping, busy;
 	int64_t next_life; /* of the demo */
 	unsigned demo_step;
