@@ -199,9 +199,12 @@ static bool fail_parser(struct yaml_stream *stream)
 
 	if (p->error == YAML_READER_ERROR)
 		return fail_at_offset(stream, p->problem_offset, problem);
-	unsigned line = (unsigned)p->problem_mark.line + 1, column = (unsigned)p->problem_mark.column + 1;
+	/* A key without colon is found out behind it. */
+	bool at_context = p->context && strcmp(problem, "could not find expected ':'") == 0;
+	yaml_mark_t mark = at_context ? p->context_mark : p->problem_mark;
+	unsigned line = (unsigned)mark.line + 1, column = (unsigned)mark.column + 1;
 
-	if (p->context && p->context_mark.line != p->problem_mark.line)
+	if (p->context && p->context_mark.line != mark.line)
 		fail_at(stream, ERR_INVALID, line, column, "%s, %s that starts in line %zu", problem, p->context,
 			p->context_mark.line + 1);
 	else

@@ -162,6 +162,7 @@ static void errors_name_place_and_cause(void **state)
 		    "f.yaml:3:2: did not find expected key, while parsing a block mapping that starts in line 1");
 	check_error("a: 1\n\tb: 2\n", "f.yaml:2:1: found a tab character that violates indentation, "
 				      "while scanning a plain scalar that starts in line 1");
+	check_error("a: 1\nb\nc: 2\n", "f.yaml:2:1: could not find expected ':'");
 	check_error("a: caf\xe9\nb: 1\n", "f.yaml:1:7: invalid trailing UTF-8 octet (byte 0xe9)");
 	check_error("a: \x01\n", "f.yaml:1:4: control characters are not allowed (byte 0x01)");
 	check_error("\xff\xfe" "a", "f.yaml:1:1: UTF-16 text; it must be UTF-8");
