@@ -732,12 +732,14 @@ static struct yaml_node *expand(struct yaml_stream *stream, const struct yaml_no
 	if (node->kind < YAML_SEQUENCE)
 		copy->text = keep_text(stream, node->text.p, node->text.len);
 	if (node->kind == YAML_SEQUENCE && node->seq.n) {
+		copy->seq.cap = node->seq.n;
 		copy->seq.items = arena_alloc(stream->arena, node->seq.n * sizeof *copy->seq.items);
 		for (uint32_t i = 0; i < node->seq.n; i++)
 			if (!(copy->seq.items[i] = expand(stream, alias, node->seq.items[i], depth + 1)))
 				return NULL;
 	}
 	if (node->kind == YAML_MAPPING && node->map.n) {
+		copy->map.cap = node->map.n;
 		copy->map.pairs = arena_alloc(stream->arena, node->map.n * sizeof *copy->map.pairs);
 		for (uint32_t i = 0; i < node->map.n; i++) {
 			struct yaml_pair *pair = &copy->map.pairs[i];
@@ -747,9 +749,6 @@ static struct yaml_node *expand(struct yaml_stream *stream, const struct yaml_no
 				return NULL;
 		}
 	}
-	copy->seq.cap = copy->seq.n;
-	if (!(node->kind == YAML_SEQUENCE || node->kind == YAML_MAPPING))
-		copy->u = node->u, copy->time = node->time;
 	stream->has_merges |= (copy->marks & YAML_MARK_MERGE) != 0;
 	return copy;
 }
