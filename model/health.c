@@ -199,42 +199,75 @@ struct store *look_store(const struct look *look)
 	return look->health->store;
 }
 
-static bool scope_is_fresh(const struct health *health, const struct scope *scope, int64_t now_ms)
+bool health_is_fresh(const struct health *health, const struct scope *scope, int64_t now_ms)
 {
-	return scope && scope->state == SCOPE_LIVE && scope->synced_ms &&
-	       now_ms - scope->proof_ms <= health->config.stale_ms;
+	/* A watch that broke a moment ago does not make what it said before wrong. */
+	bool may = scope && (scope->state == SCOPE_LIVE || scope->state == SCOPE_BROKEN || scope->state == SCOPE_LOADING);
+
+	return may && scope->synced_ms && now_ms - scope->proof_ms <= health->config.stale_ms;
 }
 
 bool look_is_fresh(const struct look *look, const struct kind *kind)
 {
 	const struct scope *scope = store_scope(look->health->store, kind, look->row->namespace);
 
-	return scope_is_fresh(look->health, scope, look->now_ms);
+	return health_is_fresh(look->health, scope, look->now_ms);
 }
 
 /* ---- rule 1: fresh first ---- */
 
+static const char *scope_rule(const struct scope *scope, const char **ret_reason)
+{
+	static const struct {
+		const char *rule_id, *reason;
+	} words[] = {
+		[SCOPE_UNWATCHED] = { "fresh.unwatched", "NotWatched" },
+		[SCOPE_LOADING] = { "fresh.loading", "Loading" },
+		[SCOPE_LIVE] = { "fresh.stale", "NoData" },
+		[SCOPE_BROKEN] = { "fresh.stale", "NoData" },
+		[SCOPE_FORBIDDEN] = { "fresh.forbidden", "Forbidden" },
+		[SCOPE_ABSENT] = { "fresh.absent", "NoSuchKind" },
+	};
+	enum scope_state state = scope ? scope->state : SCOPE_UNWATCHED;
+
+	if (state == SCOPE_BROKEN && !scope->synced_ms)
+		state = SCOPE_LOADING;
+	*ret_reason = words[state].reason;
+	return words[state].rule_id;
+}
+
+void health_format_scope(const struct health *health, const struct scope *scope, int64_t now_ms, struct buf *out)
+{
+	const char *resource = scope->kind->resource;
+
+	if (health_is_fresh(health, scope, now_ms))
+		return;
+	if (scope->state == SCOPE_UNWATCHED) {
+		buf_addf(out, "%s are not watched here", resource);
+	} else if (scope->state == SCOPE_FORBIDDEN) {
+		buf_addf(out, "no right to list or watch %s", resource);
+	} else if (scope->state == SCOPE_ABSENT) {
+		buf_addf(out, "the server has no %s", resource);
+	} else if (!scope->synced_ms) {
+		buf_addf(out, "%s are being listed", resource);
+	} else {
+		buf_adds(out, "no data for ");
+		health_format_span(now_ms - scope->proof_ms, out);
+	}
+	if (*scope->why)
+		buf_addf(out, ": %s", scope->why);
+}
+
 static void say_unknown(struct look *look, const struct scope *scope, const struct kind *kind)
 {
-	AUTO_RELEASE(buf) age = BUF_INIT(64);
-	const char *why = scope && *scope->why ? scope->why : "";
+	const struct scope none = { .kind = kind, .namespace = "", .why = "" };
+	AUTO_RELEASE(buf) words = BUF_INIT(2 * ROW_MESSAGE_MAX);
+	const char *reason, *rule_id = scope_rule(scope, &reason);
 
-	if (!scope || scope->state == SCOPE_UNWATCHED) {
-		look_say(look, HEALTH_UNKNOWN, 1, "fresh.unwatched", "NotWatched", "%s are not watched here", kind->resource);
-	} else if (scope->state == SCOPE_FORBIDDEN) {
-		look_say(look, HEALTH_UNKNOWN, 1, "fresh.forbidden", "Forbidden", "no right to list or watch %s%s%s",
-			 kind->resource, *why ? ": " : "", why);
-	} else if (scope->state == SCOPE_ABSENT) {
-		look_say(look, HEALTH_UNKNOWN, 1, "fresh.absent", "NoSuchKind", "the server has no %s", kind->resource);
-	} else if (!scope->synced_ms) {
-		look_say(look, HEALTH_UNKNOWN, 1, "fresh.loading", "Loading", "%s are being listed%s%s", kind->resource,
-			 *why ? ": " : "", why);
-	} else {
-		health_format_span(look->now_ms - scope->proof_ms, &age);
-		look_say(look, HEALTH_UNKNOWN, 1, "fresh.stale", "NoData", "no data for %s%s%s", buf_cstr(&age),
-			 *why ? ": " : "", why);
-		look_recheck(look, look->now_ms + SECOND_MS);
-	}
+	health_format_scope(look->health, scope ? scope : &none, look->now_ms, &words);
+	look_say(look, HEALTH_UNKNOWN, 1, rule_id, reason, "%s", buf_cstr(&words));
+	if (scope && scope->synced_ms)
+		look_recheck(look, look->now_ms + SECOND_MS); /* the age in the text */
 	look->verdict.since_ms = scope && scope->proof_ms ? scope->proof_ms : look->now_ms;
 	look->verdict.inputs_ms = scope ? scope->proof_ms : 0;
 }
@@ -400,7 +433,7 @@ static bool still_holds(const struct health *health, const struct entry *entry, 
 const struct verdict *health_of(struct health *health, struct entry *entry, int64_t now_ms)
 {
 	const struct scope *scope = store_scope(health->store, entry->row->kind, entry->row->namespace);
-	bool fresh = scope_is_fresh(health, scope, now_ms);
+	bool fresh = health_is_fresh(health, scope, now_ms);
 	struct memory *memory = memory_of(entry);
 	struct look look = {
 		.health = health,
@@ -442,7 +475,7 @@ static const struct verdict *say_missing(struct health *health, const struct kin
 					 const char *name, int64_t now_ms)
 {
 	const struct scope *scope = store_scope(health->store, kind, namespace);
-	bool fresh = scope_is_fresh(health, scope, now_ms);
+	bool fresh = health_is_fresh(health, scope, now_ms);
 	struct memory *m = &health->missing;
 	AUTO(row) row = row_create_bare(kind, namespace, name, "");
 	struct entry entry = { .row = row, .uid = "" };

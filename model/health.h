@@ -72,6 +72,11 @@ const struct verdict *health_of(struct health *health, struct entry *entry, int6
 const struct verdict *health_of_name(struct health *health, const struct kind *kind, const char *namespace,
 				     const char *name, int64_t now_ms);
 
+/* Rule 1 by itself: whether what scope covers is proven. NULL is not. */
+bool health_is_fresh(const struct health *health, const struct scope *scope, int64_t now_ms);
+/* Why it is not: "no data for 95 s: connection refused", "no right to list or watch pods"; nothing when it is. */
+void health_format_scope(const struct health *health, const struct scope *scope, int64_t now_ms, struct buf *out);
+
 /* Last log lines come from outside: who wants one, and what it is. */
 struct health_log_wish {
 	const char *namespace, *pod, *pod_uid, *container;
