@@ -8,12 +8,13 @@ static const char *const all_verbs[] = { "create", "delete", "deletecollection",
 
 static json_t *verbs_of(const struct resource *r)
 {
-	json_t *list = json_array();
+	json_t *list;
 
 	if (r->flags & KIND_REVIEW)
 		return json_pack("[s]", "create");
 	if (r->flags & KIND_METRICS)
 		return json_pack("[s,s]", "get", "list");
+	list = json_array();
 	for (size_t i = 0; i < ARRAY_LEN(all_verbs); i++)
 		if (i != 2 || !(r->flags & KIND_NO_COLLECTION))
 			json_array_append_new(list, json_string(all_verbs[i]));

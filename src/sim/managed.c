@@ -113,7 +113,8 @@ static void cap_entries(struct managed *m)
 
 	for (size_t k = 0; k < m->n; k++)
 		updates += !m->entries[k].apply && !*m->entries[k].subresource;
-	qsort(m->entries, m->n, sizeof *m->entries, by_age);
+	if (m->n)
+		qsort(m->entries, m->n, sizeof *m->entries, by_age);
 	while (updates > UPDATE_MANAGERS_MAX && i < m->n) {
 		struct entry *old = &m->entries[i++];
 
@@ -259,7 +260,8 @@ static bool tell_conflicts(struct managed *m, const struct fset *self, const str
 	struct conflict_list list = { .causes = json_array() };
 	AUTO_FREE char *only_with = NULL;
 
-	qsort(m->entries, m->n, sizeof *m->entries, by_name);
+	if (m->n)
+		qsort(m->entries, m->n, sizeof *m->entries, by_name);
 	for (size_t i = 0; i < m->n; i++) {
 		AUTO_RELEASE(buf) with = BUF_INIT(0), listed = BUF_INIT(0);
 		struct fset *lost = fset_intersection(m->arena, m->entries[i].set, taken);

@@ -60,6 +60,45 @@ static char *unescape(struct str s)
 	return buf_give(&out);
 }
 
+static char *unquery(struct str s)
+{
+	AUTO_RELEASE(buf) out = BUF_INIT(0);
+
+	buf_adds(&out, "");
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == '%' && i + 2 < s.len && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0) {
+			buf_addc(&out, (char)(hex(s.p[i + 1]) * 16 + hex(s.p[i + 2])));
+			i += 2;
+		} else {
+			buf_addc(&out, s.p[i] == '+' ? ' ' : s.p[i]);
+		}
+	}
+	return buf_give(&out);
+}
+
+void query_parse(const char *uri, struct map *query)
+{
+	const char *mark = strchr(uri, '?');
+	struct str rest = str_of(mark ? mark + 1 : ""), pair;
+
+	while (rest.len) {
+		struct str key, value;
+
+		if (!str_cut(&rest, '&', &pair)) {
+			pair = rest;
+			rest.len = 0;
+		}
+		value = pair;
+		if (!str_cut(&value, '=', &key)) {
+			key = pair;
+			value = STR("true"); /* "?watch" */
+		}
+		AUTO_FREE char *name = unquery(key);
+
+		map_set(query, str_of(name), unquery(value));
+	}
+}
+
 static bool path_split(const char *text, struct path *path)
 {
 	struct str rest = str_of(text), word;

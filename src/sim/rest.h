@@ -63,6 +63,9 @@ void reply_status(struct reply *reply, unsigned code, const char *reason, json_t
 	__attribute__((format(printf, 5, 6)));
 void reply_json(struct reply *reply, unsigned code, json_t *body_taken);
 
+/* Takes a query (after the "?" of uri) apart; values are texts. */
+void query_parse(const char *uri, struct map *query);
+
 void rest_handle(struct sim *sim, struct request *request, struct reply *reply);
 
 /* ---- between the files of the REST layer; under the lock ---- */

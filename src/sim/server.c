@@ -405,8 +405,6 @@ static enum MHD_Result send_status(struct server *s, struct MHD_Connection *conn
 
 /* ---- a request ---- */
 
-static void parse_query(const char *uri, struct map *query);
-
 static const char *header_of(struct MHD_Connection *connection, const char *name)
 {
 	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
@@ -469,7 +467,7 @@ static enum MHD_Result answer(struct server *s, struct MHD_Connection *connectio
 	}
 	if (!done) {
 		request.query = (struct map)MAP_INIT(free);
-		parse_query(x->uri, &request.query);
+		query_parse(x->uri, &request.query);
 		request.path = path;
 		rest_handle(s->sim, &request, &reply);
 		log_end(s, number, reply.status, fault.action);
@@ -705,7 +703,7 @@ static enum MHD_Result control(struct server *s, struct MHD_Connection *connecti
 	json_t *body = jx_parse(x->body.p, x->body.len, NULL);
 	AUTO_FREE char *name = xmemdup0(x->uri + 6, strcspn(x->uri + 6, "?"));
 
-	parse_query(x->uri, &query);
+	query_parse(x->uri, &query);
 	plain(&reply, 404, "no such control\n");
 	for (size_t i = 0; i < ARRAY_LEN(controls); i++)
 		if (!strcmp(name, controls[i].name))
@@ -718,50 +716,6 @@ static enum MHD_Result control(struct server *s, struct MHD_Connection *connecti
 }
 
 /* ---- libmicrohttpd ---- */
-
-static int hex(char c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static char *unquery(struct str s)
-{
-	AUTO_RELEASE(buf) out = BUF_INIT(0);
-
-	buf_adds(&out, "");
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '%' && i + 2 < s.len && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0) {
-			buf_addc(&out, (char)(hex(s.p[i + 1]) * 16 + hex(s.p[i + 2])));
-			i += 2;
-		} else {
-			buf_addc(&out, s.p[i] == '+' ? ' ' : s.p[i]);
-		}
-	}
-	return buf_give(&out);
-}
-
-static void parse_query(const char *uri, struct map *query)
-{
-	const char *mark = strchr(uri, '?');
-	struct str rest = str_of(mark ? mark + 1 : ""), pair;
-
-	while (rest.len) {
-		struct str key, value;
-
-		if (!str_cut(&rest, '&', &pair)) {
-			pair = rest;
-			rest.len = 0;
-		}
-		value = pair;
-		if (!str_cut(&value, '=', &key)) {
-			key = pair;
-			value = STR("true"); /* "?watch" */
-		}
-		AUTO_FREE char *name = unquery(key);
-
-		map_set(query, str_of(name), unquery(value));
-	}
-}
 
 static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
 {

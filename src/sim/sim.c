@@ -133,20 +133,8 @@ char *sim_request(struct sim *sim, const char *method, const char *path_and_quer
 	struct request request = { .method = method, .path = path, .query = MAP_INIT(free), .accept = "application/json",
 				   .content_type = content_type ? content_type : "application/json", .user_agent = "sim/1.0",
 				   .body = str_of(body) };
-	const char *mark = strchr(path_and_query, '?');
-	struct str rest = str_of(mark ? mark + 1 : ""), pair;
 
-	while (rest.len) {
-		struct str key, value;
-
-		if (!str_cut(&rest, '&', &pair)) {
-			pair = rest;
-			rest.len = 0;
-		}
-		value = pair;
-		if (str_cut(&value, '=', &key))
-			map_set(&request.query, key, str_dup(value));
-	}
+	query_parse(path_and_query, &request.query);
 	rest_handle(sim, &request, &reply);
 	map_release(&request.query);
 	if (ret_status)

@@ -134,6 +134,8 @@ json_t *store_tree(const struct object *object)
 
 static void drop_events(struct resource *r, size_t n)
 {
+	if (!n)
+		return;
 	for (size_t i = 0; i < n; i++) {
 		r->compacted = r->events[i].now->rv;
 		version_unref(r->events[i].now);

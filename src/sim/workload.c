@@ -71,7 +71,18 @@ static json_t *pod_from(const struct resource *r, const json_t *owner, const jso
 
 static bool pod_make(struct sim *sim, const json_t *owner, json_t *pod, const char *component, char **ret_message)
 {
+	const char *account = jstr(pod, "spec", "serviceAccountName"), *ns = jstr(owner, "metadata", "namespace");
+	struct object *object = store_find(kinds_kind(sim, jstr(owner, "apiVersion"), jstr(owner, "kind")), ns,
+					   jstr(owner, "metadata", "name"));
 	json_t *status = NULL;
+
+	if (object)
+		control_wake(sim, object, 2000);
+	if (!*account && object && !store_find(core(sim, "serviceaccounts"), ns, "default")) {
+		control_wake(sim, object, 40); /* the namespace is so new that its account is still being made */
+		json_decref(pod);
+		return false;
+	}
 	struct object *made = rest_add(sim, core(sim, "pods"), pod, KCM, &status);
 
 	if (made) {
