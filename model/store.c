@@ -528,11 +528,11 @@ const struct scope *store_scope(const struct store *store, const struct kind *ki
 {
 	const struct scope_item *item = find_scope(store, kind, namespace);
 
-	/* A namespaced scope that does not work does not hide the cluster-wide one, if there are both. */
+	/* Where both exist, one that works goes first. */
 	if (*namespace && (!item || item->scope.state != SCOPE_LIVE)) {
 		const struct scope_item *whole = find_scope(store, kind, "");
 
-		item = whole ? whole : item;
+		item = whole && (!item || whole->scope.state == SCOPE_LIVE) ? whole : item;
 	}
 	return item ? &item->scope : NULL;
 }
@@ -617,7 +617,8 @@ void store_apply(struct store *store, struct row_batch *batch)
 			break;
 		}
 	}
-	if (batch->at_ms > item->scope.proof_ms)
+	/* Half a list proves nothing about what is not in it yet. */
+	if (!item->list_began && batch->at_ms > item->scope.proof_ms)
 		item->scope.proof_ms = batch->at_ms;
 	row_batch_destroy(batch);
 }

@@ -1,0 +1,72 @@
+/*
+ * live: what the dashboard knows of one cluster, kept up to date.
+ *
+ *   net thread:  lists and watches (feed.h) ─ rows ─► queue ─► main thread: store ─► health ─► environments
+ *                last log lines of crashed containers ─────────►
+ *
+ * Created, polled and destroyed on one thread, the one that draws; nothing here waits for the network, live_destroy()
+ * neither. Each kind is watched for the whole cluster where the rights allow, else in each namespace that is known
+ * (live_add_namespace(), environments, the state namespace); what is forbidden is asked again each 60 s. ConfigMaps are watched
+ * in the state namespace only, for slot records.
+ */
+#ifndef SLOTDECK_LIVE_LIVE_H
+#define SLOTDECK_LIVE_LIVE_H
+
+#include "base/http.h"
+#include "model/env.h"
+
+struct live;
+
+struct live_options {
+	struct net *net;	   /* borrowed until live_destroy() */
+	struct http *http;	   /* the cluster's; borrowed until live_destroy() */
+	struct clock *clock;	   /* NULL: the system's */
+	struct envs_options envs;
+	struct health_config health; /* zero: defaults */
+	bool fetch_logs;	   /* last log lines for cause chains; needs get on pods/log */
+};
+
+struct live *live_create(const struct live_options *options);
+void live_destroy(struct live *live);
+DEFINE_AUTO(live);
+/* Watch there too, where a kind cannot be watched cluster-wide. Repeating is fine. */
+void live_add_namespace(struct live *live, const char *namespace);
+
+/* Readable while something waits; borrowed, never read from it. For uv_poll. */
+int live_fd(const struct live *live);
+/*
+ * Takes in what waits, for budget_ms at most (0: all of it), then looks at the environments again. True: something that is
+ * shown may have changed. Call it when live_fd() is readable and when live_due_ms() has come.
+ */
+bool live_poll(struct live *live, int64_t budget_ms);
+/* When live_poll() is due although nothing arrives, by the clock's monotonic time; INT64_MAX: never. */
+int64_t live_due_ms(const struct live *live);
+/* The server's wall clock, driven by the monotonic one: what store, health and environments call now_ms. */
+int64_t live_now_ms(const struct live *live);
+
+/* Borrowed; changed only by live_poll(). */
+struct store *live_store(struct live *live);
+struct health *live_health(struct live *live);
+struct envs *live_envs(struct live *live);
+
+/* The feed as a whole, for the head line. */
+enum live_state {
+	LIVE_LOADING, /* first lists are under way */
+	LIVE_LIVE,    /* everything that may be watched is proven */
+	LIVE_PARTLY,  /* some kinds are not: forbidden, absent, broken */
+	LIVE_STALE    /* nothing was proven for 30 s */
+};
+struct live_status {
+	enum live_state state;
+	int64_t age_ms;	      /* of the oldest proof among the scopes that should be live; -1: none yet */
+	int64_t retry_in_ms;  /* until the next try of a broken scope; -1: none is broken */
+	unsigned loading, live, broken, forbidden, absent; /* scopes */
+	uint64_t received;    /* changes since the start */
+	const char *why;      /* of the first scope in trouble; "" */
+	const struct kind *trouble; /* its kind; NULL */
+};
+void live_status(const struct live *live, struct live_status *ret);
+/* Ends all pauses: the person asked to try now. */
+void live_hurry(struct live *live);
+
+#endif
