@@ -339,7 +339,7 @@ static void add_orphans(struct envs *envs)
 
 static void check_namespace(struct envs *envs, struct item *item)
 {
-	struct entry *ns = store_find(envs->store, &kind_namespace, "", item->e.namespace);
+	struct entry *ns = store_find_name(envs->store, &kind_namespace, "", item->e.namespace);
 	const struct scope *scope = store_scope(envs->store, &kind_namespace, "");
 	const struct scope *records = *envs->state_namespace ? store_scope(envs->store, &kind_config_map, envs->state_namespace) : NULL;
 
@@ -420,7 +420,7 @@ static void each_member(struct envs *envs, const struct environment *e, int64_t 
 	for (size_t i = 0; i < envs->nexpectations; i++) {
 		const struct expectation *x = &envs->expectations[i];
 
-		if (strcmp(x->namespace, e->namespace) || store_find(envs->store, x->kind, x->namespace, x->name))
+		if (strcmp(x->namespace, e->namespace) || store_find_name(envs->store, x->kind, x->namespace, x->name))
 			continue;
 		fn(NULL, x->kind, x->name, health_of_name(envs->health, x->kind, x->namespace, x->name, now_ms), arg);
 	}

@@ -511,7 +511,7 @@ static const struct verdict *say_missing(struct health *health, const struct kin
 const struct verdict *health_of_name(struct health *health, const struct kind *kind, const char *namespace,
 				     const char *name, int64_t now_ms)
 {
-	struct entry *entry = store_find(health->store, kind, namespace, name);
+	struct entry *entry = store_find_name(health->store, kind, namespace, name);
 
 	return entry ? health_of(health, entry, now_ms) : say_missing(health, kind, namespace, name, now_ms);
 }

@@ -138,7 +138,7 @@ static void item_check(struct plan *plan, struct item *item, int64_t now_ms, int
 	struct plan_entry *e = &item->entry;
 	const struct plan_object *o = &e->object;
 	struct store *store = health_store(plan->health);
-	struct entry *entry = store_find(store, o->kind, o->namespace, o->name);
+	struct entry *entry = store_find_name(store, o->kind, o->namespace, o->name);
 
 	e->done = e->failed = false;
 	if (e->dropped) {

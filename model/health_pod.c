@@ -180,7 +180,7 @@ static struct entry *claim_in_the_way(const struct look *look)
 	const struct row_pod *pod = look->row->pod;
 
 	for (size_t i = 0; i < pod->nclaims; i++) {
-		struct entry *e = store_find(look_store(look), &kind_claim, look->row->namespace, pod->claims[i].value);
+		struct entry *e = store_find_name(look_store(look), &kind_claim, look->row->namespace, pod->claims[i].value);
 
 		if (e && strcmp(e->row->claim->phase, "Bound"))
 			return e;

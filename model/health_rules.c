@@ -86,7 +86,7 @@ static bool claim_is_used(struct look *look, int64_t *ret_since_ms)
 static bool waits_for_first_consumer(struct look *look)
 {
 	const char *class_name = look->row->claim->class_name;
-	struct entry *class = *class_name ? store_find(look_store(look), &kind_storage_class, "", class_name) : NULL;
+	struct entry *class = *class_name ? store_find_name(look_store(look), &kind_storage_class, "", class_name) : NULL;
 
 	if (class)
 		return !strcmp(class->row->storage_class->binding_mode, "WaitForFirstConsumer");

@@ -644,7 +644,7 @@ struct entry *store_find_uid(const struct store *store, const char *uid)
 	return node && node->e.row ? &node->e : NULL;
 }
 
-struct entry *store_find(const struct store *store, const struct kind *kind, const char *namespace, const char *name)
+struct entry *store_find_name(const struct store *store, const struct kind *kind, const char *namespace, const char *name)
 {
 	struct group *group = find_group(store, kind, namespace);
 	struct node *node = group ? find_in_group(store, group, name) : NULL;

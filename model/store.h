@@ -38,7 +38,7 @@ uint64_t store_namespace_serial(const struct store *store, const char *namespace
 
 /* NULL when unknown (entries without a row are not found). */
 struct entry *store_find_uid(const struct store *store, const char *uid);
-struct entry *store_find(const struct store *store, const struct kind *kind, const char *namespace, const char *name);
+struct entry *store_find_name(const struct store *store, const struct kind *kind, const char *namespace, const char *name);
 /* First of a kind, namespace NULL for all: go on with store_next() and the same arguments. No order is promised. */
 struct entry *store_first(const struct store *store, const struct kind *kind, const char *namespace);
 struct entry *store_next(const struct entry *entry, const char *namespace);

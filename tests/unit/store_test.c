@@ -55,8 +55,8 @@ static void objects_are_found_by_uid_and_by_name(void **state)
 	apply(store, &kind_pod, "", ROW_PUT, pod("a", "p", "u1", "1", ""));
 	apply(store, &kind_pod, "", ROW_PUT, pod("b", "p", "u2", "2", ""));
 	assert_string_equal(store_find_uid(store, "u2")->row->namespace, "b");
-	assert_string_equal(store_find(store, &kind_pod, "a", "p")->uid, "u1");
-	assert_null(store_find(store, &kind_pod, "c", "p"));
+	assert_string_equal(store_find_name(store, &kind_pod, "a", "p")->uid, "u1");
+	assert_null(store_find_name(store, &kind_pod, "c", "p"));
 	assert_null(store_find_uid(store, "u3"));
 	assert_int_equal(store_count(store, &kind_pod), 2);
 	apply(store, &kind_pod, "", ROW_GONE, pod("a", "p", "u1", "3", ""));
@@ -131,7 +131,7 @@ static void a_namesake_with_another_uid_replaces_the_object(void **state)
 	apply(store, &kind_pod, "", ROW_PUT, pod("a", "p", "u1", "1", ""));
 	apply(store, &kind_pod, "", ROW_PUT, pod("a", "p", "u2", "2", ""));
 	assert_null(store_find_uid(store, "u1"));
-	assert_string_equal(store_find(store, &kind_pod, "a", "p")->uid, "u2");
+	assert_string_equal(store_find_name(store, &kind_pod, "a", "p")->uid, "u2");
 	apply(store, &kind_pod, "", ROW_GONE, pod("a", "p", "u1", "3", ""));
 	assert_non_null(store_find_uid(store, "u2"));
 }
