@@ -9,6 +9,7 @@
 #ifndef SLOTDECK_KUBE_KUBECONFIG_H
 #define SLOTDECK_KUBE_KUBECONFIG_H
 
+#include "base/error.h"
 #include "base/map.h"
 #include "base/secret.h"
 
