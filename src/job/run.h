@@ -1,0 +1,80 @@
+/*
+ * run: one execution of a job: who it is, what it says, and the plan it works on. Private to src/job.
+ */
+#ifndef SLOTDECK_JOB_RUN_H
+#define SLOTDECK_JOB_RUN_H
+
+#include "job/job.h"
+#include "kube/client.h"
+#include "model/stack.h"
+
+struct run {
+	const struct job_context *context;
+	const struct apply_options *options;
+	struct kube *kube;
+	const struct stack *stack;
+	struct cancel *cancel;
+	struct clock *clock;
+	char id[24];	/* "20261124-2231-7f3a9c" */
+	uint64_t seq;
+	int64_t started_ms;
+	size_t counts[CHANGE_COUNT];
+	const char *step; /* the present one, or NULL */
+	struct lease *lease; /* NULL: none needed */
+};
+
+void run_begin(struct run *run, const struct job_context *context, const struct apply_options *options, const char *what);
+/* Sends JOB_FINISHED and returns exit_code. */
+int run_end(struct run *run, int exit_code, const char *verdict);
+/* Fills seq, time, run id and step, then calls the sink. */
+void run_emit(struct run *run, struct job_event *event);
+void run_note(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void run_step(struct run *run, const char *step);
+void run_step_end(struct run *run, bool ok, const char *summary);
+/* Whether writing may go on: not cancelled, lease still ours. */
+bool run_may_write(struct run *run, struct error *err);
+
+/* ---- plan (plan.c) ---- */
+
+struct plan_object {
+	const struct stack_item *item;
+	const char *item_name;	/* "" for none */
+	char *api_version, *kind, *namespace, *name; /* namespace "" when cluster-scoped */
+	const char *file;	/* borrowed from the stack */
+	unsigned line;
+	unsigned layer;
+	char *json;		/* compact text, with our labels */
+	size_t json_len;
+	const struct kube_resource *resource; /* NULL until known (its CRD is in the plan) */
+	/* outcome */
+	enum job_change change;
+	char *uid;
+	int64_t generation;	/* applied; -1: none */
+	bool gone_by_hook;	/* rule 12: left the plan */
+};
+
+struct plan {
+	struct plan_object *objects; /* in services.yaml order */
+	size_t len, cap;
+	struct selection *selection;
+};
+
+/* Renders the stack into a plan: labels added, namespace filled by discovery's scope, duplicates and unknown kinds found.
+ * Findings are emitted; false when one is an error. */
+bool plan_make(struct run *run, struct plan *plan, struct error *err);
+void plan_release(struct plan *plan);
+struct job_object plan_job_object(const struct plan_object *object);
+
+/* ---- hooks (hooks.c) ---- */
+
+/* Runs one stage in file order: HOOK_BEFORE_ALL, HOOK_BEFORE_APPLY (infra, then services), … Only items of the selection, unless
+ * hooks_of_all. False when a hook without continueOnError failed. */
+bool hooks_run(struct run *run, enum hook_stage stage, const struct selection *selection, struct error *err);
+
+/* ---- wait (wait.c) ---- */
+
+/* Watches the plan's objects until done, hopeless, deadline or cancel; emits JOB_WAIT, JOB_CAUSE, JOB_PROGRESS. Returns an exit code;
+ * verdict (one line) is given. */
+int wait_for_plan(struct run *run, struct plan *plan, char **ret_verdict);
+
+#endif
