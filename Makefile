@@ -14,7 +14,7 @@ PACKAGES_FUZZ := clang libclang-rt-14-dev
 PKGS := ncursesw libuv libcurl jansson yaml-0.1 libcrypto libssl libmicrohttpd
 SRC := $(shell find src model kube ui -name '*.c' | sort)
 LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(SRC))) $(B)/assets.o
-ASSETS := $(shell find assets -type f 2>/dev/null | sort)
+ASSETS := $(shell find assets -type f 2>/dev/null | sort) $(wildcard services.yaml)
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
 

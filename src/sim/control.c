@@ -620,6 +620,39 @@ static void *run(void *arg)
 	return NULL;
 }
 
+void control_fast_forward(struct sim *sim, int64_t ms)
+{
+	int64_t end;
+	size_t next = 0;
+
+	if (!sim_has(sim, FEATURE_CONTROLLERS))
+		return;
+	pthread_mutex_lock(&sim->lock);
+	end = sim_now(sim) + ms;
+	for (;;) {
+		fire_timers(sim, sim_now(sim));
+		if (next < sim->nqueue) {
+			struct object *o = sim->queue[next++];
+
+			if (o) {
+				o->life.queued = false;
+				step(sim, o);
+			}
+			continue;
+		}
+		sim->nqueue = next = 0;
+		int64_t timer = next_timer(sim), now = sim_now(sim);
+
+		if (timer > end)
+			break;
+		if (timer > now)
+			sim->aged_ms += timer - now;
+	}
+	if (end > sim_now(sim))
+		sim->aged_ms += end - sim_now(sim);
+	pthread_mutex_unlock(&sim->lock);
+}
+
 bool control_start(struct sim *sim, struct error *err)
 {
 	if (!sim_has(sim, FEATURE_CONTROLLERS))

@@ -1,12 +1,16 @@
 /*
- * demo: the life of the demo scenario: rollouts, restarts and other small events. Private to src/sim; under the lock.
+ * demo: the scenario "demo": the shop of services.yaml in several states, and its life. Private to src/sim.
+ *
+ * The objects come from assets/sim/demo.json, which tests/sim/make-demo renders from services.yaml (a test compares).
  */
 #ifndef SLOTDECK_SIM_DEMO_H
 #define SLOTDECK_SIM_DEMO_H
 
 #include "sim/world.h"
 
-/* Does the next thing and sets sim->next_life. */
+/* Fills the cluster; not under the lock, before the controllers run. */
+bool demo_build(struct sim *sim, struct error *err);
+/* Does the next thing and sets sim->next_life. Under the lock. */
 void demo_live(struct sim *sim);
 
 #endif

@@ -153,7 +153,7 @@ struct fault faults_match(struct faults *f, unsigned long number, const char *me
 	pthread_mutex_lock(&f->lock);
 	for (size_t i = 0; i < f->n; i++)
 		if (strikes(&f->rules[i], number, method, uri, agent) && !fault.action)
-			fault = (struct fault){ f->rules[i].action, f->rules[i].after, json_incref(f->rules[i].source) };
+			fault = (struct fault){ f->rules[i].action, f->rules[i].after, json_deep_copy(f->rules[i].source) };
 	pthread_mutex_unlock(&f->lock);
 	return fault;
 }

@@ -15,7 +15,7 @@ enum fault_action {
 struct fault {
 	enum fault_action action;
 	bool after;   /* the request is executed first */
-	json_t *rule; /* a reference, for the details; release with fault_release() */
+	json_t *rule; /* a copy, for the details; free it with fault_release() */
 };
 
 struct faults;

@@ -8,7 +8,7 @@
  * Line n of a container is always the same and comes at a known moment: 20 at its start, then two a second. So a reader
  * can prove from the numbers that it lost none, and nothing needs to be kept.
  */
-enum { FIRST_LINES = 20, LINE_MS = 500 };
+enum { FIRST_LINES = 20, LINE_MS = 500, KEPT_LINES = 20000 };
 
 struct source {
 	char *pod, *container;
@@ -185,6 +185,8 @@ static int64_t first_line(const struct request *request, const struct source *s,
 		if (tail > first)
 			first = tail;
 	}
+	if (first < total - KEPT_LINES) /* the rest was rotated away */
+		first = total - KEPT_LINES;
 	return first < 1 ? 1 : first;
 }
 

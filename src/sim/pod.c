@@ -441,6 +441,13 @@ static int64_t ready_delay(struct pod *p)
 
 		longest = delay > longest ? delay : longest;
 	}
+	struct object *ns = store_find(core(p->sim, "namespaces"), "", p->object->ns);
+	json_t *ns_tree = ns ? store_tree(ns) : NULL;
+	int64_t slow = duration_of(ns_tree, "testbed/delay", 0); /* on a namespace: all its pods take about that long */
+
+	json_decref(ns_tree);
+	if (slow)
+		longest += between(p->sim, slow * 2 / 3, slow);
 	if (!strcmp(p->fault, "slow"))
 		return duration_of(p->tree, "testbed/delay", 30000);
 	return longest + between(p->sim, 50, 250);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sim/demo.h"
 #include "sim/rest.h"
 
 static bool make(struct sim *sim, const char *path, const char *body, struct error *err)
@@ -73,5 +74,5 @@ bool scenario_build(struct sim *sim, const char *name, unsigned nodes, struct er
 {
 	if (strcmp(name, "empty") && strcmp(name, "demo"))
 		return error_set(err, ERR_INVALID, "unknown scenario \"%s\" (there are empty and demo)", name);
-	return build_empty(sim, nodes, err);
+	return build_empty(sim, nodes, err) && (strcmp(name, "demo") || demo_build(sim, err));
 }

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/asset.h"
 #include "sim/faults.h"
 #include "sim/rest.h"
 #include "sim/scenario.h"
@@ -182,6 +184,39 @@ bool sim_wait_idle(struct sim *sim, unsigned timeout_ms)
 		idle = pthread_cond_timedwait(&sim->idle, &sim->lock, &until) == 0;
 	pthread_mutex_unlock(&sim->lock);
 	return idle;
+}
+
+static bool write_file(const char *folder, const char *path, struct str bytes, struct error *err)
+{
+	AUTO_FREE char *whole = xasprintf("%s/%s", folder, path);
+
+	for (char *slash = strchr(whole + strlen(folder) + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = 0;
+		if (mkdir(whole, 0777) && errno != EEXIST)
+			return error_errno(err, "%s", whole);
+		*slash = '/';
+	}
+	FILE *file = fopen(whole, "we");
+
+	if (!file)
+		return error_errno(err, "%s", whole);
+	bool good = fwrite(bytes.p, 1, bytes.len, file) == bytes.len;
+
+	return fclose(file) == 0 && good ? true : error_errno(err, "%s", whole);
+}
+
+bool sim_demo_write(const char *folder, struct error *err)
+{
+	const char *path;
+	struct str bytes;
+
+	for (size_t i = 0; asset_at(i, &path, &bytes); i++) {
+		AUTO_FREE char *place = starts_with(path, "demo/") ? xasprintf("assets/%s", path) : xstrdup(path);
+
+		if ((starts_with(path, "demo/") || !strcmp(path, "services.yaml")) && !write_file(folder, place, bytes, err))
+			return false;
+	}
+	return true;
 }
 
 /* ---- the command line ---- */

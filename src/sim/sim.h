@@ -84,6 +84,8 @@ bool sim_set_faults(struct sim *sim, const char *json, struct error *err);
 char *sim_requests(struct sim *sim);
 /* How many requests were logged so far. */
 unsigned long sim_request_count(struct sim *sim);
+/* Writes the demo project (services.yaml and the manifests that it names) below folder, which must exist. */
+bool sim_demo_write(const char *folder, struct error *err);
 /* Waits until the controllers have nothing left to do now (timers of the future do not count); false after the time. */
 bool sim_wait_idle(struct sim *sim, unsigned timeout_ms);
 
