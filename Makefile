@@ -17,6 +17,9 @@ LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(filter-out src/main.c,$(SRC))) $(B)/assets.
 ASSETS := $(shell find assets -type f 2>/dev/null | sort) $(wildcard services.yaml)
 SUPPORT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/*_test.c))
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ_SECONDS ?= 20
+FUZZ_CC ?= clang
 
 WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef $(if $(CI),-Werror)
 FLAGS_debug := -O1 -g
@@ -36,7 +39,7 @@ LIBS = $(eval LIBS := $$(shell pkg-config --libs $(PKGS)) -lm -pthread)$(LIBS)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs cmocka vterm) -lutil)$(TEST_LIBS)
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-fuzz run test unit check-layers check-headers clean help
+.PHONY: all deps deps-fuzz run test unit fuzz fuzz-run check-layers check-headers clean help
 
 all: $(B)/slotdeck ## build the program (V=debug, release, asan or tsan)
 
@@ -57,7 +60,7 @@ run: deps ## build optimised and open the demo
 test: deps ## run every suite that needs no Go tool chain
 	@$(MAKE) --no-print-directory unit
 
-unit: $(B)/slotdeck $(UNIT)
+unit: $(B)/slotdeck $(UNIT) $(if $(filter fuzz,$(V)),,$(FUZZ:%=$(B)/tests/fuzz/%_fuzz_test))
 	@tests/run $(B) "$(T)"
 
 $(B)/slotdeck: $(B)/src/main.o $(B)/libslotdeck.a
@@ -69,6 +72,25 @@ $(B)/libslotdeck.a: $(LIB_OBJ)
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(SUPPORT_OBJ) $(B)/libslotdeck.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SUPPORT_OBJ) $(B)/libslotdeck.a $(LIBS) $(TEST_LIBS)
+
+# The same target twice: over its corpus as a test, and by libFuzzer (V=fuzz).
+$(B)/tests/fuzz/%_fuzz_test: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/driver/main.o $(SUPPORT_OBJ) $(B)/libslotdeck.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(B)/tests/fuzz/driver/main.o $(SUPPORT_OBJ) $(B)/libslotdeck.a $(LIBS) $(TEST_LIBS)
+
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(SUPPORT_OBJ) $(B)/libslotdeck.a
+	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(SUPPORT_OBJ) $(B)/libslotdeck.a $(LIBS) $(TEST_LIBS)
+
+fuzz: deps-fuzz ## run every fuzz target for FUZZ_SECONDS (20), or just T=NAME
+	@$(MAKE) --no-print-directory V=fuzz CC="$(FUZZ_CC)" fuzz-run
+
+fuzz-run: $(if $(T),$(T:%=$(B)/tests/fuzz/%),$(FUZZ:%=$(B)/tests/fuzz/%))
+	@passed=0; failed=0; for target in $^; do name=$${target##*/}; \
+		mkdir -p $(B)/corpus/$$name tests/fuzz/corpus/$$name; \
+		if $$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=$(B)/$$name- $(B)/corpus/$$name tests/fuzz/corpus/$$name > $(B)/fuzz-$$name.log 2>&1; \
+		then passed=$$((passed+1)); echo "ok   fuzz $$name ($$(sed -n 's/stat::number_of_executed_units: *//p' $(B)/fuzz-$$name.log) inputs)"; \
+		else failed=$$((failed+1)); echo "--- fuzz $$name failed"; tail -n 40 $(B)/fuzz-$$name.log; fi; done; \
+	echo "$$passed passed, $$failed failed"; [ $$failed = 0 ]
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -100,4 +122,4 @@ help: ## list the targets
 
 .SECONDARY:
 
--include $(LIB_OBJ:.o=.d) $(UNIT:=.d) $(SUPPORT_OBJ:.o=.d) $(B)/src/main.d
+-include $(LIB_OBJ:.o=.d) $(UNIT:=.d) $(FUZZ:%=$(B)/tests/fuzz/%.d) $(SUPPORT_OBJ:.o=.d) $(B)/src/main.d
