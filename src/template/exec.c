@@ -468,7 +468,8 @@ static bool eval_call(struct exec *e, const struct value *dot, const struct func
 	uint32_t n = nargs ? nargs - 1 : 0, given = n + (final != NULL), first = receiver != NULL, i;
 	struct value *values;
 
-	args += nargs != 0;
+	if (nargs)
+		args++;
 	if (!check_count(e, f, name, n, final != NULL))
 		return false;
 	if (f->short_circuits)
