@@ -1,8 +1,7 @@
 /*
  * live: what the dashboard knows of one cluster, kept up to date.
  *
- *   net thread:  lists and watches (feed.h) ─ rows ─► queue ─► main thread: store ─► health ─► environments
- *                last log lines of crashed containers ─────────►
+ *   net thread: lists, watches, log lines ── queue (kube/watcher.h) ──► main thread: store ─► health ─► environments
  *
  * Created, polled and destroyed on one thread, the one that draws; nothing here waits for the network, live_destroy()
  * neither. Each kind is watched for the whole cluster where the rights allow, else in each namespace that is known
@@ -12,15 +11,13 @@
 #ifndef SLOTDECK_LIVE_LIVE_H
 #define SLOTDECK_LIVE_LIVE_H
 
-#include "base/http.h"
+#include "kube/watcher.h"
 #include "model/env.h"
 
 struct live;
 
 struct live_options {
-	struct net *net;	   /* borrowed until live_destroy() */
-	struct http *http;	   /* the cluster's; borrowed until live_destroy() */
-	struct clock *clock;	   /* NULL: the system's */
+	struct watcher_options watcher; /* net, http, clock */
 	struct envs_options envs;
 	struct health_config health; /* zero: defaults */
 	bool fetch_logs;	   /* last log lines for cause chains; needs get on pods/log */
@@ -48,6 +45,8 @@ int64_t live_now_ms(const struct live *live);
 struct store *live_store(struct live *live);
 struct health *live_health(struct live *live);
 struct envs *live_envs(struct live *live);
+/* To watch more kinds (the resource browser): rows go to live_store(). */
+struct watcher *live_watcher(struct live *live);
 
 /* The feed as a whole, for the head line. */
 enum live_state {

@@ -38,8 +38,7 @@ static struct bed bed_create(const char *features_off)
 static void bed_live(struct bed *bed)
 {
 	bed->live = live_create(&(struct live_options){
-		.net = bed->net,
-		.http = bed->http,
+		.watcher = { .net = bed->net, .http = bed->http },
 		.fetch_logs = true,
 		.envs = { .project = "shop", .state_namespace = "codex-system", .record_prefix = "codex-env-", .show_other_namespaces = true },
 	});

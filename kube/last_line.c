@@ -1,4 +1,4 @@
-#include "live/last_line.h"
+#include "kube/last_line.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +22,7 @@ struct fetch {
 struct last_lines {
 	struct http *http;
 	last_line_fn *on_line;
+	void (*prepare)(struct http_request *request, void *arg);
 	void *arg;
 	struct fetch *waiting, *running;
 	size_t nwaiting, nrunning;
@@ -29,12 +30,14 @@ struct last_lines {
 
 static void fetch_go(struct fetch *fetch);
 
-struct last_lines *last_lines_create(struct http *http, last_line_fn *on_line, void *arg)
+struct last_lines *last_lines_create(struct http *http, last_line_fn *on_line,
+				     void (*prepare)(struct http_request *request, void *arg), void *arg)
 {
 	struct last_lines *lines = xcalloc(1, sizeof *lines);
 
 	lines->http = http;
 	lines->on_line = on_line;
+	lines->prepare = prepare;
 	lines->arg = arg;
 	return lines;
 }
@@ -156,6 +159,7 @@ static void fetch_go(struct fetch *fetch)
 	if (fetch->previous)
 		url_add_query(&path, "previous", STR("true"));
 	request.path = buf_cstr(&path);
+	fetch->lines->prepare(&request, fetch->lines->arg);
 	fetch->stream = http_stream_open(fetch->lines->http, &request, &ops, fetch);
 }
 

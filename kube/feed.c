@@ -1,4 +1,4 @@
-#include "live/feed.h"
+#include "kube/feed.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -370,6 +370,12 @@ static void on_open(const struct http_response *response, void *arg)
 		feed->ops->on_date(response->date_us / 1000, feed->arg);
 }
 
+static void prepare(struct feed *feed, struct http_request *request)
+{
+	if (feed->ops->prepare)
+		feed->ops->prepare(request, feed->arg);
+}
+
 static void stream_open(struct feed *feed, const struct buf *path, enum http_mode mode, const struct http_stream_ops *ops,
 			enum json_stream stream)
 {
@@ -384,6 +390,7 @@ static void stream_open(struct feed *feed, const struct buf *path, enum http_mod
 	error_release(&feed->decode_error);
 	feed->decode_error = (struct error){ 0 };
 	feed->opened_ms = loop_now(feed);
+	prepare(feed, &request);
 	feed->stream = http_stream_open(feed->http, &request, ops, feed);
 }
 
@@ -799,6 +806,7 @@ static void audit_go(void *arg)
 	else
 		a->reader = json_reader_create(JSON_LIST, OBJECT_MAX);
 	stream_drop(&a->stream);
+	prepare(feed, &request);
 	a->stream = http_stream_open(feed->http, &request, &audit_ops, feed);
 }
 
@@ -819,6 +827,11 @@ struct feed *feed_create(struct net *net, struct http *http, const struct kind *
 	feed->seed = hash_str(str_of(namespace)) ^ hash_str(str_of(kind->resource)) ^ (uint64_t)clock_now_us(net_clock(net));
 	feed->told = SCOPE_UNWATCHED;
 	return feed;
+}
+
+bool feed_is(const struct feed *feed, const struct kind *kind, const char *namespace)
+{
+	return kind_same(feed->kind, kind) && !strcmp(feed->namespace, namespace);
 }
 
 void feed_start(struct feed *feed)

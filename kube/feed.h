@@ -9,8 +9,8 @@
  *
  * Everything but feed_create() happens on the net thread, and so do all callbacks; none runs inside feed_create().
  */
-#ifndef SLOTDECK_LIVE_FEED_H
-#define SLOTDECK_LIVE_FEED_H
+#ifndef SLOTDECK_KUBE_FEED_H
+#define SLOTDECK_KUBE_FEED_H
 
 #include "base/http.h"
 #include "model/store.h"
@@ -23,6 +23,8 @@ struct feed_ops {
 	/* LOADING, BROKEN, FORBIDDEN, ABSENT, LIVE (after trouble without a new list); why is borrowed. */
 	void (*on_state)(const struct kind *kind, const char *namespace, enum scope_state state, const char *why,
 			 int64_t retry_ms, void *arg);
+	/* Before each request: what this cluster wants beside. May be NULL. */
+	void (*prepare)(struct http_request *request, void *arg);
 	/* The Date of an answer, in ms; for the clock. May be NULL. */
 	void (*on_date)(int64_t date_ms, void *arg);
 };
@@ -35,6 +37,7 @@ void feed_start(struct feed *feed);
 /* Net thread. No callback runs after this; NULL is fine. */
 void feed_destroy(struct feed *feed);
 DEFINE_AUTO(feed);
+bool feed_is(const struct feed *feed, const struct kind *kind, const char *namespace);
 /* Net thread: ends a pause at once (a person asked, or another feed got through). */
 void feed_hurry(struct feed *feed);
 
