@@ -1013,9 +1013,20 @@ static bool run_template(struct exec *e, struct value dot, const struct node_tem
 	return enter_definition(e, call->target, v);
 }
 
+/* A text knows better than its token where it starts: trimming moved it. */
+static void trace(const struct exec *e, const struct node *node)
+{
+	const struct node_text *text = node->type == NODE_TEXT ? (const struct node_text *)node : NULL;
+
+	e->options->trace(e->out->len - e->out_start, text ? (size_t)(text->text.p - e->t->text.p) : node->position,
+			  text != NULL, e->options->trace_arg);
+}
+
 static bool run_node(struct exec *e, struct value dot, const struct node *node)
 {
 	e->at = node;
+	if (e->options->trace)
+		trace(e, node);
 	if (!spend(e, 1))
 		return false;
 	switch (node->type) {

@@ -37,6 +37,13 @@ struct template_finding {
 };
 typedef void template_lint_fn(const struct template_finding *finding, void *arg);
 
+/*
+ * Which bytes of the source made which bytes of the output, for those who look for the cause of a fault in the output: called
+ * before each text and each action that runs, in the order of the output. Offsets count from the start of what this
+ * execution writes and of the source. A literal text is copied byte by byte; what an action prints comes from its action.
+ */
+typedef void template_trace_fn(size_t out, size_t source, bool literal, void *arg);
+
 /* Where an error was, for those who make a finding of it; line 0 when unknown. Columns count from 1; 0: unknown. */
 struct template_place {
 	unsigned line, column;
@@ -57,6 +64,8 @@ struct template_options { /* all zero: as codexctl */
 	struct value now;     /* what now gives: a time */
 	template_lint_fn *lint;
 	void *lint_arg;
+	template_trace_fn *trace;
+	void *trace_arg;
 	struct template_place *ret_place; /* set when a call fails; may be NULL */
 	struct template_limits limits;
 };
