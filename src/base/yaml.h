@@ -166,6 +166,9 @@ enum yaml_kind yaml_resolve(struct str text, struct yaml_node *ret);
  * Sorts the pairs of root's mappings in place (hence not const).
  */
 void yaml_emit_document(struct buf *out, struct yaml_node *root, bool first);
+/* The same with yaml.v3's bytes also for two things that do not read back: a text of line breaks alone loses one, and a
+ * quoted key "<<" is written plain. For output that is compared with codexctl's; false if there was one of these. */
+bool yaml_emit_document_as_original(struct buf *out, struct yaml_node *root, bool first);
 /* As Go's strconv.FormatFloat(value, 'g', -1, 64), but .inf, -.inf and .nan. */
 void yaml_format_float(struct buf *out, double value);
 /* The fewest digits that read back as value (finite), with an exponent of two or more digits when that of d.ddd is

@@ -21,6 +21,8 @@ struct emitter {
 	size_t line_start; /* offset in out */
 	int indent;	   /* -1 outside of everything */
 	bool whitespace, indention;
+	bool original; /* yaml.v3's bytes also where they do not read back */
+	bool spoiled;  /* there was such a place */
 };
 
 static void put_break(struct emitter *e)
@@ -317,7 +319,8 @@ static void write_literal(struct emitter *e, struct str s)
 		write_indicator(e, "2", false, false);
 	write_indicator(e, chomping(s), false, false);
 	e->whitespace = true;
-	if (starts_with_break)
+	e->spoiled |= starts_with_break;
+	if (starts_with_break && !e->original)
 		put_break(e); /* yaml.v3 forgets it and loses one break */
 	for (size_t i = 0; i < s.len;) {
 		if (is_break_at(s, i)) {
@@ -414,14 +417,24 @@ static void prepare(const struct yaml_node *node, struct buf *scratch, struct sc
 	ret->analysis = (struct analysis){ .plain_allowed = true, .single_allowed = true, .block_allowed = true };
 }
 
+static bool is_all_breaks(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.p[i] != '\n')
+			return false;
+	return true;
+}
+
 static enum style choose_style(const struct scalar *scalar, bool simple_key)
 {
 	const struct analysis *a = &scalar->analysis;
 	struct str s = scalar->text;
 
 	if (s.len && memchr(s.p, '\n', s.len))
-		/* No reader takes a block back whose first line starts with a tab. */
-		return a->block_allowed && !simple_key && s.p[0] != '\t' ? STYLE_LITERAL : STYLE_DOUBLE;
+		/* No reader takes a block back whose first line starts with a tab, and few people see an empty first line. */
+		return a->block_allowed && !simple_key && s.p[0] != '\t' && (s.p[0] != '\n' || is_all_breaks(s))
+			       ? STYLE_LITERAL
+			       : STYLE_DOUBLE;
 	if (!scalar->wants_plain || (simple_key && a->multiline))
 		return STYLE_DOUBLE;
 	if (a->plain_allowed && s.len)
@@ -652,8 +665,10 @@ static bool emit_key(struct emitter *e, struct yaml_node *key)
 		return false;
 	}
 	prepare(key, &scratch, &scalar);
-	if (str_is(scalar.text, "<<") && key->kind == YAML_STRING && !(key->marks & YAML_MARK_MERGE))
-		scalar.wants_plain = false; /* a plain one would merge when read again */
+	if (str_is(scalar.text, "<<") && key->kind == YAML_STRING && !(key->marks & YAML_MARK_MERGE)) {
+		e->spoiled = true;
+		scalar.wants_plain = e->original; /* a plain one would merge when read again */
+	}
 	bool simple = !scalar.analysis.multiline &&
 		      scalar.text.len + (scalar.is_binary ? sizeof "!!binary" - 1 : 0) <= SIMPLE_KEY_BYTES;
 
@@ -705,16 +720,30 @@ static void emit_node(struct emitter *e, struct yaml_node *node)
 	e->indent = indent;
 }
 
+static void emit_document(struct emitter *e, struct yaml_node *root, bool first)
+{
+	if (!first) {
+		write_indicator(e, "---", true, false);
+		write_indent(e);
+	}
+	emit_node(e, root);
+	write_indent(e);
+}
+
 void yaml_emit_document(struct buf *out, struct yaml_node *root, bool first)
 {
 	struct emitter e = { .out = out, .line_start = out->len, .indent = -1, .whitespace = true, .indention = true };
 
-	if (!first) {
-		write_indicator(&e, "---", true, false);
-		write_indent(&e);
-	}
-	emit_node(&e, root);
-	write_indent(&e);
+	emit_document(&e, root, first);
+}
+
+bool yaml_emit_document_as_original(struct buf *out, struct yaml_node *root, bool first)
+{
+	struct emitter e = { .out = out, .line_start = out->len, .indent = -1, .whitespace = true, .indention = true,
+			     .original = true };
+
+	emit_document(&e, root, first);
+	return !e.spoiled;
 }
 
 /* ---- JSON ---- */

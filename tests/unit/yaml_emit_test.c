@@ -95,7 +95,7 @@ static void texts_of_lines_become_blocks(void **state)
 static void texts_that_the_original_spoils_read_back(void **state)
 {
 	(void)state;
-	check_string(STR("\na"), "k: |2-\n\n  a\n");
+	check_string(STR("\na"), "k: \"\\na\"\n");
 	check_string(STR("\n"), "k: |2+\n\n");
 	check_string(STR("\n\n"), "k: |2+\n\n\n");
 	check_string(STR("\ta\nb"), "k: \"\\ta\\nb\"\n");
