@@ -24,14 +24,13 @@ struct render_filters {
 
 enum render_scope { SCOPE_UNKNOWN, SCOPE_NAMESPACED, SCOPE_CLUSTER };
 
+/*
+ * What the spec calls an error and codexctl renders (paths that leave the project, missing values, shapes that a
+ * transformation would replace, unknown filter names) is a warning with codexctl's bytes when the stack was loaded lenient,
+ * an error otherwise.
+ */
 struct render_options {
 	struct render_filters filters;
-	/*
-	 * Strict: what the spec calls an error and codexctl renders is an error: paths that leave the project, missing
-	 * values, shapes that a transformation would replace, value-changing conversions stay warnings. Otherwise all these are
-	 * warnings and the bytes are codexctl's.
-	 */
-	bool strict;
 	/* --modern: what changes bytes for the better (docs/compat.md): volumes once per name, Kubernetes' cluster-scoped
 	 * kinds left without namespace, all workload kinds get image and mounts. */
 	bool modern;
@@ -55,16 +54,13 @@ struct render_object {
 /* Return false (with err set) to stop. */
 typedef bool render_fn(const struct render_object *object, void *arg, struct error *err);
 
-/* False: err holds the first error (also in diags). Every manifest is tried before it fails when strict. */
+/* Findings go to diags. False: err holds the first error, which is in diags too. */
 bool stack_render(const struct stack *stack, const struct render_options *options, render_fn *on_object, void *arg,
 		  struct diags *diags, struct error *err);
 
-/*
- * Which items the filters select, and whether their `when` holds: for hooks and plans (W-09). Unknown names are warnings
- * when lenient, errors otherwise.
- */
+/* Which items the filters select and whose `when` holds: for hooks and plans (W-09). */
 struct selection;
-bool stack_select(const struct stack *stack, const struct render_filters *filters, bool strict, struct selection **ret,
+bool stack_select(const struct stack *stack, const struct render_filters *filters, struct selection **ret,
 		  struct diags *diags, struct error *err);
 bool selection_has(const struct selection *selection, const struct stack_item *item);
 void selection_destroy(struct selection *selection);

@@ -19,10 +19,9 @@
 
 #include "base/diag.h"
 #include "model/vars.h"
+#include "template/template.h"
 
 struct yaml_node;
-struct cancel;
-struct value;
 
 struct spot { /* in services.yaml; line 0: nowhere */
 	unsigned line, column;
@@ -76,7 +75,8 @@ struct stack_hook {
 	struct stack_text run;  /* template */
 	struct stack_text use;  /* one of hook_uses[] unless loading was lenient */
 	struct stack_text when; /* template */
-	struct yaml_node *with; /* a mapping or NULL; generic nodes. with.body of github.comment is a template */
+	struct yaml_node *with; /* a mapping or NULL; kinds as plain scalars mean them */
+	struct stack_text body; /* template: with.body of github.comment */
 	struct stack_flag continue_on_error;
 	struct stack_text timeout;
 	int64_t timeout_ms; /* 0: none */
@@ -299,6 +299,7 @@ struct stack {
 
 struct stack_options {
 	const char *config;	 /* NULL: "services.yaml" */
+	struct str text;	 /* p not NULL: the file's text, which is then not read; config still names it */
 	const char *env;	 /* may be "" */
 	const char *namespace;	 /* explicit; NULL or blank: resolved */
 	long long slot;
@@ -309,11 +310,10 @@ struct stack_options {
 	char *const *environment; /* process environment, as environ */
 	const struct timespec *now; /* NULL: the clock's */
 	/*
-	 * What codexctl renders although the spec calls it an error (unknown env, duplicate names, bad hooks, invalid
-	 * namespace, …) is a warning for `render`, an error otherwise.
+	 * What codexctl renders although the spec calls it an error (unknown env, duplicate names, bad hooks, an invalid
+	 * namespace, missing values, …) is a warning for `render`, an error otherwise.
 	 */
 	bool lenient;
-	bool no_check; /* skip the checks across fields (stack_check) altogether */
 };
 
 /*
@@ -332,13 +332,21 @@ const struct value *stack_context(const struct stack *stack);
 /*
  * Renders a template string of the stack (see above) under the name that codexctl gives it: "when", "hook-run", "tag",
  * "infra-when", "service-when", "github-comment-body", "image-tag", … Appends to out. Errors keep the template's own words
- * ("template: tag:1:3: …") after the place in services.yaml.
+ * ("template: tag:1:3: …") after the place in services.yaml. Unless the stack is lenient a missing value is an error;
+ * else it is a warning in diags (which may be NULL).
  */
 bool stack_render_text(const struct stack *stack, const char *name, struct stack_text source, struct buf *out,
-		       struct error *err);
-/* `when` of an item or hook: blank source is true; see spec render-and-apply 3 for the rest. Findings go to diags. */
+		       struct diags *diags, struct error *err);
+/*
+ * Whether a `when` holds. Blank source: true. Rendered text: blank gives blank_is_true, false/0/no any case false, true/1/
+ * yes/on true; anything else is true with a warning when the stack is lenient, else an error.
+ */
 bool stack_when(const struct stack *stack, const char *name, struct stack_text when, bool blank_is_true, bool *ret_true,
-		struct error *err);
+		struct diags *diags, struct error *err);
+/* What codexctl lets pass is a warning. */
+bool stack_is_lenient(const struct stack *stack);
+/* For templates of their own (manifests, prompts): envOr, now, and missing values an error unless lenient. */
+struct template_options stack_template_options(const struct stack *stack);
 
 /* NULL if there is none of that name; names are trimmed, case does not count for items. */
 const struct stack_item *stack_find_item(const struct stack *stack, bool is_infra, const char *name);
@@ -349,7 +357,7 @@ bool stack_resolve_environment(const struct stack *stack, const char *name, stru
 /* The namespace another slot or environment of this stack would have. Gives; "" if none. */
 bool stack_namespace(const struct stack *stack, const char *env, long long slot, char **ret, struct error *err);
 
-/* "1h30m", "90s", "500ms" as Go's time.ParseDuration; a bare number is refused. */
-bool duration_parse(const char *text, int64_t *ret_ms, struct error *err);
+/* Warns ("unknown-version") of each `index .Versions "KEY"` in a template text whose key services.yaml does not declare. */
+void stack_check_versions(const struct stack *stack, struct str text, const char *file, struct diags *diags);
 
 #endif

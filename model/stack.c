@@ -1,0 +1,693 @@
+#include "model/stack.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "model/namespace.h"
+#include "model/stack_decode.h"
+#include "model/stack_private.h"
+
+#define MAX_FILE_BYTES ((size_t)8 << 20) /* of services.yaml and each file of variables */
+
+/* ---- small things ---- */
+
+static bool is_blank(const char *text)
+{
+	return !text || !str_trim_unicode(str_of(text)).len;
+}
+
+void stack_add_error(struct diags *diags, enum diag_severity severity, struct place place, const char *code,
+		     struct error *err)
+{
+	diags_add(diags, severity, place, code, "%s", err->message);
+	if (err->hint)
+		diags_hint(diags, "%s", err->hint);
+	error_release(err);
+}
+
+enum diag_severity stack_severity(const struct stack *stack)
+{
+	return stack->private->lenient ? DIAG_WARNING : DIAG_ERROR;
+}
+
+bool stack_is_lenient(const struct stack *stack)
+{
+	return stack->private->lenient;
+}
+
+struct template_options stack_template_options(const struct stack *stack)
+{
+	struct template_options options = stack->private->context.options;
+
+	options.strict = !stack->private->lenient;
+	return options;
+}
+
+struct place stack_place(const struct stack *stack, struct spot spot)
+{
+	return (struct place){ stack->config_path, spot.line, spot.column };
+}
+
+const struct value *stack_context(const struct stack *stack)
+{
+	return &stack->private->context.root;
+}
+
+void stack_destroy(struct stack *stack)
+{
+	struct stack_private *p;
+
+	if (!stack)
+		return;
+	p = stack->private;
+	vars_release(&stack->env_map);
+	vars_release(&stack->vars);
+	vars_release(&stack->user_vars);
+	free(stack->config_path);
+	free(stack->root);
+	free(stack->env);
+	free(stack->namespace);
+	yaml_doc_destroy(p->header);
+	yaml_doc_destroy(p->typed);
+	source_map_release(&p->map);
+	buf_release(&p->source);
+	buf_release(&p->rendered);
+	buf_release(&p->settled);
+	arena_destroy(p->arena);
+	free(p);
+	free(stack);
+}
+
+static char *absolute_folder(const char *config)
+{
+	AUTO_FREE char *cwd = config[0] == '/' ? NULL : getcwd(NULL, 0);
+	AUTO_FREE char *whole = path_join(cwd ? cwd : "/", config);
+
+	return path_folder(whole);
+}
+
+static struct stack *stack_create(const struct stack_options *options)
+{
+	struct stack *stack = xcalloc(1, sizeof *stack);
+
+	stack->private = xcalloc(1, sizeof *stack->private);
+	stack->private->arena = arena_create();
+	stack->private->lenient = options->lenient;
+	stack->config_path = xstrdup(is_blank(options->config) ? "services.yaml" : options->config);
+	stack->root = absolute_folder(stack->config_path);
+	stack->env = xstrdup(options->env ? options->env : "");
+	stack->namespace = xstrdup("");
+	stack->slot = options->slot;
+	if (options->now)
+		stack->now = *options->now;
+	else
+		clock_gettime(CLOCK_REALTIME, &stack->now);
+	return stack;
+}
+
+/* ---- reading the file ---- */
+
+/* Bytes that are no UTF-8 are named here, because a template would carry them on to a worse place. */
+static bool check_bytes(const struct stack *stack, struct str text, struct diags *diags)
+{
+	struct place place = { stack->config_path, 1, 1 };
+	struct str rest = text;
+	uint32_t rune;
+
+	if (str_starts(text, STR("\xff\xfe")) || str_starts(text, STR("\xfe\xff"))) {
+		diags_add(diags, DIAG_ERROR, place, "encoding", "the file is UTF-16; save it as UTF-8");
+		return false;
+	}
+	while (rest.len) {
+		const char *at = rest.p;
+
+		if ((unsigned char)*at >= 0x80 && utf8_next(&rest, &rune) == 1) {
+			diags_add(diags, DIAG_ERROR, place, "encoding", "byte 0x%02X is not UTF-8",
+				  (unsigned char)*at);
+			diags_hint(diags, "save the file as UTF-8; is it Latin-1?");
+			return false;
+		}
+		if (at == rest.p)
+			rest = (struct str){ at + 1, rest.len - 1 };
+		place.column++;
+		if (*at == '\n')
+			place = (struct place){ place.file, place.line + 1, 1 };
+	}
+	return true;
+}
+
+static bool read_source(struct stack *stack, const struct stack_options *options, struct diags *diags)
+{
+	AUTO_RELEASE(error) err = { 0 };
+
+	if (options->text.p) {
+		buf_add_str(&stack->private->source, options->text);
+	} else if (!file_read(stack->config_path, MAX_FILE_BYTES, &stack->private->source, &err)) {
+		error_hint(&err, "name the file with --config, or go to the folder that holds services.yaml");
+		stack_add_error(diags, DIAG_ERROR, (struct place){ 0 }, "config", &err);
+		return false;
+	}
+	return check_bytes(stack, buf_str(&stack->private->source), diags);
+}
+
+/* ---- pass one: the raw header ---- */
+
+static bool is_action_trouble(struct str source, unsigned line)
+{
+	for (unsigned i = 1; i < line; i++) {
+		ptrdiff_t end = str_find_char(source, '\n');
+
+		if (end < 0)
+			return false;
+		source = (struct str){ source.p + end + 1, source.len - (size_t)end - 1 };
+	}
+	ptrdiff_t end = str_find_char(source, '\n');
+
+	return str_find((struct str){ source.p, end < 0 ? source.len : (size_t)end }, STR("{{")) >= 0;
+}
+
+static bool read_header(struct stack *stack, struct diags *diags)
+{
+	struct stack_private *p = stack->private;
+	struct yaml_limits limits = YAML_LIMITS_INIT;
+	AUTO_RELEASE(error) err = { 0 };
+	unsigned line, column;
+
+	limits.lenient = true;
+	AUTO(yaml_stream) stream = yaml_stream_create(buf_str(&p->source), NULL, &limits);
+
+	if (!yaml_stream_next(stream, &p->header, &err)) {
+		yaml_stream_place(stream, &line, &column);
+		if (line > 1 && !is_action_trouble(buf_str(&p->source), line) &&
+		    is_action_trouble(buf_str(&p->source), line - 1))
+			line--;
+		if (is_action_trouble(buf_str(&p->source), line))
+			error_hint(&err, "the file must be YAML before its templating too: put the action into "
+					 "quotes, a block text or a comment");
+		stack_add_error(diags, DIAG_ERROR, (struct place){ stack->config_path, line, column }, "yaml", &err);
+		return false;
+	}
+	const struct decoder decoder = {
+		.arena = p->arena, .diags = diags, .file = stack->config_path, .only_flags = FIELD_HEADER,
+		.lenient = p->lenient,
+	};
+	size_t errors = diags->errors;
+
+	stack_decode(&decoder, &stack_shape, p->header ? p->header->root : NULL, stack);
+	return diags->errors == errors;
+}
+
+/* ---- variables ---- */
+
+static void read_env_files(struct stack *stack, struct diags *diags)
+{
+	for (size_t i = 0; i < stack->env_files.n; i++) {
+		const struct stack_text *name = &stack->env_files.items[i];
+		struct str trimmed = str_trim_unicode(str_of(name->text));
+		AUTO_FREE char *relative = str_dup(trimmed);
+		AUTO_FREE char *path = path_join(stack->root, relative);
+		AUTO_FREE char *folder = path_folder(stack->config_path);
+		AUTO_FREE char *shown = path_join(folder, relative);
+		AUTO_RELEASE(buf) text = BUF_INIT(MAX_FILE_BYTES);
+		AUTO_RELEASE(error) err = { 0 };
+
+		if (!trimmed.len)
+			continue;
+		if (!file_read(path, MAX_FILE_BYTES, &text, &err)) {
+			error_wrap(&err, "env file");
+			stack_add_error(diags, DIAG_ERROR, stack_place(stack, name->at), "env-file", &err);
+		} else if (!vars_add_dotenv(&stack->env_map, buf_str(&text), shown, &err)) {
+			error_wrap(&err, "env file");
+			stack_add_error(diags, DIAG_ERROR, stack_place(stack, name->at), "env-file", &err);
+		}
+	}
+}
+
+static void read_var_file(struct stack *stack, const char *path, struct diags *diags)
+{
+	AUTO_RELEASE(buf) text = BUF_INIT(MAX_FILE_BYTES);
+	AUTO_RELEASE(error) err = { 0 };
+
+	if (is_blank(path))
+		return;
+	if (!file_read(path, MAX_FILE_BYTES, &text, &err) ||
+	    !vars_add_var_file(&stack->vars, buf_str(&text), path, diags, &err)) {
+		error_wrap(&err, "var file");
+		stack_add_error(diags, DIAG_ERROR, (struct place){ 0 }, "var-file", &err);
+	}
+}
+
+static bool read_vars(struct stack *stack, const struct stack_options *options, struct diags *diags)
+{
+	size_t errors = diags->errors;
+	AUTO_RELEASE(error) err = { 0 };
+	bool inline_ok = vars_add_inline(&stack->user_vars, str_of(options->inline_vars), &err);
+
+	for (size_t i = 0; i < options->n_one_vars && inline_ok; i++)
+		inline_ok = vars_add_one(&stack->user_vars, str_of(options->one_vars[i]), &err);
+	if (!inline_ok)
+		stack_add_error(diags, DIAG_ERROR, (struct place){ 0 }, "vars", &err);
+	vars_add_environment(&stack->env_map, options->environment);
+	read_env_files(stack, diags);
+	read_var_file(stack, options->var_file, diags);
+	vars_merge(&stack->vars, &stack->user_vars);
+	vars_merge(&stack->env_map, &stack->vars);
+	return diags->errors == errors;
+}
+
+/* ---- the namespace ---- */
+
+static const struct stack_text *find_pattern(const struct stack *stack, const char *env)
+{
+	for (size_t i = 0; i < stack->namespace_patterns.n; i++)
+		if (strcmp(stack->namespace_patterns.items[i].name.text, env) == 0)
+			return &stack->namespace_patterns.items[i].value;
+	return NULL;
+}
+
+bool stack_resolve_namespace(const struct stack *stack, const struct context *context, const char *explicit,
+			     const char *env, long long slot, char **ret, struct error *err)
+{
+	const struct stack_text *pattern = *env ? find_pattern(stack, env) : NULL;
+	AUTO_RELEASE(buf) out = { 0 };
+	AUTO(arena) arena = arena_create();
+
+	if (!is_blank(explicit)) {
+		*ret = xstrdup(explicit);
+		return true;
+	}
+	if (pattern && !is_blank(pattern->text)) {
+		if (!template_render("namespace", str_of(pattern->text), context->root, &context->options, &out,
+				     err))
+			return error_wrap(err, "namespace pattern of env \"%s\"", env);
+		struct str name = mask_remove(&stack->private->mask, arena,
+					      str_trim_unicode(buf_str(&out)));
+		if (name.len) {
+			*ret = str_dup(name);
+			return true;
+		}
+	}
+	char *name = namespace_default(stack->project.text, env, slot);
+
+	*ret = name ? name : xstrdup("");
+	return true;
+}
+
+static bool needs_slot(const struct stack *stack)
+{
+	return strcmp(stack->env, "ai") == 0 && stack->slot <= 0;
+}
+
+static void check_namespace(const struct stack *stack, struct diags *diags)
+{
+	const struct stack_text *pattern = *stack->env ? find_pattern(stack, stack->env) : NULL;
+	struct place place = pattern ? stack_place(stack, pattern->at) : (struct place){ 0 };
+
+	if (needs_slot(stack)) {
+		diags_add(diags, stack_severity(stack), (struct place){ 0 }, "slot",
+			  "env \"ai\" needs the number of a slot");
+		diags_hint(diags, "give --slot N or set CODEXCTL_SLOT");
+	}
+	if (*stack->namespace && !namespace_is_valid(str_of(stack->namespace))) {
+		diags_add(diags, stack_severity(stack), place, "namespace",
+			  "\"%s\" is no valid name of a namespace", stack->namespace);
+		diags_hint(diags, "lower-case letters, digits and \"-\", at most 63, a letter or digit at both ends");
+	}
+}
+
+static bool find_namespace(struct stack *stack, const char *explicit, const struct context *context,
+			   struct diags *diags)
+{
+	const struct stack_text *pattern = find_pattern(stack, stack->env);
+	AUTO_RELEASE(error) err = { 0 };
+	char *name;
+
+	if (!stack_resolve_namespace(stack, context, explicit, stack->env, stack->slot, &name, &err)) {
+		stack_add_error(diags, DIAG_ERROR, stack_place(stack, pattern->at), "namespace-pattern", &err);
+		return false;
+	}
+	free(stack->namespace);
+	stack->namespace = name;
+	check_namespace(stack, diags);
+	return true;
+}
+
+/* ---- header values before they are used ---- */
+
+/* What is not known before the typed pass, or differs after it, stays template source until the second rendering. */
+static bool can_render_early(struct str text, bool namespace_known)
+{
+	static const char *const later[] = { ".Codex", ".Storage", ".Versions", ".BaseDomain", ".IssueComments",
+					     ".ReviewComments", "$" };
+
+	if (str_find(text, STR("{{")) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(later); i++)
+		if (str_find(text, str_of(later[i])) >= 0)
+			return false;
+	return namespace_known || str_find(text, STR(".Namespace")) < 0;
+}
+
+static void render_early(struct stack *stack, struct stack_text_map *map, const struct context *context,
+			 bool namespace_known)
+{
+	for (size_t i = 0; i < map->n; i++) {
+		struct stack_text *value = &map->items[i].value;
+		AUTO_RELEASE(buf) out = { 0 };
+		AUTO_RELEASE(error) err = { 0 };
+
+		/* An error here may never matter: the value stays as it is and fails where it is used, if it is. */
+		if (can_render_early(str_of(value->text), namespace_known) &&
+		    template_render("services.yaml", str_of(value->text), context->root, &context->options, &out, &err))
+			value->text = arena_strndup(stack->private->arena, buf_cstr(&out), out.len);
+	}
+}
+
+static void render_header(struct stack *stack, struct context *context, const struct mask *mask, bool namespace_known)
+{
+	struct arena *arena = stack->private->arena;
+
+	*context = context_build(arena, stack, stack->namespace, mask, false);
+	render_early(stack, &stack->versions, context, namespace_known);
+	render_early(stack, &stack->base_domain, context, namespace_known);
+	*context = context_build(arena, stack, stack->namespace, mask, false);
+}
+
+/* ---- pass two: the template ---- */
+
+struct lint {
+	const struct stack *stack;
+	struct diags *diags;
+	struct place place; /* file NULL: where the finding says, in services.yaml */
+};
+
+static void on_lint(const struct template_finding *f, void *arg)
+{
+	const struct lint *lint = arg;
+	struct place place = lint->place.file ? lint->place
+					      : (struct place){ lint->stack->config_path, f->line, f->column };
+
+	diags_add(lint->diags, DIAG_WARNING, place, "missing-value", "{{%.*s}} prints \"%.*s\"", STR_ARG(f->source),
+		  STR_ARG(f->printed));
+}
+
+static void on_trace(size_t out, size_t source, bool literal, void *arg)
+{
+	source_map_add(arg, out, source, literal);
+}
+
+static bool run_template(struct stack *stack, const struct context *context, struct diags *diags)
+{
+	struct stack_private *p = stack->private;
+	struct str source = buf_str(&p->source);
+	struct lint lint = { stack, diags, { 0 } };
+	struct template_place where = { 0 };
+	struct template_options options = context->options;
+	AUTO_RELEASE(error) err = { 0 };
+
+	source_map_reset(&p->map, source);
+	options.strict = !p->lenient;
+	options.lint = on_lint;
+	options.lint_arg = &lint;
+	options.ret_place = &where;
+	options.trace = on_trace;
+	options.trace_arg = &p->map;
+	if (!template_render("services.yaml", source, context->root, &options, &p->rendered, &err)) {
+		stack_add_error(diags, DIAG_ERROR, (struct place){ stack->config_path, where.line, where.column },
+				"template", &err);
+		return false;
+	}
+	mask_settle(&p->mask, buf_str(&p->rendered), &p->settled);
+	return true;
+}
+
+/* ---- pass three: the typed stack ---- */
+
+static struct spot rendered_spot(void *arg, unsigned line, unsigned column)
+{
+	struct stack_private *p = arg;
+
+	return source_map_find(&p->map, buf_str(&p->rendered), line, column);
+}
+
+static struct str unmask(const void *arg, struct arena *arena, struct str text)
+{
+	return mask_remove(arg, arena, text);
+}
+
+static bool read_typed(struct stack *stack, struct diags *diags)
+{
+	struct stack_private *p = stack->private;
+	struct str text = p->settled.len ? buf_str(&p->settled) : buf_str(&p->rendered);
+	AUTO_RELEASE(error) err = { 0 };
+	unsigned line, column;
+	struct spot spot;
+
+	AUTO(yaml_stream) stream = yaml_stream_create(text, NULL, NULL);
+
+	if (!yaml_stream_next(stream, &p->typed, &err)) {
+		yaml_stream_place(stream, &line, &column);
+		spot = rendered_spot(p, line, column);
+		error_wrap(&err, "after templating");
+		stack_add_error(diags, DIAG_ERROR, stack_place(stack, spot), "yaml", &err);
+		return false;
+	}
+	return true;
+}
+
+/* A top-level key that the template pass swallowed: a trimming action glued it to a comment (W-04). */
+static void warn_lost_keys(const struct stack *stack, struct diags *diags)
+{
+	const struct yaml_node *before = stack->private->header ? stack->private->header->root : NULL;
+	const struct yaml_node *after = stack->private->typed ? stack->private->typed->root : NULL;
+
+	for (size_t i = 0; yaml_is_map(before) && i < before->map.n; i++) {
+		const struct yaml_node *key = before->map.pairs[i].key;
+
+		if (key->kind >= YAML_SEQUENCE || str_is(key->text, "project") ||
+		    yaml_map_get_str(after, key->text))
+			continue;
+		diags_add(diags, DIAG_WARNING, (struct place){ stack->config_path, key->line, key->column }, "lost-key",
+			  "\"%.*s\" is gone after templating: an action that ends in \"-}}\" takes the line break "
+			  "before it",
+			  STR_ARG(key->text));
+		diags_hint(diags, "end the last comment line above it with \"}}\" instead of \"-}}\"");
+	}
+}
+
+/* What only the raw header knows for sure. */
+struct header {
+	struct stack_text project;
+	struct stack_text_list env_files;
+	struct stack_text_map namespace_patterns;
+};
+
+static void decode_typed(struct stack *stack, struct diags *diags)
+{
+	struct stack_private *p = stack->private;
+	const struct header header = { stack->project, stack->env_files, stack->namespace_patterns };
+	const struct decoder decoder = {
+		.arena = p->arena, .diags = diags, .file = stack->config_path,
+		.spot = rendered_spot, .spot_arg = p,
+		.unknown_keys = true, .lenient = p->lenient,
+		.unmask = p->masked ? unmask : NULL, .unmask_arg = &p->mask,
+	};
+
+	stack->env_files = (struct stack_text_list){ 0 };
+	stack->namespace_patterns = stack->versions = stack->base_domain = (struct stack_text_map){ 0 };
+	stack_decode(&decoder, &stack_shape, p->typed ? p->typed->root : NULL, stack);
+	stack->project = header.project;
+	stack->env_files = header.env_files;
+	stack->namespace_patterns = header.namespace_patterns;
+}
+
+static bool load_typed(struct stack *stack, struct diags *diags)
+{
+	size_t errors = diags->errors;
+
+	if (!read_typed(stack, diags))
+		return false;
+	decode_typed(stack, diags);
+	warn_lost_keys(stack, diags);
+	stack_finish(stack);
+	stack_check(stack, diags);
+	return diags->errors == errors;
+}
+
+/* ---- all together ---- */
+
+static bool load(struct stack *stack, const struct stack_options *options, struct diags *diags)
+{
+	struct stack_private *p = stack->private;
+	struct context context;
+	const struct mask *mask;
+
+	if (!read_source(stack, options, diags) || !read_header(stack, diags) || !read_vars(stack, options, diags))
+		return false;
+	p->masked = mask_choose(stack, buf_str(&p->source), &p->mask);
+	mask = p->masked ? &p->mask : NULL;
+	render_header(stack, &context, mask, false);
+	if (!find_namespace(stack, options->namespace, &context, diags))
+		return false;
+	render_header(stack, &context, mask, true);
+	if (!run_template(stack, &context, diags) || !load_typed(stack, diags))
+		return false;
+	p->context = context_build(p->arena, stack, stack->namespace, NULL, true);
+	return true;
+}
+
+bool stack_load(const struct stack_options *options, struct stack **ret, struct diags *diags, struct error *err)
+{
+	AUTO(stack) stack = stack_create(options);
+
+	load(stack, options, diags);
+	if (!diags_check(diags, err))
+		return false;
+	*ret = GIVE(stack);
+	return true;
+}
+
+/* ---- rendering again ---- */
+
+bool stack_render_text(const struct stack *stack, const char *name, struct stack_text source, struct buf *out,
+		       struct diags *diags, struct error *err)
+{
+	const struct stack_private *p = stack->private;
+	struct lint lint = { stack, diags, stack_place(stack, source.at) };
+	struct template_options options = stack_template_options(stack);
+	AUTO_RELEASE(buf) text = { 0 };
+
+	if (diags) {
+		options.lint = on_lint;
+		options.lint_arg = &lint;
+	}
+	if (!strstr(source.text, "{{")) {
+		buf_adds(&text, source.text);
+	} else if (!template_render(name, str_of(source.text), p->context.root, &options, &text, err)) {
+		return source.at.line ? error_wrap(err, "%s:%u:%u", stack->config_path, source.at.line,
+						   source.at.column)
+				      : false;
+	}
+	AUTO(arena) arena = p->masked ? arena_create() : NULL;
+
+	buf_add_str(out, p->masked ? mask_remove(&p->mask, arena, buf_str(&text)) : buf_str(&text));
+	return true;
+}
+
+static bool is_word_of(struct str text, const char *const *words)
+{
+	for (; *words; words++)
+		if (str_ieq(text, str_of(*words)))
+			return true;
+	return false;
+}
+
+bool stack_when(const struct stack *stack, const char *name, struct stack_text when, bool blank_is_true, bool *ret_true,
+		struct diags *diags, struct error *err)
+{
+	static const char *const no[] = { "false", "0", "no", NULL }, *const yes[] = { "true", "1", "yes", "on", NULL };
+	AUTO_RELEASE(buf) out = { 0 };
+	struct place place = stack_place(stack, when.at);
+
+	*ret_true = true;
+	if (is_blank(when.text))
+		return true;
+	if (!stack_render_text(stack, name, when, &out, diags, err))
+		return false;
+	struct str text = str_trim_unicode(buf_str(&out));
+
+	*ret_true = text.len ? !is_word_of(text, no) : blank_is_true;
+	if (!text.len || !*ret_true || is_word_of(text, yes))
+		return true;
+	if (!stack->private->lenient) {
+		error_set(err, ERR_INVALID, "%s:%u:%u: `when` gives \"%.*s\", which is neither true nor false",
+			  place.file, place.line, place.column, STR_ARG(text));
+		return error_hint(err, "codexctl takes it for true; write true, 1, yes, on or false, 0, no");
+	}
+	if (diags) {
+		diags_add(diags, DIAG_WARNING, place, "when",
+			  "`when` gives \"%.*s\", which is neither true nor false; taken for true", STR_ARG(text));
+	}
+	return true;
+}
+
+/* ---- looking up ---- */
+
+const struct stack_item *stack_find_item(const struct stack *stack, bool is_infra, const char *name)
+{
+	const struct stack_item_list *list = is_infra ? &stack->infrastructure : &stack->services;
+	struct str wanted = str_trim_unicode(str_of(name));
+
+	for (size_t i = 0; i < list->n; i++)
+		if (str_ieq(str_trim_unicode(str_of(list->items[i].name.text)), wanted))
+			return &list->items[i];
+	return NULL;
+}
+
+const struct stack_environment *stack_find_environment(const struct stack *stack, const char *name)
+{
+	for (size_t i = 0; i < stack->environments.n; i++)
+		if (strcmp(stack->environments.items[i].name.text, name) == 0)
+			return &stack->environments.items[i];
+	return NULL;
+}
+
+static bool resolve(const struct stack *stack, const struct stack_environment *env, struct stack_environment *ret,
+		    size_t depth, struct buf *chain, struct error *err)
+{
+	const struct stack_environment *parent;
+
+	buf_addf(chain, "%s%s", chain->len ? " -> " : "", env->name.text);
+	if (depth > stack->environments.n)
+		return error_set(err, ERR_INVALID, "%s:%u:%u: environments go round in a circle: %s",
+				 stack->config_path, env->from.at.line, env->from.at.column, buf_cstr(chain));
+	if (!is_blank(env->from.text)) {
+		parent = stack_find_environment(stack, env->from.text);
+		if (!parent)
+			return error_set(err, ERR_INVALID, "%s:%u:%u: environment \"%s\" is from \"%s\", which is not there",
+					 stack->config_path, env->from.at.line, env->from.at.column, env->name.text,
+					 env->from.text);
+		if (!resolve(stack, parent, ret, depth + 1, chain, err))
+			return false;
+	}
+	ret->name = env->name;
+	ret->at = env->at;
+	ret->from = env->from;
+	if (*env->image_pull_policy.text)
+		ret->image_pull_policy = env->image_pull_policy;
+	if (env->slot_bootstrap_infra.n)
+		ret->slot_bootstrap_infra = env->slot_bootstrap_infra;
+	if (env->local_registry)
+		ret->local_registry = env->local_registry;
+	return true;
+}
+
+bool stack_resolve_environment(const struct stack *stack, const char *name, struct stack_environment *ret,
+			       struct error *err)
+{
+	const struct stack_environment *env = stack_find_environment(stack, name);
+	struct stack_environment all = { .image_pull_policy.text = "" };
+	AUTO_RELEASE(buf) chain = { 0 };
+
+	if (!env)
+		return error_set(err, ERR_NOT_FOUND, "%s has no environment \"%s\"", stack->config_path, name);
+	if (!resolve(stack, env, &all, 0, &chain, err))
+		return false;
+	*ret = all;
+	return true;
+}
+
+bool stack_namespace(const struct stack *stack, const char *env, long long slot, char **ret, struct error *err)
+{
+	AUTO(arena) arena = arena_create();
+	struct stack other = *stack;
+	struct context context;
+
+	other.env = (char *)env;
+	other.slot = slot;
+	context = context_build(arena, &other, "", NULL, true);
+	return stack_resolve_namespace(&other, &context, NULL, env, slot, ret, err);
+}

@@ -1,0 +1,263 @@
+#include "cli/cmd_render.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/file.h"
+#include "base/yaml.h"
+
+#define MAX_OUTPUT_BYTES ((size_t)256 << 20)
+#define MAX_ALIKE 5 /* warnings of one code that are told */
+
+struct piece { /* one file of --output dir= */
+	char *name;
+	size_t start, len;
+};
+
+struct writer {
+	const struct render_command *command;
+	const struct stack *stack;
+	struct diags *diags;
+	struct buf out, explain;
+	size_t objects;
+	struct piece *pieces;
+	size_t npieces, pieces_cap;
+};
+
+static void writer_release(struct writer *w)
+{
+	for (size_t i = 0; i < w->npieces; i++)
+		free(w->pieces[i].name);
+	free(w->pieces);
+	buf_release(&w->out);
+	buf_release(&w->explain);
+}
+DEFINE_AUTO_RELEASE(writer);
+
+static bool is_output(const struct writer *w, const char *name)
+{
+	return w->command->output && strcmp(w->command->output, name) == 0;
+}
+
+static const char *folder_of(const struct writer *w)
+{
+	return w->command->output && starts_with(w->command->output, "dir=") ? w->command->output + 4 : NULL;
+}
+
+static struct str name_of(const struct render_object *object)
+{
+	const struct yaml_node *name = yaml_path(object->root, "metadata", "name", NULL);
+
+	return name && name->kind < YAML_SEQUENCE && name->text.len ? name->text : STR("unnamed");
+}
+
+/* ---- the forms of output ---- */
+
+static bool write_yaml(struct writer *w, const struct render_object *object, struct error *err)
+{
+	(void)err;
+	if (w->command->modern || w->command->strict) {
+		yaml_emit_document(&w->out, object->root, w->objects == 0);
+	} else if (!yaml_emit_document_as_original(&w->out, object->root, w->objects == 0)) {
+		diags_add(w->diags, DIAG_WARNING, (struct place){ object->file, object->line, 0 }, "not-read-back",
+			  "a text of line breaks alone, or a key \"<<\", means something else when this output is read");
+		diags_hint(w->diags, "--modern writes it right");
+	}
+	return true;
+}
+
+static bool write_json(struct writer *w, const struct render_object *object, struct error *err)
+{
+	buf_adds(&w->out, w->objects ? ",\n" : "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[\n");
+	if (yaml_to_json(object->root, &w->out, err))
+		return true;
+	return error_wrap(err, "%s", object->file);
+}
+
+static void add_safe(struct buf *out, struct str text)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		char c = text.p[i];
+		bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+
+		if (c >= 'A' && c <= 'Z')
+			buf_addc(out, (char)(c | 0x20));
+		else
+			buf_addc(out, plain ? c : '_');
+	}
+}
+
+/* "0007-service-web.yaml": files sort in the order of the stream. */
+static bool write_piece(struct writer *w, const struct render_object *object, struct error *err)
+{
+	AUTO_RELEASE(buf) name = { 0 };
+	struct str kind = yaml_map_text(object->root, "kind");
+	struct piece piece = { .start = w->out.len };
+
+	(void)err;
+	buf_addf(&name, "%04zu-", w->objects + 1);
+	add_safe(&name, kind.len ? kind : STR("object"));
+	buf_addc(&name, '-');
+	add_safe(&name, name_of(object));
+	if (name.len > 200)
+		buf_truncate(&name, 200);
+	buf_adds(&name, ".yaml");
+	yaml_emit_document(&w->out, object->root, true);
+	piece.name = buf_give(&name);
+	piece.len = w->out.len - piece.start;
+	LIST_PUSH(w->pieces, w->npieces, w->pieces_cap) = piece;
+	return true;
+}
+
+static void explain(struct writer *w, const struct render_object *object)
+{
+	struct str kind = yaml_map_text(object->root, "kind");
+
+	buf_addf(&w->explain, "%s:%u: %.*s %.*s from %s \"%s\"", object->file, object->line, STR_ARG(kind),
+		 STR_ARG(name_of(object)), object->item->is_infra ? "infrastructure" : "service",
+		 object->item->name.text);
+	if (*object->applied)
+		buf_addf(&w->explain, ", changed by %s: %s", *w->stack->env ? w->stack->env : "the service",
+			 object->applied);
+	buf_addc(&w->explain, '\n');
+}
+
+static bool on_object(const struct render_object *object, void *arg, struct error *err)
+{
+	struct writer *w = arg;
+	bool ok = is_output(w, "json") ? write_json(w, object, err)
+		  : folder_of(w)       ? write_piece(w, object, err)
+				       : write_yaml(w, object, err);
+
+	if (!ok)
+		return false;
+	if (w->command->explain)
+		explain(w, object);
+	w->objects++;
+	if (w->out.overflow)
+		return error_set(err, ERR_LIMIT, "the output is larger than %zu MiB", MAX_OUTPUT_BYTES >> 20);
+	return true;
+}
+
+/* ---- the end ---- */
+
+static bool write_all(FILE *out, const struct buf *text, struct error *err)
+{
+	if ((text->len && fwrite(text->p, 1, text->len, out) != text->len) || fflush(out) != 0)
+		return error_errno(err, "stdout");
+	return true;
+}
+
+static bool write_folder(const struct writer *w, const char *folder, struct error *err)
+{
+	if (!file_make_folders(folder, 0777, err))
+		return false;
+	for (size_t i = 0; i < w->npieces; i++) {
+		const struct piece *piece = &w->pieces[i];
+		AUTO_FREE char *path = path_join(folder, piece->name);
+
+		if (!file_write_atomic(path, (struct str){ w->out.p + piece->start, piece->len }, 0666, err))
+			return false;
+	}
+	return true;
+}
+
+static bool finish(struct writer *w, FILE *out, struct error *err)
+{
+	const char *folder = folder_of(w);
+
+	if (folder)
+		return write_folder(w, folder, err);
+	if (is_output(w, "json"))
+		buf_adds(&w->out, w->objects ? "\n]}\n" : "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[]}\n");
+	return write_all(out, &w->out, err);
+}
+
+/* How many warnings of its code stand before this one. */
+static size_t earlier(const struct diags *diags, size_t at)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < at && n <= MAX_ALIKE; i++)
+		n += diags->items[i].severity == DIAG_WARNING && strcmp(diags->items[i].code, diags->items[at].code) == 0;
+	return n;
+}
+
+/* A project with 200 files of one habit need not scroll its errors away: of many alike only the first are told. */
+static void print_findings(const struct render_command *command, const struct diags *diags, FILE *err)
+{
+	AUTO_RELEASE(buf) text = { 0 };
+	size_t left_out = 0;
+
+	for (size_t i = 0; i < diags->len; i++) {
+		bool warning = diags->items[i].severity == DIAG_WARNING;
+
+		if (warning && (command->quiet || earlier(diags, i) >= MAX_ALIKE))
+			left_out++;
+		else
+			diag_format(&diags->items[i], &text);
+	}
+	if (left_out && !command->quiet)
+		buf_addf(&text, "%zu more warnings of the same kinds; `slotdeck validate` tells them all\n", left_out);
+	if (text.len)
+		fwrite(text.p, 1, text.len, err);
+}
+
+static int fail(FILE *err, const struct error *error, int status)
+{
+	fprintf(err, "error: %s\n", error->message);
+	if (error->hint)
+		fprintf(err, "  %s\n", error->hint);
+	return status;
+}
+
+static bool is_known_output(const char *output)
+{
+	return !output || !*output || strcmp(output, "yaml") == 0 || strcmp(output, "json") == 0 ||
+	       (starts_with(output, "dir=") && output[4]);
+}
+
+static bool render(struct writer *w, struct stack **stack, struct diags *diags, struct error *error)
+{
+	const struct render_command *command = w->command;
+	struct stack_options options = command->stack;
+	const struct render_options how = {
+		.filters = command->filters,
+		.modern = command->modern,
+		.cancel = command->cancel,
+	};
+
+	options.lenient = !command->strict;
+	if (!stack_load(&options, stack, diags, error))
+		return false;
+	w->stack = *stack;
+	return stack_render(*stack, &how, on_object, w, diags, error);
+}
+
+int cmd_render(const struct render_command *command)
+{
+	FILE *out = command->out ? command->out : stdout, *err = command->err ? command->err : stderr;
+	AUTO_RELEASE(diags) diags = DIAGS_INIT;
+	AUTO_RELEASE(writer) w = { .command = command, .diags = &diags, .out = BUF_INIT(MAX_OUTPUT_BYTES) };
+	AUTO_RELEASE(error) error = { 0 };
+	AUTO(stack) stack = NULL;
+	bool ok;
+
+	if (!is_known_output(command->output)) {
+		error_set(&error, ERR_INVALID, "--output %s: there are yaml, json and dir=FOLDER", command->output);
+		return fail(err, &error, 2);
+	}
+	ok = render(&w, &stack, &diags, &error);
+	print_findings(command, &diags, err);
+	if (!ok) {
+		if (error.kind == ERR_CANCELLED)
+			return 128 + (cancel_signal(command->cancel) ? cancel_signal(command->cancel) : 2);
+		return diags.errors ? 2 : fail(err, &error, 2);
+	}
+	if (command->explain && w.explain.len)
+		fwrite(w.explain.p, 1, w.explain.len, err);
+	if (!w.objects)
+		fputs("nothing selected: no object to render\n", err);
+	return finish(&w, out, &error) ? 0 : fail(err, &error, 1);
+}
