@@ -323,29 +323,43 @@ void event_emit(struct sim *sim, const json_t *tree, const char *type, const cha
 	AUTO_FREE char *event_name = xasprintf("%.200s.%016llx", name, (unsigned long long)h);
 	struct object *same = store_find(events, *ns ? ns : "default", event_name);
 
+	bool new_style = !strcmp(component, "default-scheduler"); /* it speaks events.k8s.io: no count, no first and last time */
+
 	if (same) {
 		json_t *again = store_tree(same);
 
-		json_object_set_new(again, "count", json_integer(jint(1, again, "count") + 1));
-		json_object_set(again, "lastTimestamp", now);
+		if (new_style) {
+			jset(again, json_integer(jint(1, again, "series", "count") + 1), "series", "count");
+			jset(again, jx_micro_time(sim_wall_ms() * 1000), "series", "lastObservedTime");
+		} else {
+			json_object_set_new(again, "count", json_integer(jint(1, again, "count") + 1));
+			json_object_set(again, "lastTimestamp", now);
+		}
 		rest_write(sim, same, again, component, NULL);
 	} else {
 		json_t *involved = json_pack("{s:s,s:s,s:s,s:s,s:s}", "kind", jstr(tree, "kind"), "apiVersion",
 					     jstr(tree, "apiVersion"), "name", name, "uid", jstr(tree, "metadata", "uid"),
 					     "resourceVersion", jstr(tree, "metadata", "resourceVersion"));
-		json_t *source = json_pack("{s:s}", "component", component);
+		json_t *event = json_pack("{s:s,s:s,s:{s:s,s:s},s:O,s:s,s:s,s:s,s:s}", "kind", "Event", "apiVersion", "v1", "metadata",
+					  "name", event_name, "namespace", *ns ? ns : "default", "involvedObject", involved, "reason",
+					  reason, "message", buf_cstr(&message), "type", type, "reportingComponent", component);
 
 		if (*ns)
 			json_object_set_new(involved, "namespace", json_string(ns));
-		if (!strcmp(component, "kubelet"))
-			json_object_set_new(source, "host", json_string(jstr(tree, "spec", "nodeName")));
-		rest_add(sim, events,
-			 json_pack("{s:s,s:s,s:{s:s,s:s},s:o,s:s,s:s,s:o,s:O,s:O,s:i,s:s,s:n,s:s,s:s}", "kind", "Event", "apiVersion",
-				   "v1", "metadata", "name", event_name, "namespace", *ns ? ns : "default", "involvedObject", involved,
-				   "reason", reason, "message", buf_cstr(&message), "source", source, "firstTimestamp", now,
-				   "lastTimestamp", now, "count", 1, "type", type, "eventTime", "reportingComponent", component,
-				   "reportingInstance", ""),
-			 component, NULL);
+		if (new_style) {
+			json_object_set_new(event, "eventTime", jx_micro_time(sim_wall_ms() * 1000));
+			json_object_set_new(event, "action", json_string(strcmp(reason, "Scheduled") ? "Scheduling" : "Binding"));
+			json_object_set_new(event, "reportingInstance", json_sprintf("%s-sim", component));
+		} else {
+			json_object_set(event, "firstTimestamp", now);
+			json_object_set(event, "lastTimestamp", now);
+			json_object_set_new(event, "count", json_integer(1));
+			jset(event, json_string(component), "source", "component");
+			if (!strcmp(component, "kubelet"))
+				jset(event, json_string(jstr(tree, "spec", "nodeName")), "source", "host");
+		}
+		json_decref(involved);
+		rest_add(sim, events, event, component, NULL);
 	}
 	json_decref(now);
 }

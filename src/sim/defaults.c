@@ -653,6 +653,8 @@ static void admit_job(struct sim *sim, const json_t *before, json_t *tree)
 		jset(spec, json_string(i % 2 ? jstr(tree, "metadata", "name") : jstr(tree, "metadata", "uid")), "template",
 		     "metadata", "labels", keys[i]);
 	jset(spec, json_string(jstr(tree, "metadata", "uid")), "selector", "matchLabels", keys[0]);
+	if (!json_object_size(jget(tree, "metadata", "labels")))
+		jset(tree, json_deep_copy(jget(spec, "template", "metadata", "labels")), "metadata", "labels");
 }
 
 static void admit_namespace(struct sim *sim, const json_t *before, json_t *tree)

@@ -178,7 +178,7 @@ static json_t *earlier(const json_t *value, int64_t by_s)
 	const char *text = json_string_value(value), *key;
 	json_t *out, *child;
 
-	if (text && strlen(text) == 20 && text[4] == '-' && text[10] == 'T' && text[19] == 'Z') {
+	if (text && strlen(text) >= 20 && text[4] == '-' && text[10] == 'T' && text[strlen(text) - 1] == 'Z') {
 		int64_t ms = jx_time_ms(text);
 
 		/* what was moved already stays where it is */
@@ -236,7 +236,7 @@ static void forget_events(struct sim *sim)
 
 	for (size_t i = events->n; i-- > 0;) {
 		json_t *tree = store_tree(events->objects[i]);
-		bool old = sim_wall_ms() - jx_time_ms(jstr(tree, "lastTimestamp")) > 3600 * 1000;
+		bool old = sim_wall_ms() - jx_time_ms(jstr(tree, "metadata", "creationTimestamp")) > 3600 * 1000;
 
 		json_decref(tree);
 		if (old || events->n > 3000)

@@ -180,7 +180,7 @@ static void place(struct pod *p, struct object *node)
 	json_t *init = jget(p->tree, "spec", "initContainers");
 
 	jset(bound, json_string(node->name), "spec", "nodeName");
-	rest_write(p->sim, p->object, bound, "kube-scheduler", NULL);
+	rest_write(p->sim, p->object, bound, "kube-scheduler", "binding");
 	json_decref(p->tree);
 	json_decref(p->status);
 	p->tree = store_tree(p->object);
@@ -191,6 +191,7 @@ static void place(struct pod *p, struct object *node)
 	set(p, "PodReadyToStartContainers", false, "", "");
 	set(p, "Initialized", !json_array_size(init), json_array_size(init) ? "ContainersNotInitialized" : "", "");
 	json_object_set_new(p->status, "hostIP", json_string(jstr(json_array_get(jget(node_tree, "status", "addresses"), 0), "address")));
+	json_object_set_new(p->status, "hostIPs", json_pack("[{s:s}]", "ip", jstr(p->status, "hostIP")));
 	json_object_set_new(p->status, "startTime", jx_time(sim_wall_ms()));
 	json_object_set_new(p->status, "containerStatuses",
 			    waiting_statuses(jget(p->tree, "spec", "containers"), json_array_size(init) ? "PodInitializing" : "ContainerCreating"));

@@ -254,7 +254,11 @@ static json_t *secret_type(const struct cell_context *c)
 
 static json_t *event_seen(const struct cell_context *c)
 {
-	return age_of(jstr(c->tree, "lastTimestamp"), c->now_ms);
+	const char *seen = jstr(c->tree, "lastTimestamp");
+
+	if (!*seen)
+		seen = jstr(c->tree, "series", "lastObservedTime");
+	return age_of(*seen ? seen : jstr(c->tree, "eventTime"), c->now_ms);
 }
 
 static json_t *event_type_cell(const struct cell_context *c)

@@ -129,7 +129,7 @@ static void scale_down(struct sim *sim, const json_t *owner, struct object **pod
 
 void replica_set_step(struct sim *sim, struct object *o, json_t *tree)
 {
-	int64_t want = jint(1, tree, "spec", "replicas"), have = 0, ready = 0, available = 0, wait = 0;
+	int64_t want = jint(1, tree, "spec", "replicas"), have = 0, ready = 0, available = 0, wait = 0, leaving = 0;
 	AUTO_FREE char *failure = NULL;
 	AUTO_FREE char *ns = xstrdup(o->ns), *name = xstrdup(o->name);
 	size_t n;
@@ -142,6 +142,7 @@ void replica_set_step(struct sim *sim, struct object *o, json_t *tree)
 		json_t *pod = store_tree(pods[i]);
 
 		if (pods[i]->deleting || pod_over(pod)) {
+			leaving += pods[i]->deleting;
 			pods[i] = NULL;
 		} else {
 			have++;
@@ -168,6 +169,7 @@ void replica_set_step(struct sim *sim, struct object *o, json_t *tree)
 		json_object_set_new(status, "readyReplicas", json_integer(ready > have ? have : ready));
 	if (available)
 		json_object_set_new(status, "availableReplicas", json_integer(available > have ? have : available));
+	json_object_set_new(status, "terminatingReplicas", json_integer(leaving));
 	json_object_set_new(status, "observedGeneration", json_integer(jint(1, tree, "metadata", "generation")));
 	if (failure) {
 		if (old)
@@ -197,7 +199,7 @@ struct rollout {
 	struct replica_set {
 		struct object *object;
 		json_t *tree;
-		int64_t spec, ready, available, current;
+		int64_t spec, ready, available, current, leaving;
 	} sets[SETS_MAX];
 	size_t n;
 	struct replica_set *latest; /* the one with the wanted template */
@@ -239,6 +241,7 @@ static void read_sets(struct rollout *d)
 		s->current = jint(0, s->tree, "status", "replicas");
 		s->ready = jint(0, s->tree, "status", "readyReplicas");
 		s->available = jint(0, s->tree, "status", "availableReplicas");
+		s->leaving = jint(0, s->tree, "status", "terminatingReplicas");
 		if (same_template(jget(s->tree, "spec", "template"), jget(d->tree, "spec", "template")) &&
 		    (!d->latest || revision_of(s->tree) > revision_of(d->latest->tree)))
 			d->latest = s;
@@ -459,17 +462,19 @@ static void tell_progress(struct rollout *d, json_t *status, int64_t total, int6
 static void deployment_status(struct rollout *d, int64_t unavailable)
 {
 	json_t *status = json_object(), *old = jget(d->tree, "status"), *failure = NULL;
-	int64_t total = 0, ready = 0, available = 0, updated = d->latest ? d->latest->current : 0;
+	int64_t total = 0, ready = 0, available = 0, leaving = 0, updated = d->latest ? d->latest->current : 0;
 	bool moved, paused = json_is_true(jget(d->tree, "spec", "paused"));
 
 	for (size_t i = 0; i < d->n; i++) {
 		total += d->sets[i].current;
 		ready += d->sets[i].ready;
 		available += d->sets[i].available;
+		leaving += d->sets[i].leaving;
 	}
 	if (d->latest)
 		failure = jget(d->latest->tree, "status", "conditions");
 	json_object_set_new(status, "observedGeneration", json_integer(jint(1, d->tree, "metadata", "generation")));
+	json_object_set_new(status, "terminatingReplicas", json_integer(leaving));
 	put_count(status, "replicas", total);
 	put_count(status, "updatedReplicas", updated);
 	put_count(status, "readyReplicas", ready);
@@ -606,6 +611,7 @@ static void make_ordinal(struct sim *sim, struct object *o, const json_t *tree, 
 	}
 	jset(pod, json_string(name), "metadata", "labels", "statefulset.kubernetes.io/pod-name");
 	jset(pod, json_sprintf("%lld", (long long)ordinal), "metadata", "labels", "apps.kubernetes.io/pod-index");
+	jset(pod, json_sprintf("%s-", o->name), "metadata", "generateName");
 	jset(pod, json_string(name), "spec", "hostname");
 	if (*jstr(tree, "spec", "serviceName"))
 		jset(pod, json_string(jstr(tree, "spec", "serviceName")), "spec", "subdomain");

@@ -8,8 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/yaml.h"
 #include "sim/managed.h"
 #include "sim/quota.h"
+
+enum { BODY_MAX = 16 << 20 };
 
 struct writing {
 	struct sim *sim;
@@ -635,10 +638,29 @@ static void apply_patch(struct writing *w, json_t *config)
 		finish_create(w, true);
 }
 
+/* An apply patch may be YAML; what other clients send is JSON, which is quicker to read. */
+static json_t *parse_yaml(struct str text)
+{
+	AUTO_RELEASE(error) err = { 0 };
+	AUTO_RELEASE(buf) json = BUF_INIT(BODY_MAX);
+	AUTO(yaml_stream) stream = yaml_stream_create(text, "body", NULL);
+	struct yaml_doc *doc = NULL;
+	json_t *tree = NULL;
+
+	if (yaml_stream_next(stream, &doc, &err) && doc && yaml_doc_make_generic(doc, "body", NULL, &err) &&
+	    yaml_to_json(doc->root, &json, &err))
+		tree = jx_parse(json.p, json.len, NULL);
+	yaml_doc_destroy(doc);
+	return tree;
+}
+
 static json_t *parse_patch(struct writing *w, const struct request *request)
 {
 	AUTO_FREE char *why = NULL;
 	json_t *patch = jx_parse(request->body.p, request->body.len, &why);
+
+	if (!patch && strstr(request->content_type, "yaml"))
+		patch = parse_yaml(request->body);
 
 	if (!patch)
 		reply_status(w->reply, 400, "BadRequest", NULL, "error decoding patch: %s", why ? why : "not JSON");
@@ -934,7 +956,8 @@ struct object *rest_write(struct sim *sim, struct object *object, json_t *tree, 
 
 	decode_normalise(w.resource->type, w.next);
 	managed_update(&writer, w.live, w.next);
-	count_generation(&w);
+	if (!subresource || !strcmp(subresource, "scale")) /* a status, or the node of a pod, is no new wish */
+		count_generation(&w);
 	if (!managed_same(w.live, w.next))
 		store_put(sim, w.resource, object, w.next);
 	writing_release(&w);

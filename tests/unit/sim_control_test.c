@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "sim/jx.h"
 #include "sim/sim.h"
@@ -446,6 +447,77 @@ static void applying_again_moves_no_version(void **state)
 	json_decref(after);
 }
 
+static void apply_reads_yaml_too(void **state)
+{
+	AUTO(sim) sim = start(50);
+
+	(void)state;
+	must(sim, "PATCH", "/api/v1/namespaces/default/configmaps/y?fieldManager=t", "application/apply-patch+yaml",
+	     "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: y\ndata:\n  a: \"1\"\n");
+	json_t *map = read_object(sim, "/api/v1/namespaces/default/configmaps/y");
+
+	assert_string_equal(jstr(map, "data", "a"), "1");
+	json_decref(map);
+}
+
+static bool api_in_trouble(const json_t *list)
+{
+	json_t *items = json_object_get(list, "items");
+
+	for (size_t i = 0; i < json_array_size(items); i++)
+		if (jint(0, json_array_get(jget(json_array_get(items, i), "status", "containerStatuses"), 0), "restartCount") >= 3)
+			return true;
+	return false;
+}
+
+static bool rolls(const json_t *tree)
+{
+	return jint(0, tree, "status", "updatedReplicas") == 1 && jint(0, tree, "status", "availableReplicas") == 3 &&
+	       jx_is(json_object_get(condition(tree, "Progressing"), "reason"), "ReplicaSetUpdated");
+}
+
+static void the_demo_stands_in_several_states(void **state)
+{
+	static const char *const fine[] = { "shop-dev/deployments/web", "shop-dev/deployments/api", "shop-dev/deployments/worker",
+					    "shop-dev-1/deployments/web", "shop-dev-1/deployments/codex" };
+	struct sim_options options = { .scenario = "demo" };
+	AUTO_RELEASE(error) err = { 0 };
+	AUTO(sim) sim = sim_start(&options, &err);
+
+	(void)state;
+	if (!sim)
+		fail_msg("%s", err.message);
+	for (size_t i = 0; i < ARRAY_LEN(fine); i++) {
+		AUTO_FREE char *path = xasprintf("/apis/apps/v1/namespaces/%s", fine[i]);
+
+		wait_for(sim, path, rolled_out, "healthy");
+	}
+	wait_for(sim, "/apis/apps/v1/namespaces/shop-ai-staging/deployments/web", rolls, "rolling out");
+	wait_for(sim, "/api/v1/namespaces/shop-dev-2/pods?labelSelector=app%3Dapi", api_in_trouble, "crash loop");
+	wait_for(sim, "/api/v1/namespaces/shop-dev-3/pods?labelSelector=app%3Dweb", pulls_in_vain, "missing image");
+	json_t *record = read_object(sim, "/api/v1/namespaces/codex-system/configmaps/codex-env-2");
+
+	assert_string_equal(jstr(record, "data", "namespace"), "shop-dev-2");
+	assert_string_equal(jstr(record, "data", "env"), "ai");
+	json_decref(record);
+}
+
+static void the_demo_project_can_be_written_to_a_folder(void **state)
+{
+	char folder[] = "/tmp/sim-demo-XXXXXX";
+	AUTO_RELEASE(error) err = { 0 };
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	assert_true(sim_demo_write(folder, &err));
+	AUTO_FREE char *stack = xasprintf("%s/services.yaml", folder), *manifest = xasprintf("%s/assets/demo/services/web.yaml", folder);
+	AUTO_FREE char *clean = xasprintf("rm -rf %s", folder);
+
+	assert_int_equal(access(stack, R_OK), 0);
+	assert_int_equal(access(manifest, R_OK), 0);
+	assert_int_equal(system(clean), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -461,6 +533,9 @@ int main(void)
 		cmocka_unit_test(a_pod_waits_for_its_claim),
 		cmocka_unit_test(a_service_gets_the_addresses_of_its_ready_pods),
 		cmocka_unit_test(applying_again_moves_no_version),
+		cmocka_unit_test(apply_reads_yaml_too),
+		cmocka_unit_test(the_demo_stands_in_several_states),
+		cmocka_unit_test(the_demo_project_can_be_written_to_a_folder),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
