@@ -175,6 +175,7 @@ static void a_version_that_was_compacted_is_gone(void **state)
 	json_decref(tree);
 	int open_watch = ask(sim, "GET", path, "", "");
 
+	assert_true(read_until(open_watch, &out, "\r\n\r\n")); /* it has begun, though there is nothing to tell */
 	free(fetch(sim, "POST", "/_sim/compact", "", ""));
 	AUTO_FREE char *answer = fetch(sim, "GET", path, "", "");
 	json_t *body = body_of(answer);
