@@ -296,12 +296,21 @@ void definition_step(struct sim *sim, struct object *o, json_t *tree)
 		o->life.phase = 1;
 		o->life.since = sim_now(sim);
 	}
-	if (sim_now(sim) - o->life.since < 60) {
+	if (o->life.phase == 1 && sim_now(sim) - o->life.since < 60) {
 		json_decref(stored);
 		control_wake(sim, o, 60 - (sim_now(sim) - o->life.since));
 		return;
 	}
-	kinds_define(sim, tree);
+	int64_t late = duration_of(tree, "sim/serve-delay", 0); /* established, but not served yet */
+
+	if (o->life.phase == 1) {
+		o->life.phase = 2;
+		o->life.since = sim_now(sim);
+	}
+	if (sim_now(sim) - o->life.since >= late)
+		kinds_define(sim, tree);
+	else
+		control_wake(sim, o, late - (sim_now(sim) - o->life.since));
 	status = json_deep_copy(json_object_get(tree, "status"));
 	if (!status)
 		status = json_object();

@@ -82,6 +82,13 @@ void control_wake_all(struct sim *sim, const char *group, const char *plural, co
 		control_wake(sim, r->objects[i], ms);
 }
 
+void control_queue_all(struct sim *sim)
+{
+	for (size_t i = 0; i < sim->nresources; i++)
+		for (size_t k = 0; k < sim->resources[i]->n; k++)
+			control_queue(sim, sim->resources[i]->objects[k]);
+}
+
 static struct object *owner_object(const struct sim *sim, const struct object *o, const json_t *reference)
 {
 	const struct resource *r = kinds_kind(sim, jstr(reference, "apiVersion"), jstr(reference, "kind"));
@@ -621,7 +628,8 @@ static void *run(void *arg)
 
 		if (o) {
 			o->life.queued = false;
-			step(sim, o);
+			if (sim_has(sim, FEATURE_CONTROLLERS))
+				step(sim, o);
 		}
 		if (next > 4096) { /* keep the queue from growing while it never runs empty */
 			memmove(sim->queue, sim->queue + next, (sim->nqueue - next) * sizeof *sim->queue);
@@ -669,8 +677,6 @@ void control_fast_forward(struct sim *sim, int64_t ms)
 
 bool control_start(struct sim *sim, struct error *err)
 {
-	if (!sim_has(sim, FEATURE_CONTROLLERS))
-		return true;
 	if (pthread_create(&sim->controller, NULL, run, sim))
 		return error_set(err, ERR_IO, "no thread for the controllers");
 	sim->controller_running = true;

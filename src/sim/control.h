@@ -20,6 +20,8 @@ void control_wake(struct sim *sim, struct object *object, int64_t ms);
 void control_queue(struct sim *sim, struct object *object);
 /* Lets so many milliseconds pass, with all that the controllers do in them. Only before their thread runs. */
 void control_fast_forward(struct sim *sim, int64_t ms);
+/* Queues everything there is. */
+void control_queue_all(struct sim *sim);
 /* Queues all objects of a kind in ns, each after so many milliseconds, so that many changes make one step. */
 void control_wake_all(struct sim *sim, const char *group, const char *plural, const char *ns, int64_t ms);
 

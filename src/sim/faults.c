@@ -22,7 +22,7 @@ struct faults {
 static const char *const names[] = {
 	[FAULT_NONE] = "", [FAULT_DELAY] = "delay", [FAULT_DRIP] = "drip", [FAULT_CUT] = "cut", [FAULT_RESET] = "reset",
 	[FAULT_CLOSE] = "close", [FAULT_GARBAGE] = "garbage", [FAULT_STATUS] = "status", [FAULT_HANG] = "hang",
-	[FAULT_HEADER] = "header", [FAULT_PAUSE] = "pause", [FAULT_DIE] = "die",
+	[FAULT_HEADER] = "header", [FAULT_PAUSE] = "pause", [FAULT_DIE] = "die", [FAULT_FLOOD] = "flood",
 };
 
 const char *fault_name(enum fault_action action)

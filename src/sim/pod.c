@@ -303,7 +303,7 @@ static bool image_missing(const struct pod *p, const char *image)
 {
 	const char *tag = strrchr(image, ':');
 
-	return !strcmp(p->fault, "imagepull") || (tag && (!strcmp(tag, ":missing") || strstr(tag, ":missing-") || strstr(tag, "-missing")));
+	return !strcmp(p->fault, "imagepull") || (tag && !strchr(tag, '/') && ends_with(tag, "missing"));
 }
 
 static bool image_invalid(const char *image)

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sim/control.h"
 #include "sim/faults.h"
 #include "sim/rest.h"
 
@@ -201,6 +202,7 @@ struct stream { /* what a content reader works on */
 	int64_t drip_ms;
 	size_t drip_bytes;
 	bool cut;
+	uint64_t flood; /* so many spaces instead of a body */
 };
 
 static void stream_free(void *cls)
@@ -259,6 +261,13 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *into, size_t max)
 
 	if (st->cut)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (st->flood) {
+		if (pos >= st->flood)
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		n = st->flood - pos < max ? (size_t)(st->flood - pos) : max;
+		memset(into, ' ', n);
+		return (ssize_t)n;
+	}
 	if (*sent >= source->len) {
 		if (source != &st->reply.body) {
 			buf_reset(source);
@@ -311,7 +320,8 @@ static enum MHD_Result send_reply(struct server *s, struct MHD_Connection *conne
 				  const struct fault *fault)
 {
 	struct MHD_Response *response;
-	bool streamed = reply->watch || reply->follow || fault->action == FAULT_DRIP || fault->action == FAULT_CUT;
+	bool streamed = reply->watch || reply->follow || fault->action == FAULT_DRIP || fault->action == FAULT_CUT ||
+			fault->action == FAULT_FLOOD;
 	unsigned status = reply->status;
 	enum MHD_Result result;
 
@@ -323,11 +333,13 @@ static enum MHD_Result send_reply(struct server *s, struct MHD_Connection *conne
 		if (fault->action == FAULT_CUT)
 			st->cut_at = (size_t)jint(0, fault->rule, "at");
 		st->cut = st->cut_at == 0;
+		if (fault->action == FAULT_FLOOD)
+			st->flood = (uint64_t)jint(1 << 30, fault->rule, "bytes");
 		if (fault->action == FAULT_DRIP) {
 			st->drip_ms = jint(100, fault->rule, "ms");
 			st->drip_bytes = (size_t)jint(1, fault->rule, "bytes");
 		}
-		response = MHD_create_response_from_callback(st->reply.watch || st->reply.follow ? MHD_SIZE_UNKNOWN :
+		response = MHD_create_response_from_callback(st->reply.watch || st->reply.follow || st->flood ? MHD_SIZE_UNKNOWN :
 											  st->reply.body.len,
 							     32768, stream_read, st, stream_free);
 		add_headers(response, &st->reply, fault);
@@ -426,6 +438,13 @@ static enum MHD_Result strike(struct server *s, struct MHD_Connection *connectio
 		return send_garbage(s, connection, fault);
 	case FAULT_STATUS:
 		return send_status(s, connection, fault);
+	case FAULT_FLOOD: {
+		struct reply reply = { .status = 200, .content_type = "application/json" };
+		enum MHD_Result result = send_reply(s, connection, &reply, fault);
+
+		reply_release(&reply);
+		return result;
+	}
 	case FAULT_HANG:
 		while (doze(s, fd, -1, 3600000))
 			;
@@ -670,6 +689,8 @@ static void set_features(struct sim *sim, const json_t *body)
 			sim->features_off |= feature_names[i].feature;
 		else if (json_is_true(value))
 			sim->features_off &= ~feature_names[i].feature;
+		if (json_is_true(value) && feature_names[i].feature == FEATURE_CONTROLLERS)
+			control_queue_all(sim); /* they missed what happened meanwhile */
 	}
 }
 

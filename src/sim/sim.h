@@ -7,7 +7,10 @@
  * every function here may be called from any thread.
  *
  * Pods have a status, events, logs and a life, but no process. Labels and annotations `testbed/fault` (crashloop, oom,
- * imagepull, pending, slow, unready, stuck, fail) play failures, and so do image names: a tag `missing` is not found.
+ * imagepull, pending, slow, unready, stuck, fail) play failures, and so do image names: a tag that ends in `missing` is
+ * not found. Annotations of pods: `testbed/delay` (of slow), `testbed/duration`, `testbed/exit-code` (of a Job's pod),
+ * `testbed/termination`, `testbed/log-rate`, `testbed/log-line`, `testbed/cpu`, `testbed/memory`. On a namespace
+ * `testbed/delay` slows all its pods; on a CustomResourceDefinition `sim/serve-delay` keeps its kind unserved for a while.
  *
  * Faults, as JSON (file, sim_set_faults() or POST /_sim/faults); the first rule that matches a request is taken:
  *
@@ -19,14 +22,15 @@
  *   request  hits that request of the log's numbering only, whatever `from` says
  *   action   "delay" (ms) | "drip" (bytes, ms) | "cut" (at: bytes of the body) | "reset" | "close" | "garbage" |
  *            "status" (status, retryAfter, body, contentType, reason, message) | "hang" | "header" (headers: {}) |
- *            "pause" (until POST /_sim/release) | "die" (ends the process, status 137, after executing the request)
+ *            "pause" (until POST /_sim/release) | "flood" (bytes: so many spaces as body) | "die" (ends the process, status 137, after executing the request)
  *            "delay" and "pause" then go on to answer as usual. `status` alone means action status.
+ *            Watches and followed logs know delay, drip, cut, header and what strikes before.
  *   when     "before" (default; the request is not executed) or "after" (it is executed, then the fault strikes);
  *            delay, drip, cut and header always execute it.
  *
  * Below /_sim/ (never logged, never hit by faults): GET requests (the log, JSON lines), DELETE requests (forgets them),
  * GET/POST/DELETE faults, POST release (wakes paused requests), POST die?request=N, POST compact (old resource versions
- * become 410), POST deny (RBAC rules, see below), POST features {"watchlist": false}, POST age?seconds=N (moves the
+ * become 410), POST deny (RBAC rules, see below), POST features {"watchlist": false, "controllers": true}, POST age?seconds=N (moves the
  * controllers' timers on), GET state (every object, without times, uids and resource versions, to compare two runs),
  * POST reset-watches (ends all watches).
  *
