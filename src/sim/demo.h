@@ -1,7 +1,7 @@
 /*
  * demo: the scenario "demo": the shop of services.yaml in several states, and its life. Private to src/sim.
  *
- * The objects come from assets/sim/demo.json, which tests/sim/make-demo renders from services.yaml (a test compares).
+ * The objects come from assets/sim/demo.json, which tests/unit/sim_demo_test.c renders from services.yaml and compares.
  */
 #ifndef SLOTDECK_SIM_DEMO_H
 #define SLOTDECK_SIM_DEMO_H

@@ -694,6 +694,20 @@ static void set_features(struct sim *sim, const json_t *body)
 	}
 }
 
+bool sim_set_feature(struct sim *sim, const char *name, bool on)
+{
+	json_t *body = json_pack("{s:b}", name, on);
+	bool known = false;
+
+	for (size_t i = 0; i < ARRAY_LEN(feature_names); i++)
+		known = known || !strcmp(name, feature_names[i].name);
+	pthread_mutex_lock(&sim->lock);
+	set_features(sim, body);
+	pthread_mutex_unlock(&sim->lock);
+	json_decref(body);
+	return known;
+}
+
 static bool features_parse(const char *text, unsigned *ret, struct error *err)
 {
 	struct str rest = str_of(text), word;

@@ -84,6 +84,8 @@ char *sim_request(struct sim *sim, const char *method, const char *path_and_quer
 		  const char *body, unsigned *ret_status);
 /* Replaces the fault rules. */
 bool sim_set_faults(struct sim *sim, const char *json, struct error *err);
+/* Switches one of the words of features_off; false if there is no such word. Controllers catch up when switched on. */
+bool sim_set_feature(struct sim *sim, const char *name, bool on);
 /* Gives the request log: one JSON object per line (n, method, path, query, status, userAgent, fault). */
 char *sim_requests(struct sim *sim);
 /* How many requests were logged so far. */

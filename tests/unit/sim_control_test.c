@@ -447,6 +447,34 @@ static void applying_again_moves_no_version(void **state)
 	json_decref(after);
 }
 
+static bool is_observed(const json_t *tree)
+{
+	return jint(0, tree, "status", "observedGeneration") == jint(1, tree, "metadata", "generation");
+}
+
+static void controllers_can_be_held_and_let_go(void **state)
+{
+	struct sim_options options = { .features_off = "controllers", .speed = 20 };
+	AUTO_RELEASE(error) err = { 0 };
+	AUTO(sim) sim = sim_start(&options, &err);
+
+	(void)state;
+	assert_non_null(sim);
+	make_shop(sim);
+	apply_deployment(sim, "web", "web:1", 1, "", "");
+	json_t *tree = read_object(sim, DEPLOYMENTS "/web");
+
+	assert_false(is_observed(tree));
+	json_decref(tree);
+	sim_set_feature(sim, "controllers", true);
+	wait_for(sim, DEPLOYMENTS "/web", rolled_out, "rollout");
+	sim_set_feature(sim, "controllers", false);
+	apply_deployment(sim, "web", "web:2", 1, "", "");
+	tree = read_object(sim, DEPLOYMENTS "/web");
+	assert_false(is_observed(tree));
+	json_decref(tree);
+}
+
 static void apply_reads_yaml_too(void **state)
 {
 	AUTO(sim) sim = start(50);
@@ -533,6 +561,7 @@ int main(void)
 		cmocka_unit_test(a_pod_waits_for_its_claim),
 		cmocka_unit_test(a_service_gets_the_addresses_of_its_ready_pods),
 		cmocka_unit_test(applying_again_moves_no_version),
+		cmocka_unit_test(controllers_can_be_held_and_let_go),
 		cmocka_unit_test(apply_reads_yaml_too),
 		cmocka_unit_test(the_demo_stands_in_several_states),
 		cmocka_unit_test(the_demo_project_can_be_written_to_a_folder),

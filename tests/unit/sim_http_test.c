@@ -337,6 +337,7 @@ static void connections_break_as_the_script_says(void **state)
 		{ "[{\"action\":\"cut\",\"at\":20}]", 200, "\"kind\"", "\"name\":\"a\"" },
 		{ "[{\"action\":\"garbage\",\"body\":\"{]\"}]", 200, "{]", NULL },
 		{ "[{\"action\":\"header\",\"headers\":{\"X-Odd\":\"1\"}}]", 200, "X-Odd: 1", NULL },
+		{ "[{\"action\":\"flood\",\"bytes\":100000}]", 200, "          ", "kind" },
 		{ "[{\"action\":\"drip\",\"bytes\":100,\"ms\":1}]", 200, "\"name\":\"a\"", NULL },
 	};
 	AUTO(sim) sim = start("controllers");
