@@ -257,6 +257,20 @@ void service_step(struct sim *sim, struct object *o, json_t *tree)
 	}
 }
 
+/* ---- nodes ---- */
+
+void node_step(struct sim *sim, struct object *o, json_t *tree)
+{
+	bool ill = !strcmp(fault_of(tree), "notready");
+	json_t *status = json_deep_copy(json_object_get(tree, "status"));
+
+	if (!status)
+		return;
+	condition_set(status, "Ready", ill ? "Unknown" : "True", ill ? "NodeStatusUnknown" : "KubeletReady",
+		      ill ? "Kubelet stopped posting node status." : "kubelet is posting ready status", false);
+	status_write(sim, o, tree, status, ill ? KCM : "kubelet");
+}
+
 /* ---- ingresses ---- */
 
 void ingress_step(struct sim *sim, struct object *o, json_t *tree)

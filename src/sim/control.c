@@ -21,6 +21,7 @@ static const struct {
 	{ "batch", "CronJob", cron_job_step },
 	{ "", "PersistentVolumeClaim", claim_step },
 	{ "", "Service", service_step },
+	{ "", "Node", node_step },
 	{ "networking.k8s.io", "Ingress", ingress_step },
 	{ "apiextensions.k8s.io", "CustomResourceDefinition", definition_step },
 	{ "", "ResourceQuota", quota_step },

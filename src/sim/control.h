@@ -47,6 +47,6 @@ int64_t duration_of(const json_t *tree, const char *annotation, int64_t otherwis
 void template_hash(const json_t *template, char out[12]);
 
 reconcile_fn deployment_step, replica_set_step, stateful_set_step, daemon_set_step, job_step, cron_job_step, pod_step, claim_step,
-	service_step, ingress_step, definition_step, quota_step, budget_step, autoscaler_step, namespace_step;
+	service_step, node_step, ingress_step, definition_step, quota_step, budget_step, autoscaler_step, namespace_step;
 
 #endif

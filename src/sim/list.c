@@ -52,7 +52,7 @@ static void move(json_t *from, const char *key, json_t *to, const char *as)
 		json_object_set(to, as, value);
 }
 
-static json_t *event_in_new_words(json_t *core)
+json_t *event_in_new_words(json_t *core)
 {
 	static const char *const names[][2] = {
 		{ "metadata", "metadata" }, { "eventTime", "eventTime" }, { "series", "series" }, { "reason", "reason" },
@@ -393,6 +393,13 @@ static bool watch_allowed(struct sim *sim, const struct request *request, struct
 	return false;
 }
 
+static int64_t bookmark_every(const struct sim *sim)
+{
+	int64_t ms = (int64_t)(BOOKMARK_MS / sim->speed);
+
+	return ms < 200 ? 200 : ms;
+}
+
 void rest_watch(struct sim *sim, const struct request *request, const struct target *target, struct reply *reply)
 {
 	struct choice c = { 0 };
@@ -421,7 +428,7 @@ void rest_watch(struct sim *sim, const struct request *request, const struct tar
 	if (seconds <= 0)
 		seconds = 1800 + (int64_t)(sim_random(sim) % 1800);
 	w->ends_ms = sim_wall_ms() + seconds * 1000;
-	w->next_bookmark_ms = sim_wall_ms() + BOOKMARK_MS;
+	w->next_bookmark_ms = sim_wall_ms() + bookmark_every(sim);
 	w->watcher.next = r->storage->watchers;
 	r->storage->watchers = &w->watcher;
 	w->attached = true;
@@ -549,7 +556,7 @@ bool watch_fill(struct watch *w)
 	if (!w->over && !w->out.len && (now >= w->next_bookmark_ms || now >= w->ends_ms || !w->attached)) {
 		if (w->bookmarks && w->attached)
 			send_bookmark(w, w->sim->rv, false);
-		w->next_bookmark_ms = now + BOOKMARK_MS;
+		w->next_bookmark_ms = now + bookmark_every(w->sim);
 	}
 	if (now >= w->ends_ms || w->sim->stopping || !w->attached)
 		w->over = true;

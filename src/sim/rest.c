@@ -171,6 +171,8 @@ static void rest_get(struct sim *sim, const struct request *request, const struc
 	}
 	json_t *tree = store_tree(o);
 
+	if (t->resource->flags & KIND_ALIAS)
+		tree = event_in_new_words(tree);
 	if (!strcmp(t->sub, "scale"))
 		reply_json(reply, 200,
 			   json_pack("{s:s,s:s,s:{s:s,s:s,s:s,s:s},s:{s:I},s:{s:I}}", "kind", "Scale", "apiVersion", "autoscaling/v1",

@@ -105,6 +105,9 @@ void watch_destroy(struct watch *watch);
 bool follow_fill(struct follow *follow);
 void follow_destroy(struct follow *follow);
 
+/* Gives a core event in the words of events.k8s.io; takes core. */
+json_t *event_in_new_words(json_t *core);
+
 /* rbac.c */
 struct rbac *rbac_create(void);
 void rbac_destroy(struct rbac *rbac);

@@ -18,7 +18,7 @@
 #include "sim/faults.h"
 #include "sim/rest.h"
 
-enum { BODY_MAX = 16 << 20, LOG_MAX = 200000, STACK_BYTES = 2 << 20 };
+enum { BODY_MAX = 16 << 20, LOG_MAX = 50000, STACK_BYTES = 2 << 20 };
 
 struct log_entry {
 	char *text; /* without status and fault, open at the end */
