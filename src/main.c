@@ -1,7 +1,18 @@
-#include <stdio.h>
+#include <string.h>
 
-int main(void)
+#include "cli/command.h"
+#include "sim/sim.h"
+
+static int dashboard(const struct options *options)
 {
-	printf("slotdeck %s\n", SLOTDECK_VERSION);
-	return 0;
+	(void)options;
+	print_help(stderr, NULL);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && strcmp(argv[1], "sim") == 0)
+		return sim_main(argc - 1, argv + 1);
+	return command_main(argc, argv, dashboard);
 }

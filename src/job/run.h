@@ -15,11 +15,12 @@ struct run {
 	const struct stack *stack;
 	struct cancel *cancel;
 	struct clock *clock;
-	char id[24];	/* "20261124-2231-7f3a9c" */
+	char id[40];	/* "20261124-2231-7f3a9c" */
 	uint64_t seq;
 	int64_t started_ms;
 	size_t counts[CHANGE_COUNT];
 	const char *step; /* the present one, or NULL */
+	int64_t step_started_ms;
 	struct lease *lease; /* NULL: none needed */
 };
 
