@@ -304,6 +304,10 @@ void definition_step(struct sim *sim, struct object *o, json_t *tree)
 
 	if (o->deleting) {
 		json_decref(stored);
+		kinds_undefine(sim, tree);
+		jdel(tree, "metadata", "finalizers");
+		store_put(sim, o->resource, o, tree);
+		rest_finish_delete(sim, o);
 		return;
 	}
 	if (!o->life.phase) {
@@ -335,6 +339,8 @@ void definition_step(struct sim *sim, struct object *o, json_t *tree)
 	json_object_set_new(status, "storedVersions", stored);
 	condition_set(status, "NamesAccepted", "True", "NoConflicts", "no conflicts found", false);
 	condition_set(status, "Established", "True", "InitialNamesAccepted", "the initial names have been accepted", false);
+	if (!jget(tree, "metadata", "finalizers"))
+		jset(tree, json_pack("[s]", "customresourcecleanup.apiextensions.k8s.io"), "metadata", "finalizers");
 	status_write(sim, o, tree, status, "kube-apiserver");
 }
 

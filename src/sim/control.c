@@ -47,9 +47,15 @@ struct resource *core(const struct sim *sim, const char *plural)
 
 /* ---- the queue and the timers ---- */
 
+/* Custom kinds are the work of the API server itself, which never rests. */
+static bool active(const struct sim *sim, const struct object *o)
+{
+	return sim_has(sim, FEATURE_CONTROLLERS) || !strcmp(o->resource->kind, "CustomResourceDefinition");
+}
+
 void control_queue(struct sim *sim, struct object *o)
 {
-	if (o->life.queued || !sim_has(sim, FEATURE_CONTROLLERS))
+	if (o->life.queued || !active(sim, o))
 		return;
 	o->life.queued = true;
 	LIST_PUSH(sim->queue, sim->nqueue, sim->queue_cap) = o;
@@ -60,7 +66,7 @@ void control_wake(struct sim *sim, struct object *o, int64_t ms)
 {
 	int64_t at = sim_now(sim) + (ms > 0 ? ms : 0);
 
-	if (!sim_has(sim, FEATURE_CONTROLLERS) || (o->life.wake && o->life.wake <= at))
+	if (!active(sim, o) || (o->life.wake && o->life.wake <= at))
 		return;
 	if (!o->life.wake)
 		LIST_PUSH(sim->timers, sim->ntimers, sim->timers_cap) = o;
@@ -122,11 +128,10 @@ static void tell_others(struct sim *sim, struct object *o)
 
 void control_notice(struct sim *sim, struct object *o)
 {
-	if (!sim_has(sim, FEATURE_CONTROLLERS))
-		return;
 	if (step_of(o->resource) || o->deleting || o->owners)
 		control_queue(sim, o);
-	tell_others(sim, o);
+	if (sim_has(sim, FEATURE_CONTROLLERS))
+		tell_others(sim, o);
 }
 
 /* Those that o owned must be looked at: without an owner they go. */
@@ -629,7 +634,7 @@ static void *run(void *arg)
 
 		if (o) {
 			o->life.queued = false;
-			if (sim_has(sim, FEATURE_CONTROLLERS))
+			if (active(sim, o))
 				step(sim, o);
 		}
 		if (next > 4096) { /* keep the queue from growing while it never runs empty */

@@ -26,11 +26,8 @@ static bool wrong(struct decoding *d, const char *path, const char *owner, const
 {
 	const struct resource *r = d->resource;
 
-	if (r->flags & KIND_CUSTOM) {
-		buf_addf(d->message, "%s: Invalid value: \"%s\": %s in body must be of type %s: \"%s\"", path, go_name(value), path,
-			 wanted, go_name(value));
-		return false;
-	}
+	if (r->flags & KIND_CUSTOM) /* validation tells it, with the path */
+		return true;
 	buf_addf(d->message,
 		 "%s in version \"%s\" cannot be handled as a %s: json: cannot unmarshal %s into Go struct field %s.%s of type %s",
 		 r->kind, r->version, r->kind, go_name(value), owner, path, wanted);

@@ -477,10 +477,28 @@ static const struct {
 };
 
 
+static void custom_defaults(const json_t *schema, json_t *value)
+{
+	json_t *properties = json_object_get(schema, "properties"), *items = json_object_get(schema, "items"), *child, *fallback;
+	const char *key;
+
+	for (size_t i = 0; items && i < json_array_size(value); i++)
+		custom_defaults(items, json_array_get(value, i));
+	if (!json_is_object(value))
+		return;
+	json_object_foreach(properties, key, child) {
+		if ((fallback = json_object_get(child, "default")) && !json_object_get(value, key))
+			json_object_set_new(value, key, json_deep_copy(fallback));
+		custom_defaults(child, json_object_get(value, key));
+	}
+}
+
 void defaults_fill(const struct resource *resource, json_t *tree)
 {
-	if (resource->flags & KIND_CUSTOM)
+	if (resource->flags & KIND_CUSTOM) {
+		custom_defaults(resource->open_api, tree);
 		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(fillers); i++)
 		if (!strcmp(fillers[i].kind, resource->kind))
 			fillers[i].fill(tree);
@@ -667,8 +685,16 @@ static void admit_namespace(struct sim *sim, const json_t *before, json_t *tree)
 static void admit_definition(struct sim *sim, const json_t *before, json_t *tree)
 {
 	(void)sim;
-	if (!before)
-		jset(tree, json_array(), "status", "conditions");
+	json_t *versions = jget(tree, "spec", "versions"), *stored = json_array();
+
+	if (before) {
+		json_decref(stored);
+		return;
+	}
+	for (size_t i = 0; i < json_array_size(versions); i++)
+		if (json_is_true(json_object_get(json_array_get(versions, i), "storage")))
+			json_array_append(stored, json_object_get(json_array_get(versions, i), "name"));
+	jset(tree, stored, "status", "storedVersions");
 }
 
 static void admit_daemon_set(struct sim *sim, const json_t *before, json_t *tree)

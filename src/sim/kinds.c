@@ -71,6 +71,13 @@ static const struct row {
 #undef S
 #undef G
 
+static json_t *zero_of(const char *text)
+{
+	AUTO_FREE char *json = xasprintf("{\"metadata\":{}%s%s}", *text ? "," : "", text);
+
+	return json_loads(json, 0, NULL);
+}
+
 static char *lower(const char *text)
 {
 	char *copy = xstrdup(text);
@@ -107,14 +114,8 @@ void kinds_free(struct resource *r)
 		free(owned[i]);
 	json_decref(r->zero);
 	json_decref(r->columns);
+	json_decref(r->open_api);
 	free(r);
-}
-
-static json_t *zero_of(const char *text)
-{
-	AUTO_FREE char *json = xasprintf("{\"metadata\":{}%s%s}", *text ? "," : "", text);
-
-	return json_loads(json, 0, NULL);
 }
 
 bool kinds_load(struct sim *sim, struct error *err)
@@ -200,7 +201,7 @@ static void define_version(struct sim *sim, const json_t *spec, const json_t *ve
 				.kind = xstrdup(jstr(spec, "names", "kind")), .plural = xstrdup(plural),
 				.singular = *singular ? xstrdup(singular) : NULL, .list_kind = *list ? xstrdup(list) : NULL,
 				.shorts = joined(jget(spec, "names", "shortNames")),
-				.categories = joined(jget(spec, "names", "categories")), .zero = json_object() });
+				.categories = joined(jget(spec, "names", "categories")), .zero = zero_of("") });
 		r->gone = false;
 	}
 	r->namespaced = !strcmp(jstr(spec, "scope"), "Namespaced");
@@ -209,6 +210,8 @@ static void define_version(struct sim *sim, const json_t *spec, const json_t *ve
 	r->type = schema_custom(sim->schema, open_api);
 	json_decref(r->columns);
 	r->columns = json_incref(json_object_get(version, "additionalPrinterColumns"));
+	json_decref(r->open_api);
+	r->open_api = json_incref(open_api);
 	r->storage = storage ? storage : r;
 	*ret = r;
 }

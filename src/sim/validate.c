@@ -551,13 +551,102 @@ static const struct {
 	{ "StorageClass", of_storage_class },
 };
 
+/* ---- custom kinds: what their schema asks of values ---- */
+
+static const char *open_api_name(const json_t *value)
+{
+	switch (json_typeof(value)) {
+	case JSON_OBJECT: return "object";
+	case JSON_ARRAY: return "array";
+	case JSON_STRING: return "string";
+	case JSON_INTEGER: return "integer";
+	case JSON_REAL: return "number";
+	case JSON_NULL: return "null";
+	default: return "boolean";
+	}
+}
+
+static bool of_type(const json_t *schema, const json_t *value, const char *path, json_t *causes)
+{
+	const char *type = jstr(schema, "type"), *have = open_api_name(value);
+
+	if (!*type || json_is_true(json_object_get(schema, "x-kubernetes-int-or-string")) || !strcmp(type, have) ||
+	    (!strcmp(type, "number") && json_is_number(value)) || json_is_true(json_object_get(schema, "nullable")))
+		return true;
+	cause(causes, path, "FieldValueTypeInvalid", "Invalid value: \"%s\": %s in body must be of type %s: \"%s\"", have, path, type, have);
+	return false;
+}
+
+static void of_enum(const json_t *list, const json_t *value, const char *path, json_t *causes)
+{
+	AUTO_RELEASE(buf) supported = BUF_INIT(0), text = BUF_INIT(0);
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		if (json_equal(json_array_get(list, i), value))
+			return;
+		if (i)
+			buf_adds(&supported, ", ");
+		jx_dump(json_array_get(list, i), &supported);
+	}
+	jx_dump(value, &text);
+	cause(causes, path, "FieldValueNotSupported", "Unsupported value: %s: supported values: %s", buf_cstr(&text), buf_cstr(&supported));
+}
+
+static void of_range(const json_t *schema, const json_t *value, const char *path, json_t *causes)
+{
+	const json_t *low = json_object_get(schema, "minimum"), *high = json_object_get(schema, "maximum");
+	AUTO_RELEASE(buf) text = BUF_INIT(0), limit = BUF_INIT(0);
+	bool small = low && json_number_value(value) < json_number_value(low);
+	bool large = high && json_number_value(value) > json_number_value(high);
+
+	if (!json_is_number(value) || (!small && !large))
+		return;
+	jx_dump(value, &text);
+	jx_dump(small ? low : high, &limit);
+	cause(causes, path, "FieldValueInvalid", "Invalid value: %s: %s in body should be %s than or equal to %s", buf_cstr(&text), path,
+	      small ? "greater" : "less", buf_cstr(&limit));
+}
+
+static void custom_value(const json_t *schema, const json_t *value, const char *path, unsigned depth, json_t *causes)
+{
+	json_t *properties = json_object_get(schema, "properties"), *needed = json_object_get(schema, "required"), *child;
+	const char *key;
+
+	if (depth > 100 || !json_is_object(schema) || !of_type(schema, value, path, causes))
+		return;
+	if (json_object_get(schema, "enum"))
+		of_enum(json_object_get(schema, "enum"), value, path, causes);
+	of_range(schema, value, path, causes);
+	for (size_t i = 0; json_is_object(value) && i < json_array_size(needed); i++) {
+		const char *name = json_string_value(json_array_get(needed, i));
+		AUTO_FREE char *at = xasprintf("%s%s%s", path, *path ? "." : "", name ? name : "");
+
+		if (name && !json_object_get(value, name))
+			required(causes, at, "");
+	}
+	if (json_is_object(value))
+		json_object_foreach((json_t *)value, key, child) {
+			AUTO_FREE char *at = xasprintf("%s%s%s", path, *path ? "." : "", key);
+			const json_t *below = json_object_get(properties, key);
+
+			custom_value(below ? below : json_object_get(schema, "additionalProperties"), child, at, depth + 1, causes);
+		}
+	for (size_t i = 0; json_is_array(value) && i < json_array_size(value); i++) {
+		AUTO_FREE char *at = xasprintf("%s[%zu]", path, i);
+
+		custom_value(json_object_get(schema, "items"), json_array_get(value, i), at, depth + 1, causes);
+	}
+}
+
 void validate_object(const struct resource *resource, const json_t *before, const json_t *tree, json_t *causes)
 {
 	check_name(resource, tree, causes);
 	check_labels(jget(tree, "metadata", "labels"), "metadata.labels", causes);
 	check_annotations(jget(tree, "metadata", "annotations"), causes);
-	if (resource->flags & KIND_CUSTOM)
+	if (resource->flags & KIND_CUSTOM) {
+		custom_value(resource->open_api, tree, "", 0, causes);
 		return;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++)
 		if (!strcmp(checks[i].kind, resource->kind))
 			checks[i].check(before, tree, causes);

@@ -87,7 +87,7 @@ struct resource {
 	unsigned flags;
 	const struct type *type;
 	json_t *zero;
-	json_t *columns;	   /* of a custom kind */
+	json_t *columns, *open_api; /* of a custom kind */
 	struct resource *storage;  /* of an alias: whose objects these are; else itself */
 	struct object **objects;   /* sorted by namespace, name */
 	size_t n, cap;

@@ -149,12 +149,7 @@ static bool check_fields(struct writing *w, json_t *tree)
 	if (!sim_has(w->sim, FEATURE_VALIDATION))
 		how = "Ignore";
 	if (!good) {
-		if (w->resource->flags & KIND_CUSTOM)
-			reply_status(w->reply, 422, "Invalid", details_of(w->resource, jstr(tree, "metadata", "name")),
-				     "%s.%s \"%s\" is invalid: %s", w->resource->kind, w->resource->group,
-				     jstr(tree, "metadata", "name"), buf_cstr(&message));
-		else
-			reply_status(w->reply, 400, "BadRequest", NULL, "%s", buf_cstr(&message));
+		reply_status(w->reply, 400, "BadRequest", NULL, "%s", buf_cstr(&message));
 	} else if (json_array_size(unknown) && !strcmp(how, "Strict")) {
 		buf_reset(&message);
 		for (size_t i = 0; i < json_array_size(unknown); i++)
@@ -692,8 +687,12 @@ void rest_patch(struct sim *sim, const struct request *request, const struct tar
 
 	while (which < ARRAY_LEN(types) && strncmp(type, types[which], strlen(types[which])))
 		which++;
-	if (which == ARRAY_LEN(types) || (which == 3 && !sim_has(sim, FEATURE_APPLY)) ||
-	    (which == 2 && (target->resource->flags & KIND_CUSTOM))) {
+	if (which == 2 && (target->resource->flags & KIND_CUSTOM)) {
+		reply_status(reply, 415, "UnsupportedMediaType", NULL,
+			     "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml");
+		return;
+	}
+	if (which == ARRAY_LEN(types) || (which == 3 && !sim_has(sim, FEATURE_APPLY))) {
 		reply_status(reply, 415, "UnsupportedMediaType", json_object(), "415: Unsupported Media Type");
 		return;
 	}

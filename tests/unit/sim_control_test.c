@@ -378,9 +378,8 @@ static void a_custom_kind_is_served_once_it_is_established(void **state)
 
 	assert_non_null(strstr(groups, "cert-manager.io/v1"));
 	must(sim, "DELETE", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusterissuers.cert-manager.io", NULL, NULL);
-	AUTO_FREE char *after = sim_request(sim, "GET", "/apis/cert-manager.io/v1/clusterissuers", NULL, NULL, &status);
-
-	assert_non_null(after);
+	wait_for(sim, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/clusterissuers.cert-manager.io", is_gone, "definition");
+	free(sim_request(sim, "GET", "/apis/cert-manager.io/v1/clusterissuers", NULL, NULL, &status));
 	assert_int_equal(status, 404);
 }
 

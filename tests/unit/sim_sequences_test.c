@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "sim/jx.h"
 #include "sim/sim.h"
@@ -27,6 +28,8 @@ static void mask(json_t *value)
 			mask(json_array_get(value, i));
 	if (!json_is_object(value))
 		return;
+	if (json_is_null(json_object_get(value, "conditions")))
+		json_object_del(value, "conditions");
 	for (size_t i = 0; i < ARRAY_LEN(masked); i++) {
 		child = json_object_get(value, masked[i]);
 		if (!child || json_is_null(child) || (i >= 5 && jx_empty(child)))
@@ -77,12 +80,27 @@ static char *migration(struct sim *sim, const char *path)
 	return out;
 }
 
+static bool served(struct sim *sim, const char *path)
+{
+	struct timespec moment = { 0, 5000000 };
+	unsigned status = 0;
+
+	for (int i = 0; i < 2000 && status != 200; i++) {
+		free(sim_request(sim, "GET", path, NULL, NULL, &status));
+		nanosleep(&moment, NULL);
+	}
+	return status == 200;
+}
+
 static bool play(struct sim *sim, const char *name, const json_t *step, size_t number)
 {
 	const char *path = jstr(step, "path");
 	json_t *body = json_object_get(step, "body"), *answer;
 	char *text = jx_is(body, "MIGRATE") ? migration(sim, path) : json_is_null(body) ? NULL : json_dumps(body, 0);
 	unsigned status;
+
+	if (!strcmp(jstr(step, "method"), "WAIT"))
+		return served(sim, path);
 	AUTO_FREE char *got = sim_request(sim, jstr(step, "method"), path, jstr(step, "type"), text, &status);
 	bool same;
 
