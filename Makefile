@@ -33,7 +33,8 @@ FLAGS_fuzz := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-r
 CPPFLAGS += -D_GNU_SOURCE -DSLOTDECK_VERSION='"$(VERSION)"' -Isrc -I. -Itests/support
 CFLAGS += -std=gnu17 $(WARN) $(FLAGS_$(V))
 # --as-needed: a command pays only for the libraries that it uses.
-LDFLAGS += -Wl,--as-needed $(LINK_$(V))
+# --exclude-libs: our own names must not take the place of those of a shared library (cmocka has a print_error, too).
+LDFLAGS += -Wl,--as-needed -Wl,--exclude-libs,libslotdeck.a $(LINK_$(V))
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 LIBS = $(eval LIBS := $$(shell pkg-config --libs $(PKGS)) -lm -pthread)$(LIBS)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs cmocka vterm) -lutil)$(TEST_LIBS)
