@@ -334,6 +334,49 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 	b->len += (size_t)len;
 }
 
+/* What follows ESC: a CSI sequence (to its final byte), a string (to BEL or ESC \\), or a single character. */
+static void skip_escape(struct str *s)
+{
+	uint32_t rune = 0;
+	struct str rest = *s;
+
+	if (!utf8_next(&rest, &rune))
+		return;
+	if (rune == '[') {
+		while (utf8_next(&rest, &rune) && rune >= 0x20 && rune < 0x40)
+			;
+		*s = rest;
+	} else if (rune == ']' || rune == 'P' || rune == 'X' || rune == '^' || rune == '_') {
+		uint32_t before = 0;
+
+		while (utf8_next(&rest, &rune) && rune != 7 && rune != '\n' && rune != 0x9c && !(before == 0x1b && rune == '\\'))
+			before = rune;
+		*s = rest;
+	} else if (rune >= 0x20 && rune < 0x7f) {
+		*s = rest;
+	}
+}
+
+static bool is_direction_mark(uint32_t rune)
+{
+	return rune == 0x61c || rune == 0x200e || rune == 0x200f || (rune >= 0x202a && rune <= 0x202e) ||
+	       (rune >= 0x2066 && rune <= 0x2069);
+}
+
+void buf_add_plain(struct buf *b, struct str text)
+{
+	uint32_t rune;
+
+	while (utf8_next(&text, &rune)) {
+		if (rune == 0x1b)
+			skip_escape(&text);
+		else if ((rune >= '\t' && rune <= '\r') || rune == 0x2028 || rune == 0x2029 || rune == 0x85)
+			buf_addc(b, ' ');
+		else if (rune >= 0x20 && (rune < 0x7f || rune > 0x9f) && !is_direction_mark(rune))
+			buf_add_rune(b, rune);
+	}
+}
+
 void buf_truncate(struct buf *b, size_t len)
 {
 	if (len >= b->len)

@@ -78,6 +78,11 @@ void buf_add_repeat(struct buf *b, char c, size_t count);
 void buf_add_rune(struct buf *b, uint32_t rune);
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
+/*
+ * Appends text of others (a server, a file, a program) as one harmless line: escape sequences, control characters and
+ * marks of writing direction go, white space becomes a space, bytes that are not UTF-8 become U+FFFD.
+ */
+void buf_add_plain(struct buf *b, struct str text);
 /* Cuts to len bytes (no-op when shorter). */
 void buf_truncate(struct buf *b, size_t len);
 /* Removes the first n bytes. */
