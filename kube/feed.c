@@ -28,6 +28,7 @@
 #define AUDIT_AGAIN_MS 5000
 #define AUDIT_MAX_OBJECTS 2000
 #define WATCH_SHORTEST_MS 800
+#define OPEN_MS 20000 /* until the headers of an answer are there */
 
 enum phase { PHASE_IDLE, PHASE_LISTING, PHASE_WATCHING, PHASE_PAUSED };
 
@@ -366,6 +367,9 @@ static void on_open(const struct http_response *response, void *arg)
 {
 	struct feed *feed = arg;
 
+	log_debug("feed opened", LOG_TEXT("resource", feed->kind->resource), LOG_TEXT("namespace", feed->namespace),
+		  LOG_TEXT("phase", feed->phase == PHASE_LISTING ? "list" : "watch"), LOG_MS("after", loop_now(feed) - feed->opened_ms),
+		  LOG_INT("port", response->local_port));
 	if (response->date_us && feed->ops->on_date)
 		feed->ops->on_date(response->date_us / 1000, feed->arg);
 }
@@ -379,7 +383,8 @@ static void prepare(struct feed *feed, struct http_request *request)
 static void stream_open(struct feed *feed, const struct buf *path, enum http_mode mode, const struct http_stream_ops *ops,
 			enum json_stream stream)
 {
-	struct http_request request = { .path = buf_cstr(path), .mode = mode, .max_body_bytes = mode == HTTP_WATCH ? SIZE_MAX : 0 };
+	struct http_request request = { .path = buf_cstr(path), .mode = mode, .timeout_ms = OPEN_MS,
+					.max_body_bytes = mode == HTTP_WATCH ? SIZE_MAX : 0 };
 
 	loop_timer_clear(net_loop(feed->net), &feed->timer);
 	stream_drop(&feed->stream);
@@ -465,6 +470,7 @@ static void on_list_end(const struct http_response *refusal, const struct error 
 	struct envelope envelope;
 
 	stream_drop(&feed->stream);
+	log_debug("page ended", LOG_TEXT("resource", feed->kind->resource), LOG_MS("after", loop_now(feed) - feed->opened_ms));
 	if (refusal) {
 		refused(feed, refusal);
 		return;

@@ -18,17 +18,18 @@ struct bed {
 	struct net *net;
 	struct http *http;
 	struct live *live;
+	struct clock *clock; /* NULL: the system's */
 };
 
-static struct bed bed_create(const char *features_off)
+static struct bed bed_create(struct clock *clock)
 {
-	struct bed bed = { 0 };
+	struct bed bed = { .clock = clock };
 	AUTO_RELEASE(error) err = { 0 };
 
-	bed.sim = sim_start(&(struct sim_options){ .speed = 10, .features_off = features_off }, &err);
+	bed.sim = sim_start(&(struct sim_options){ .speed = 10 }, &err);
 	if (!bed.sim)
 		fail_msg("%s", err.message);
-	bed.net = net_create(NULL, &err);
+	bed.net = net_create(clock, &err);
 	bed.http = http_create(bed.net, &(struct http_options){ .base_url = sim_url(bed.sim) }, &err);
 	if (!bed.http)
 		fail_msg("%s", err.message);
@@ -38,7 +39,7 @@ static struct bed bed_create(const char *features_off)
 static void bed_live(struct bed *bed)
 {
 	bed->live = live_create(&(struct live_options){
-		.watcher = { .net = bed->net, .http = bed->http },
+		.watcher = { .net = bed->net, .http = bed->http, .clock = bed->clock },
 		.fetch_logs = true,
 		.envs = { .project = "shop", .state_namespace = "codex-system", .record_prefix = "codex-env-", .show_other_namespaces = true },
 	});
@@ -300,6 +301,38 @@ static void garbage_in_a_watch_is_survived(void **state)
 	expect_env(&bed, "team-a", HEALTH_HEALTHY, NULL);
 }
 
+static void a_silent_watch_is_found_by_the_audit(void **state)
+{
+	(void)state;
+	AUTO(clock) clock = clock_create_manual(INT64_C(1700000000000));
+	AUTO_RELEASE(bed) bed = bed_create(clock);
+	AUTO_RELEASE(error) err = { 0 };
+	struct wanted trouble = { "team-a", HEALTH_DEGRADED, "chat: " };
+	int64_t began = clock_now_ms(NULL), seconds = 0;
+
+	/* The watch of pods is accepted and never says anything; all others work. */
+	if (!sim_set_faults(bed.sim, "[{\"method\":\"GET\",\"path\":\"/api/v1/pods.*watch=1\",\"action\":\"hang\"}]", &err))
+		fail_msg("%s", err.message);
+	make_namespace(&bed, "team-a");
+	make_deployment(&bed, "team-a", "web", NULL);
+	assert_true(sim_wait_idle(bed.sim, 10000));
+	bed_live(&bed);
+	expect_env(&bed, "team-a", HEALTH_HEALTHY, NULL);
+	make_deployment(&bed, "team-a", "chat", "imagepull");
+	while (!env_is(&bed, &trouble) && clock_now_ms(NULL) - began < 30000) {
+		struct pollfd p = { .fd = live_fd(bed.live), .events = POLLIN };
+
+		clock_advance(clock, 1000);
+		seconds++;
+		for (int i = 0; i < 3; i++) {
+			poll(&p, 1, 30);
+			live_poll(bed.live, 2);
+		}
+	}
+	assert_true(env_is(&bed, &trouble));
+	assert_in_range(seconds, 1, 60);
+}
+
 static void it_ends_at_once_while_the_server_hangs(void **state)
 {
 	(void)state;
@@ -328,6 +361,7 @@ int main(void)
 		cmocka_unit_test(broken_watches_come_back_without_a_new_list),
 		cmocka_unit_test(history_that_is_gone_lists_again),
 		cmocka_unit_test(garbage_in_a_watch_is_survived),
+		cmocka_unit_test(a_silent_watch_is_found_by_the_audit),
 		cmocka_unit_test(it_ends_at_once_while_the_server_hangs),
 	};
 
