@@ -8,10 +8,11 @@
 #include "base/yaml.h"
 #include "model/render_edit.h"
 #include "model/stack.h"
-#include "model/stack_source.h"
+#include "model/stack_private.h"
 #include "template/template.h"
 
 #define MAX_MANIFEST_BYTES ((size_t)8 << 20)
+#define MAX_MEMORY_BYTES ((size_t)24 << 20) /* of one document; a server takes no object of more than 3 MiB */
 #define MAX_SHOWN_BYTES 160 /* of a line in a hint */
 
 /* ---- filters ---- */
@@ -44,11 +45,27 @@ static bool is_any(struct str name, const void *arg)
 	return true;
 }
 
+static bool is_ascii(struct str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* Names are compared without case and surrounding blanks. */
 static bool is_item(struct str name, const void *arg)
 {
 	const struct stack_item *item = arg;
+	struct str own = str_trim_unicode(str_of(item->name.text));
 
-	return str_ieq(name, str_trim_unicode(str_of(item->name.text)));
+	if (str_ieq(name, own) || is_ascii(name) || is_ascii(own))
+		return str_ieq(name, own);
+	AUTO_FREE char *text = str_dup(name);
+	AUTO_FREE char *a = stack_fold_name(text);
+	AUTO_FREE char *b = stack_fold_name(item->name.text);
+
+	return strcmp(a, b) == 0;
 }
 
 static bool passes(const struct filter *filter, const struct stack_item *item)
@@ -184,6 +201,7 @@ struct render {
 	const struct stack_item *item;
 	const struct stack_overlay *overlay;
 	bool did_image, did_mounts;
+	struct map mount_names;
 	bool *dropped;		   /* which entry of dropKinds met an object */
 
 	/* of the manifest at hand; memory is used again */
@@ -199,6 +217,7 @@ static void render_release(struct render *r)
 	free(r->folder);
 	free(r->shown);
 	free(r->dropped);
+	map_release(&r->mount_names);
 	buf_release(&r->source);
 	buf_release(&r->text);
 	source_map_release(&r->map);
@@ -365,7 +384,8 @@ static void mark_dropped(struct render *r, const struct yaml_node *root)
 static bool edit_object(struct render *r, struct yaml_doc *doc, const char **ret_applied, bool *ret_dropped)
 {
 	struct edit edit = {
-		.stack = r->stack, .options = r->options, .item = r->item, .overlay = r->overlay, .arena = doc->arena,
+		.stack = r->stack, .options = r->options, .item = r->item, .overlay = r->overlay, .mount_names = &r->mount_names,
+		.arena = doc->arena,
 		.find = on_edit, .find_arg = r,
 	};
 	AUTO_RELEASE(error) err = { 0 };
@@ -466,13 +486,15 @@ static bool render_document(struct render *r, struct yaml_doc *doc)
 
 static void render_manifest(struct render *r)
 {
+	struct yaml_limits limits = YAML_LIMITS_INIT;
 	struct yaml_doc *next;
 	AUTO_RELEASE(error) err = { 0 };
 
+	limits.max_memory_bytes = MAX_MEMORY_BYTES;
 	if (!load_manifest(r))
 		return;
 	stack_check_versions(r->stack, buf_str(&r->source), r->shown, r->diags);
-	AUTO(yaml_stream) stream = yaml_stream_create(buf_str(&r->text), NULL, NULL);
+	AUTO(yaml_stream) stream = yaml_stream_create(buf_str(&r->text), NULL, &limits);
 
 	for (r->document = 0;; r->document++) {
 		if (!yaml_stream_next(stream, &next, &err)) {
@@ -540,6 +562,9 @@ static void render_item(struct render *r, const struct stack_item *item)
 	r->item = item;
 	r->overlay = item->is_infra ? NULL : overlay_of(r->stack, item);
 	r->did_image = r->did_mounts = false;
+	map_release(&r->mount_names);
+	for (size_t i = 0; r->overlay && i < r->overlay->pvc_mounts.n; i++)
+		map_set(&r->mount_names, str_of(r->overlay->pvc_mounts.items[i].name.text), r);
 	free(r->dropped);
 	r->dropped = xcalloc(r->overlay ? r->overlay->drop_kinds.n + 1 : 1, sizeof *r->dropped);
 	for (size_t i = 0; i < item->manifests.n && !r->ended; i++) {

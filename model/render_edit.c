@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/map.h"
 #include "base/yaml.h"
 
 /* Kinds that codexctl gives no namespace; the rest of the cluster-scoped ones it does. */
@@ -246,14 +247,6 @@ static void edit_image(struct edit *edit, const struct containers *main, const s
 
 /* ---- claims ---- */
 
-static bool is_mount_name(const struct edit *edit, struct str name)
-{
-	for (size_t i = 0; i < edit->overlay->pvc_mounts.n; i++)
-		if (str_is(name, edit->overlay->pvc_mounts.items[i].name.text))
-			return true;
-	return false;
-}
-
 /* The mappings of an old list whose name no mount has, in a new list. */
 static struct yaml_node *others_of(const struct edit *edit, const struct yaml_node *list)
 {
@@ -266,32 +259,26 @@ static struct yaml_node *others_of(const struct edit *edit, const struct yaml_no
 
 		if (!is_plain_map(entry))
 			find(edit, entry, "dropped", "this entry is no mapping of texts and is left out");
-		else if (!is_mount_name(edit, yaml_map_text(entry, "name")))
+		else if (!map_has(edit->mount_names, yaml_map_text(entry, "name")))
 			yaml_seq_push(edit->arena, kept, entry);
 	}
 	return kept;
-}
-
-static bool has_volume(const struct yaml_node *volumes, const char *name)
-{
-	for (size_t i = 0; i < volumes->seq.n; i++)
-		if (str_is(yaml_map_text(volumes->seq.items[i], "name"), name))
-			return true;
-	return false;
 }
 
 static void edit_volumes(struct edit *edit, struct yaml_node *pod)
 {
 	struct yaml_node *volumes = others_of(edit, yaml_map_get(pod, "volumes"));
 	bool once = edit->options->modern || !stack_is_lenient(edit->stack);
+	AUTO_RELEASE(map) made = MAP_INIT(NULL);
 
 	for (size_t i = 0; i < edit->overlay->pvc_mounts.n; i++) {
 		const struct stack_pvc_mount *mount = &edit->overlay->pvc_mounts.items[i];
 		struct yaml_node *volume, *claim;
 
 		if (is_blank(mount->name.text) || is_blank(mount->claim_name.text) || is_blank(mount->mount_path.text) ||
-		    (once && has_volume(volumes, mount->name.text)))
+		    (once && map_has(&made, str_of(mount->name.text))))
 			continue;
+		map_set(&made, str_of(mount->name.text), volumes);
 		volume = yaml_new_map(edit->arena);
 		claim = yaml_new_map(edit->arena);
 		yaml_map_set_string(edit->arena, claim, "claimName", str_of(mount->claim_name.text));

@@ -14,6 +14,7 @@ struct edit {
 	const struct render_options *options;
 	const struct stack_item *item;
 	const struct stack_overlay *overlay; /* of the environment, or NULL */
+	const struct map *mount_names;	     /* of the overlay's pvcMounts; values not NULL */
 	const char *image;		     /* whole reference, or NULL */
 	struct arena *arena;		     /* of the object */
 	void (*find)(void *arg, const struct yaml_node *at, const char *code, const char *message); /* a finding */

@@ -10,7 +10,10 @@
 #include "model/stack_decode.h"
 #include "model/stack_private.h"
 
-#define MAX_FILE_BYTES ((size_t)8 << 20) /* of services.yaml and each file of variables */
+#define MAX_FILE_BYTES ((size_t)4 << 20) /* of services.yaml */
+#define MAX_VARS_BYTES ((size_t)1 << 20) /* of each file of variables */
+#define MAX_MEMORY_BYTES ((size_t)16 << 20) /* of its nodes, in each of two passes; some 5000 services */
+#define MAX_INHERITANCE 32 /* environments one behind another */
 
 /* ---- small things ---- */
 
@@ -73,6 +76,9 @@ void stack_destroy(struct stack *stack)
 	yaml_doc_destroy(p->header);
 	yaml_doc_destroy(p->typed);
 	source_map_release(&p->map);
+	map_release(&p->environments);
+	map_release(&p->infra);
+	map_release(&p->services);
 	buf_release(&p->source);
 	buf_release(&p->rendered);
 	buf_release(&p->settled);
@@ -177,6 +183,7 @@ static bool read_header(struct stack *stack, struct diags *diags)
 	unsigned line, column;
 
 	limits.lenient = true;
+	limits.max_memory_bytes = MAX_MEMORY_BYTES;
 	AUTO(yaml_stream) stream = yaml_stream_create(buf_str(&p->source), NULL, &limits);
 
 	if (!yaml_stream_next(stream, &p->header, &err)) {
@@ -211,12 +218,12 @@ static void read_env_files(struct stack *stack, struct diags *diags)
 		AUTO_FREE char *path = path_join(stack->root, relative);
 		AUTO_FREE char *folder = path_folder(stack->config_path);
 		AUTO_FREE char *shown = path_join(folder, relative);
-		AUTO_RELEASE(buf) text = BUF_INIT(MAX_FILE_BYTES);
+		AUTO_RELEASE(buf) text = BUF_INIT(MAX_VARS_BYTES);
 		AUTO_RELEASE(error) err = { 0 };
 
 		if (!trimmed.len)
 			continue;
-		if (!file_read(path, MAX_FILE_BYTES, &text, &err)) {
+		if (!file_read(path, MAX_VARS_BYTES, &text, &err)) {
 			error_wrap(&err, "env file");
 			stack_add_error(diags, DIAG_ERROR, stack_place(stack, name->at), "env-file", &err);
 		} else if (!vars_add_dotenv(&stack->env_map, buf_str(&text), shown, &err)) {
@@ -228,12 +235,12 @@ static void read_env_files(struct stack *stack, struct diags *diags)
 
 static void read_var_file(struct stack *stack, const char *path, struct diags *diags)
 {
-	AUTO_RELEASE(buf) text = BUF_INIT(MAX_FILE_BYTES);
+	AUTO_RELEASE(buf) text = BUF_INIT(MAX_VARS_BYTES);
 	AUTO_RELEASE(error) err = { 0 };
 
 	if (is_blank(path))
 		return;
-	if (!file_read(path, MAX_FILE_BYTES, &text, &err) ||
+	if (!file_read(path, MAX_VARS_BYTES, &text, &err) ||
 	    !vars_add_var_file(&stack->vars, buf_str(&text), path, diags, &err)) {
 		error_wrap(&err, "var file");
 		stack_add_error(diags, DIAG_ERROR, (struct place){ 0 }, "var-file", &err);
@@ -366,10 +373,9 @@ static void render_early(struct stack *stack, struct stack_text_map *map, const 
 	}
 }
 
-static void render_header(struct stack *stack, struct context *context, const struct mask *mask, bool namespace_known)
+static void render_header(struct stack *stack, struct arena *arena, struct context *context, const struct mask *mask,
+			  bool namespace_known)
 {
-	struct arena *arena = stack->private->arena;
-
 	*context = context_build(arena, stack, stack->namespace, mask, false);
 	render_early(stack, &stack->versions, context, namespace_known);
 	render_early(stack, &stack->base_domain, context, namespace_known);
@@ -443,10 +449,12 @@ static bool read_typed(struct stack *stack, struct diags *diags)
 	struct stack_private *p = stack->private;
 	struct str text = p->settled.len ? buf_str(&p->settled) : buf_str(&p->rendered);
 	AUTO_RELEASE(error) err = { 0 };
+	struct yaml_limits limits = YAML_LIMITS_INIT;
 	unsigned line, column;
 	struct spot spot;
 
-	AUTO(yaml_stream) stream = yaml_stream_create(text, NULL, NULL);
+	limits.max_memory_bytes = MAX_MEMORY_BYTES;
+	AUTO(yaml_stream) stream = yaml_stream_create(text, NULL, &limits);
 
 	if (!yaml_stream_next(stream, &p->typed, &err)) {
 		yaml_stream_place(stream, &line, &column);
@@ -463,12 +471,15 @@ static void warn_lost_keys(const struct stack *stack, struct diags *diags)
 {
 	const struct yaml_node *before = stack->private->header ? stack->private->header->root : NULL;
 	const struct yaml_node *after = stack->private->typed ? stack->private->typed->root : NULL;
+	AUTO_RELEASE(map) left = MAP_INIT(NULL);
 
+	for (size_t i = 0; yaml_is_map(after) && i < after->map.n; i++)
+		if (after->map.pairs[i].key->kind < YAML_SEQUENCE)
+			map_set(&left, after->map.pairs[i].key->text, after->map.pairs[i].key);
 	for (size_t i = 0; yaml_is_map(before) && i < before->map.n; i++) {
 		const struct yaml_node *key = before->map.pairs[i].key;
 
-		if (key->kind >= YAML_SEQUENCE || str_is(key->text, "project") ||
-		    yaml_map_get_str(after, key->text))
+		if (key->kind >= YAML_SEQUENCE || str_is(key->text, "project") || map_has(&left, key->text))
 			continue;
 		diags_add(diags, DIAG_WARNING, (struct place){ stack->config_path, key->line, key->column }, "lost-key",
 			  "\"%.*s\" is gone after templating: an action that ends in \"-}}\" takes the line break "
@@ -522,6 +533,7 @@ static bool load_typed(struct stack *stack, struct diags *diags)
 static bool load(struct stack *stack, const struct stack_options *options, struct diags *diags)
 {
 	struct stack_private *p = stack->private;
+	AUTO(arena) early = arena_create(); /* for contexts that are used up when this returns */
 	struct context context;
 	const struct mask *mask;
 
@@ -529,10 +541,10 @@ static bool load(struct stack *stack, const struct stack_options *options, struc
 		return false;
 	p->masked = mask_choose(stack, buf_str(&p->source), &p->mask);
 	mask = p->masked ? &p->mask : NULL;
-	render_header(stack, &context, mask, false);
+	render_header(stack, early, &context, mask, false);
 	if (!find_namespace(stack, options->namespace, &context, diags))
 		return false;
-	render_header(stack, &context, mask, true);
+	render_header(stack, early, &context, mask, true);
 	if (!run_template(stack, &context, diags) || !load_typed(stack, diags))
 		return false;
 	p->context = context_build(p->arena, stack, stack->namespace, NULL, true);
@@ -618,51 +630,69 @@ bool stack_when(const struct stack *stack, const char *name, struct stack_text w
 
 const struct stack_item *stack_find_item(const struct stack *stack, bool is_infra, const char *name)
 {
-	const struct stack_item_list *list = is_infra ? &stack->infrastructure : &stack->services;
-	struct str wanted = str_trim_unicode(str_of(name));
+	AUTO_FREE char *key = stack_fold_name(name);
 
-	for (size_t i = 0; i < list->n; i++)
-		if (str_ieq(str_trim_unicode(str_of(list->items[i].name.text)), wanted))
-			return &list->items[i];
-	return NULL;
+	return map_get(is_infra ? &stack->private->infra : &stack->private->services, str_of(key));
 }
 
 const struct stack_environment *stack_find_environment(const struct stack *stack, const char *name)
 {
-	for (size_t i = 0; i < stack->environments.n; i++)
-		if (strcmp(stack->environments.items[i].name.text, name) == 0)
-			return &stack->environments.items[i];
-	return NULL;
+	return map_get(&stack->private->environments, str_of(name));
 }
 
-static bool resolve(const struct stack *stack, const struct stack_environment *env, struct stack_environment *ret,
-		    size_t depth, struct buf *chain, struct error *err)
+static bool bad_from(const struct stack *stack, const struct stack_environment *env, const char *why, struct error *err)
 {
-	const struct stack_environment *parent;
+	return error_set(err, ERR_INVALID, "%s:%u:%u: environment \"%s\" is from \"%s\", %s", stack->config_path,
+			 env->from.at.line, env->from.at.column, env->name.text, env->from.text, why);
+}
 
-	buf_addf(chain, "%s%s", chain->len ? " -> " : "", env->name.text);
-	if (depth > stack->environments.n)
-		return error_set(err, ERR_INVALID, "%s:%u:%u: environments go round in a circle: %s",
-				 stack->config_path, env->from.at.line, env->from.at.column, buf_cstr(chain));
-	if (!is_blank(env->from.text)) {
-		parent = stack_find_environment(stack, env->from.text);
+static bool circle(const struct stack *stack, const struct stack_environment *const *chain, size_t n, struct error *err)
+{
+	const struct stack_environment *last = chain[n - 1];
+	AUTO_RELEASE(buf) names = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&names, "%s -> ", chain[i]->name.text);
+	return error_set(err, ERR_INVALID, "%s:%u:%u: environments go round in a circle: %s%s", stack->config_path,
+			 last->from.at.line, last->from.at.column, names.p, last->from.text);
+}
+
+/* The environment and its ancestors, nearest first. */
+static bool find_chain(const struct stack *stack, const struct stack_environment *env,
+		       const struct stack_environment **chain, size_t *ret_n, struct error *err)
+{
+	size_t n = 0;
+
+	for (;;) {
+		chain[n++] = env;
+		if (is_blank(env->from.text))
+			break;
+		if (n == MAX_INHERITANCE)
+			return bad_from(stack, env, "and this goes on too far", err);
+		const struct stack_environment *parent = stack_find_environment(stack, env->from.text);
+
 		if (!parent)
-			return error_set(err, ERR_INVALID, "%s:%u:%u: environment \"%s\" is from \"%s\", which is not there",
-					 stack->config_path, env->from.at.line, env->from.at.column, env->name.text,
-					 env->from.text);
-		if (!resolve(stack, parent, ret, depth + 1, chain, err))
-			return false;
+			return bad_from(stack, env, "which is not there", err);
+		for (size_t i = 0; i < n; i++)
+			if (chain[i] == parent)
+				return circle(stack, chain, n, err);
+		env = parent;
 	}
-	ret->name = env->name;
-	ret->at = env->at;
-	ret->from = env->from;
-	if (*env->image_pull_policy.text)
-		ret->image_pull_policy = env->image_pull_policy;
-	if (env->slot_bootstrap_infra.n)
-		ret->slot_bootstrap_infra = env->slot_bootstrap_infra;
-	if (env->local_registry)
-		ret->local_registry = env->local_registry;
+	*ret_n = n;
 	return true;
+}
+
+static void inherit(struct stack_environment *into, const struct stack_environment *env)
+{
+	into->name = env->name;
+	into->at = env->at;
+	into->from = env->from;
+	if (*env->image_pull_policy.text)
+		into->image_pull_policy = env->image_pull_policy;
+	if (env->slot_bootstrap_infra.n)
+		into->slot_bootstrap_infra = env->slot_bootstrap_infra;
+	if (env->local_registry)
+		into->local_registry = env->local_registry;
 }
 
 bool stack_resolve_environment(const struct stack *stack, const char *name, struct stack_environment *ret,
@@ -670,12 +700,15 @@ bool stack_resolve_environment(const struct stack *stack, const char *name, stru
 {
 	const struct stack_environment *env = stack_find_environment(stack, name);
 	struct stack_environment all = { .image_pull_policy.text = "" };
-	AUTO_RELEASE(buf) chain = { 0 };
+	const struct stack_environment *chain[MAX_INHERITANCE];
+	size_t n = 0;
 
 	if (!env)
 		return error_set(err, ERR_NOT_FOUND, "%s has no environment \"%s\"", stack->config_path, name);
-	if (!resolve(stack, env, &all, 0, &chain, err))
+	if (!find_chain(stack, env, chain, &n, err))
 		return false;
+	while (n)
+		inherit(&all, chain[--n]);
 	*ret = all;
 	return true;
 }

@@ -5,6 +5,7 @@
 #include "base/utc.h"
 #include "model/namespace.h"
 #include "model/stack_private.h"
+#include "template/unicode.h"
 
 const char *const hook_uses[] = { "kubectl.wait", "github.comment", "codex.ensure-codex-secrets",
 				  "codex.reuse-dev-tls-secret", "sleep", "preflight", NULL };
@@ -25,9 +26,26 @@ static bool is_blank(struct stack_text text)
 	return !str_trim_unicode(str_of(text.text)).len;
 }
 
-static bool same_name(struct stack_text a, struct stack_text b)
+char *stack_fold_name(const char *name)
 {
-	return str_ieq(str_trim_unicode(str_of(a.text)), str_trim_unicode(str_of(b.text)));
+	struct str rest = str_trim_unicode(str_of(name));
+	struct buf folded = { 0 };
+	uint32_t rune;
+
+	while (utf8_next(&rest, &rune))
+		buf_add_rune(&folded, unicode_to_lower(rune));
+	return buf_give(&folded);
+}
+
+/* Whether a name of this kind was there before; else it is from now on. */
+static const void *seen_before(struct map *seen, const char *name, const void *what)
+{
+	AUTO_FREE char *key = stack_fold_name(name);
+	const void *first = *key ? map_get(seen, str_of(key)) : NULL;
+
+	if (*key && !first)
+		map_set(seen, str_of(key), (void *)what);
+	return first;
 }
 
 /* A finding that codexctl lets pass when it renders. */
@@ -269,28 +287,29 @@ static void finish_hooks(struct stack *stack, struct stack_hook_list *lists)
 
 static void check_mounts(const struct stack *stack, const struct stack_overlay *overlay, struct diags *diags)
 {
+	AUTO_RELEASE(map) seen = MAP_INIT(NULL);
+
 	for (size_t i = 0; i < overlay->pvc_mounts.n; i++) {
-		const struct stack_pvc_mount *mount = &overlay->pvc_mounts.items[i];
+		struct stack_pvc_mount *mount = &overlay->pvc_mounts.items[i];
+		const struct stack_pvc_mount *other;
 
 		want_text(stack, mount->name, mount->at, "a pvcMount of overlay", overlay->env.text, "name", diags);
 		want_text(stack, mount->claim_name, mount->at, "a pvcMount of overlay", overlay->env.text,
 			  "claimName", diags);
 		want_text(stack, mount->mount_path, mount->at, "a pvcMount of overlay", overlay->env.text,
 			  "mountPath", diags);
-		for (size_t k = 0; k < i; k++) {
-			const struct stack_pvc_mount *other = &overlay->pvc_mounts.items[k];
-
-			if (is_blank(mount->name) || strcmp(mount->name.text, other->name.text) != 0)
-				continue;
-			bool same = strcmp(mount->claim_name.text, other->claim_name.text) == 0;
-
-			diags_add(diags, same ? DIAG_WARNING : stack_severity(stack), stack_place(stack, mount->name.at),
-				  "mount-name", "two pvcMounts are called \"%s\"; the API server refuses two volumes of one "
-				  "name", mount->name.text);
-			diags_hint(diags, same ? "apply and `render --modern` make one volume with two mounts of it"
-					       : "the claims differ: give each its own name");
-			break;
+		other = is_blank(mount->name) ? NULL : map_get(&seen, str_of(mount->name.text));
+		if (!other) {
+			map_set(&seen, str_of(mount->name.text), mount);
+			continue;
 		}
+		bool same = strcmp(mount->claim_name.text, other->claim_name.text) == 0;
+
+		diags_add(diags, same ? DIAG_WARNING : stack_severity(stack), stack_place(stack, mount->name.at),
+			  "mount-name", "two pvcMounts are called \"%s\"; the API server refuses two volumes of one name",
+			  mount->name.text);
+		diags_hint(diags, same ? "apply and `render --modern` make one volume with two mounts of it"
+				       : "the claims differ: give each its own name");
 	}
 }
 
@@ -320,23 +339,14 @@ static void check_items(const struct stack *stack, const struct stack_item_list 
 	AUTO_RELEASE(map) seen = MAP_INIT(NULL);
 
 	for (size_t i = 0; i < list->n; i++) {
-		struct stack_item *item = &list->items[i];
-		AUTO_FREE char *name = str_dup(str_trim_unicode(str_of(item->name.text)));
-		const struct stack_item *first;
+		const struct stack_item *item = &list->items[i], *first = seen_before(&seen, item->name.text, item);
 
 		check_item(stack, item, diags);
-		for (char *c = name; *c; c++)
-			*c = *c >= 'A' && *c <= 'Z' ? (char)(*c | 0x20) : *c;
-		if (!*name)
-			continue;
-		first = map_get(&seen, str_of(name));
 		if (first)
 			FIND(stack, diags, item->name.at, "duplicate-name",
 			     "%s \"%s\" is there twice; the first is in line %u",
 			     item->is_infra ? "infrastructure item" : "service", item->name.text,
 			     first->name.at.line);
-		else
-			map_set(&seen, str_of(name), item);
 	}
 }
 
@@ -447,6 +457,8 @@ static void check_server(const struct stack *stack, const struct stack_mcp_serve
 
 static void check_codex(const struct stack *stack, const struct stack_codex *codex, struct diags *diags)
 {
+	AUTO_RELEASE(map) seen = MAP_INIT(NULL);
+
 	check_duration(stack, "codex.timeouts.exec", codex->timeouts.exec, diags);
 	check_duration(stack, "codex.timeouts.rollout", codex->timeouts.rollout, diags);
 	check_duration(stack, "codex.timeouts.deployWait", codex->timeouts.deploy_wait, diags);
@@ -458,12 +470,9 @@ static void check_codex(const struct stack *stack, const struct stack_codex *cod
 		const struct stack_mcp_server *server = &codex->mcp.servers.items[i];
 
 		check_server(stack, server, diags);
-		for (size_t k = 0; k < i && !is_blank(server->name); k++)
-			if (same_name(server->name, codex->mcp.servers.items[k].name)) {
-				FIND(stack, diags, server->name.at, "duplicate-name",
-				     "MCP server \"%s\" is there twice", server->name.text);
-				break;
-			}
+		if (seen_before(&seen, server->name.text, server))
+			FIND(stack, diags, server->name.at, "duplicate-name", "MCP server \"%s\" is there twice",
+			     server->name.text);
 	}
 }
 
@@ -500,8 +509,24 @@ void stack_check_versions(const struct stack *stack, struct str text, const char
 
 /* ---- all of them ---- */
 
+static void index_items(struct map *map, const struct stack_item_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		seen_before(map, list->items[i].name.text, &list->items[i]);
+}
+
 void stack_finish(struct stack *stack)
 {
+	struct stack_private *p = stack->private;
+
+	for (size_t i = 0; i < stack->environments.n; i++) {
+		struct stack_environment *env = &stack->environments.items[i];
+
+		if (!map_has(&p->environments, str_of(env->name.text)))
+			map_set(&p->environments, str_of(env->name.text), env);
+	}
+	index_items(&p->infra, &stack->infrastructure);
+	index_items(&p->services, &stack->services);
 	for (size_t i = 0; i < stack->images.n; i++)
 		stack->images.items[i].type = image_type(stack->images.items[i].type_text);
 	for (size_t i = 0; i < stack->infrastructure.n; i++) {

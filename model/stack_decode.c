@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/map.h"
 #include "base/yaml.h"
 
 /* The way from the root to the node at hand, for messages: a chain of frames on the C stack. */
@@ -197,21 +198,26 @@ static bool key_of(const struct decoder *d, const struct path *path, const struc
 	return text_of(d, path, key, 0, ret);
 }
 
-static void duplicate_key(const struct decoder *d, const struct path *path, const struct yaml_node *map, size_t at)
+/* Only the raw pass meets them: later the reader itself refuses duplicate keys. */
+static void report_duplicates(const struct decoder *d, const struct path *path, const struct yaml_node *map)
 {
-	const struct yaml_node *key = map->map.pairs[at].key;
+	AUTO_RELEASE(map) seen = MAP_INIT(NULL);
 
-	for (size_t i = 0; i < at; i++) {
-		const struct yaml_node *other = map->map.pairs[i].key;
+	for (size_t i = 0; i < map->map.n; i++) {
+		struct yaml_node *key = map->map.pairs[i].key;
+		const struct yaml_node *first = key->kind < YAML_SEQUENCE ? map_get(&seen, key->text) : NULL;
 		AUTO_RELEASE(buf) where = { 0 };
 
-		if (!str_eq(other->text, key->text) || other->kind >= YAML_SEQUENCE)
+		if (key->kind >= YAML_SEQUENCE)
 			continue;
+		if (!first) {
+			map_set(&seen, key->text, key);
+			continue;
+		}
 		path_add(&where, path);
 		diags_add(d->diags, DIAG_ERROR, place_of(d, key), "duplicate-key",
 			  "%s%skey \"%.*s\" is already set in line %u", buf_cstr(&where), where.len ? ": " : "",
-			  STR_ARG(key->text), spot_of(d, other).line);
-		return;
+			  STR_ARG(key->text), spot_of(d, first).line);
 	}
 }
 
@@ -226,14 +232,14 @@ static void decode_text_map(const struct decoder *d, const struct path *path, co
 		wrong_type(d, path, node, "a mapping of texts");
 		return;
 	}
+	if (d->only_flags)
+		report_duplicates(d, path, node);
 	map->items = arena_alloc(d->arena, (node->map.n + 1) * sizeof *map->items);
 	for (size_t i = 0; i < node->map.n; i++) {
 		const struct yaml_pair *pair = &node->map.pairs[i];
 		const struct path here = { path, NULL, pair->key->text, 0, { 0 } };
 		struct stack_text_pair *item = &map->items[map->n];
 
-		if (d->only_flags)
-			duplicate_key(d, path, node, i);
 		if (key_of(d, path, pair->key, &item->name) &&
 		    text_of(d, &here, pair->value, field->flags, &item->value))
 			map->n++;
@@ -422,12 +428,12 @@ static void decode_fields(const struct decoder *d, const struct path *path, cons
 	}
 	if (shape->spot_offset != NO_OFFSET)
 		*(struct spot *)(void *)(target + shape->spot_offset) = spot_of(d, node);
+	if (d->only_flags)
+		report_duplicates(d, path, node);
 	for (size_t i = 0; i < node->map.n; i++) {
 		const struct yaml_pair *pair = &node->map.pairs[i];
 		const struct field *field = pair->key->kind < YAML_SEQUENCE ? find_field(shape, pair->key->text) : NULL;
 
-		if (d->only_flags)
-			duplicate_key(d, path, node, i);
 		if (!field) {
 			if (d->unknown_keys)
 				unknown_key(d, path, shape, pair->key);

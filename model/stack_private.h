@@ -18,7 +18,12 @@ struct stack_private {
 	struct mask mask;
 	bool masked;
 	struct context context;
+	/* by name, borrowed: environments exactly, items by stack_fold_name(); of several alike the first */
+	struct map environments, infra, services;
 };
+
+/* Gives a name as names of items are compared: trimmed, lower case. */
+char *stack_fold_name(const char *name);
 
 /* A finding whose words are an error's. err is emptied. */
 void stack_add_error(struct diags *diags, enum diag_severity severity, struct place place, const char *code,

@@ -8,6 +8,8 @@ static void lines_find(struct text_lines *lines, struct str text)
 	if (lines->n)
 		return;
 	lines->text = text;
+	lines->offset = 0;
+	lines->at = (struct spot){ 1, 1 };
 	LIST_PUSH(lines->starts, lines->n, lines->cap) = 0;
 	for (const char *p = text.p, *end = p + text.len; p < end && (p = memchr(p, '\n', (size_t)(end - p))); p++)
 		LIST_PUSH(lines->starts, lines->n, lines->cap) = (uint32_t)(p + 1 - text.p);
@@ -38,10 +40,39 @@ void source_map_add(struct source_map *map, size_t out, size_t source, bool lite
 			(struct source_segment){ (uint32_t)out, (uint32_t)source, literal };
 }
 
-static struct spot spot_of_offset(const struct text_lines *lines, size_t offset)
+static bool is_inside_character(struct str text, size_t at)
+{
+	return at < text.len && ((unsigned char)text.p[at] & 0xc0) == 0x80;
+}
+
+/* Makes the last place one of this line, at its start unless it is there already. */
+static void enter_line(struct text_lines *lines, unsigned line)
+{
+	if (lines->at.line == line)
+		return;
+	lines->offset = lines->starts[line - 1];
+	lines->at = (struct spot){ line, 1 };
+}
+
+static void step_forward(struct text_lines *lines)
+{
+	lines->offset++;
+	while (is_inside_character(lines->text, lines->offset))
+		lines->offset++;
+	lines->at.column++;
+}
+
+static void step_back(struct text_lines *lines)
+{
+	lines->offset--;
+	while (is_inside_character(lines->text, lines->offset))
+		lines->offset--;
+	lines->at.column--;
+}
+
+static struct spot spot_of_offset(struct text_lines *lines, size_t offset)
 {
 	size_t low = 0, high = lines->n;
-	struct spot spot;
 
 	if (offset > lines->text.len)
 		offset = lines->text.len;
@@ -53,22 +84,23 @@ static struct spot spot_of_offset(const struct text_lines *lines, size_t offset)
 		else
 			high = mid;
 	}
-	spot = (struct spot){ (unsigned)low, 1 };
-	for (size_t i = lines->starts[low - 1]; i < offset; i++)
-		spot.column += ((unsigned char)lines->text.p[i] & 0xc0) != 0x80;
-	return spot;
+	enter_line(lines, (unsigned)low);
+	while (lines->offset < offset)
+		step_forward(lines);
+	while (lines->offset > offset && lines->at.column > 1)
+		step_back(lines);
+	return lines->at;
 }
 
-/* Moves by characters, not past the end of the line. */
-static size_t skip_characters(struct str text, size_t at, unsigned count)
+/* Not past the end of the line. */
+static size_t offset_of_spot(struct text_lines *lines, unsigned line, unsigned column)
 {
-	while (count && at < text.len && text.p[at] != '\n') {
-		at++;
-		while (at < text.len && ((unsigned char)text.p[at] & 0xc0) == 0x80)
-			at++;
-		count--;
-	}
-	return at;
+	enter_line(lines, line);
+	while (lines->at.column < column && lines->offset < lines->text.len && lines->text.p[lines->offset] != '\n')
+		step_forward(lines);
+	while (lines->at.column > column && lines->at.column > 1)
+		step_back(lines);
+	return lines->offset;
 }
 
 struct spot source_map_find(struct source_map *map, struct str output, unsigned line, unsigned column)
@@ -81,7 +113,7 @@ struct spot source_map_find(struct source_map *map, struct str output, unsigned 
 	lines_find(&map->output, output);
 	if (line > map->output.n)
 		line = (unsigned)map->output.n;
-	at = skip_characters(map->output.text, map->output.starts[line - 1], column ? column - 1 : 0);
+	at = offset_of_spot(&map->output, line, column ? column : 1);
 	while (low < high) { /* the last segment that starts at or before at */
 		size_t mid = low + (high - low) / 2;
 

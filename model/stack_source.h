@@ -19,6 +19,9 @@ struct text_lines {
 	struct str text;
 	uint32_t *starts; /* byte offset of each line */
 	size_t n, cap;
+	/* The last place looked for: places come nearly in order, and a line may be the whole file. */
+	size_t offset;
+	struct spot at;
 };
 
 struct source_map {

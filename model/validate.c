@@ -5,7 +5,7 @@
 #include "base/file.h"
 #include "base/yaml.h"
 
-#define MAX_FILE_BYTES ((size_t)8 << 20)
+#define MAX_FILE_BYTES ((size_t)4 << 20)
 
 static bool same(const struct diag *a, const struct diag *b)
 {
