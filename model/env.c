@@ -16,6 +16,11 @@ struct item {
 	struct environment e;
 	char *title, *env, *namespace, *owner, *record_name, *why, *worst_name, *finding;
 	struct causes causes;
+	bool shared; /* another environment lies in the same namespace */
+	/* While these hold, what was rolled up before still does. */
+	uint64_t serial;
+	int64_t recheck_ms;
+	bool blind;
 };
 
 struct place {
@@ -37,9 +42,10 @@ struct envs {
 	size_t nplaces, places_cap;
 	struct expectation *expectations;
 	size_t nexpectations, expectations_cap;
-	struct item **items;
-	size_t len, cap;
+	struct item **items, **old; /* old: those of the update before, while one is under way */
+	size_t len, cap, nold;
 	uint64_t serial;
+	bool expects_more; /* since the last update */
 	uint64_t print; /* of what is shown, to tell whether it changed */
 	int64_t recheck_ms;
 	bool dirty;
@@ -79,19 +85,18 @@ static void item_destroy(struct item *item)
 	free(item);
 }
 
-static void items_drop(struct envs *envs)
+static void items_drop(struct item **items, size_t n)
 {
-	for (size_t i = 0; i < envs->len; i++)
-		item_destroy(envs->items[i]);
-	envs->len = 0;
+	for (size_t i = 0; i < n; i++)
+		item_destroy(items[i]);
+	free(items);
 }
 
 void envs_destroy(struct envs *envs)
 {
 	if (!envs)
 		return;
-	items_drop(envs);
-	free(envs->items);
+	items_drop(envs->items, envs->len);
 	for (size_t i = 0; i < envs->nplaces; i++) {
 		free(envs->places[i].env);
 		free(envs->places[i].namespace);
@@ -126,7 +131,7 @@ void envs_add_place(struct envs *envs, const char *env, int64_t slot, const char
 
 void envs_expect(struct envs *envs, const struct kind *kind, const char *namespace, const char *name)
 {
-	envs->dirty = true;
+	envs->dirty = envs->expects_more = true;
 	LIST_PUSH(envs->expectations, envs->nexpectations, envs->expectations_cap) =
 		(struct expectation){ .kind = kind, .namespace = copy_of(namespace), .name = copy_of(name) };
 }
@@ -355,7 +360,6 @@ static void check_namespace(struct envs *envs, struct item *item)
 
 static void make_list(struct envs *envs)
 {
-	items_drop(envs);
 	for (size_t i = 0; i < envs->nplaces; i++)
 		add_item(envs, envs->places[i].env, envs->places[i].slot, envs->places[i].namespace);
 	add_records(envs);
@@ -363,8 +367,13 @@ static void make_list(struct envs *envs)
 	add_labelled(envs);
 	if (envs->show_other_namespaces || !envs->len)
 		add_other_namespaces(envs);
-	for (size_t i = 0; i < envs->len; i++)
+	for (size_t i = 0; i < envs->len; i++) {
+		struct item *first = find_namespace(envs, envs->items[i]->e.namespace);
+
 		check_namespace(envs, envs->items[i]);
+		if (first != envs->items[i])
+			first->shared = envs->items[i]->shared = true;
+	}
 }
 
 /* ---- members ---- */
@@ -372,9 +381,14 @@ static void make_list(struct envs *envs)
 /* Whether another environment of the same namespace has the better claim. */
 static bool belongs(const struct envs *envs, const struct environment *e, const struct row *row)
 {
-	int64_t slot = number_of(row_label(row, "slotdeck.dev/slot"));
-	const char *env = row_label(row, "slotdeck.dev/env");
+	const struct item *item = (const struct item *)e; /* first in it */
+	int64_t slot;
+	const char *env;
 
+	if (!item->shared)
+		return true;
+	slot = number_of(row_label(row, "slotdeck.dev/slot"));
+	env = row_label(row, "slotdeck.dev/env");
 	for (size_t i = 0; i < envs->len; i++) {
 		const struct environment *other = &envs->items[i]->e;
 
@@ -469,8 +483,8 @@ static void roll_member(struct entry *entry, const struct kind *kind, const char
 	/* Verdicts of missing objects share one place, so the words are taken while they are there. */
 	if (!total || r->up.verdict != before || (r->up.worst == entry && !entry))
 		take_why(r->item, kind, name, verdict, r->now_ms);
-	if (verdict->recheck_ms < r->envs->recheck_ms)
-		r->envs->recheck_ms = verdict->recheck_ms;
+	if (verdict->recheck_ms < r->item->recheck_ms)
+		r->item->recheck_ms = verdict->recheck_ms;
 	if (verdict->inputs_ms && (!r->item->e.proof_ms || verdict->inputs_ms < r->item->e.proof_ms))
 		r->item->e.proof_ms = verdict->inputs_ms;
 }
@@ -499,8 +513,47 @@ static void say_blind(struct envs *envs, struct item *item, const struct scope *
 	item->e.rule_id = "fresh";
 	item->e.proof_ms = scope->proof_ms;
 	set_text(&item->why, &item->e.why, buf_give(&why));
-	if (envs->recheck_ms > now_ms + 1000)
-		envs->recheck_ms = now_ms + 1000;
+}
+
+static void take_rolled(struct item *item, struct item *old)
+{
+	struct environment *e = &item->e, *from = &old->e;
+
+	e->state = from->state;
+	e->shown = from->shown;
+	e->since_ms = from->since_ms;
+	e->counts_ms = from->counts_ms;
+	e->deadline_ms = from->deadline_ms;
+	e->ready = from->ready;
+	e->total = from->total;
+	memcpy(e->counts, from->counts, sizeof e->counts);
+	e->members = from->members;
+	e->rule_id = from->rule_id;
+	e->worst_kind = from->worst_kind;
+	e->proof_ms = from->proof_ms;
+	set_text(&item->why, &e->why, xstrdup(old->why));
+	set_text(&item->worst_name, &e->worst_name, xstrdup(old->worst_name));
+	item->causes = old->causes;
+	old->causes = (struct causes){ 0 };
+	item->recheck_ms = old->recheck_ms;
+}
+
+/* Most environments are as they were: one change costs the look at one of them. */
+static bool roll_is_known(struct envs *envs, struct item *item, int64_t now_ms)
+{
+	for (size_t i = 0; i < envs->nold; i++) {
+		struct item *old = envs->old[i];
+
+		if (strcmp(old->title, item->title) || strcmp(old->namespace, item->namespace))
+			continue;
+		if (item->blind || old->blind || old->serial != item->serial || now_ms >= old->recheck_ms || envs->expects_more ||
+		    old->shared || item->shared || old->e.has_namespace != item->e.has_namespace ||
+		    old->e.has_record != item->e.has_record)
+			return false;
+		take_rolled(item, old);
+		return true;
+	}
+	return false;
 }
 
 static void roll(struct envs *envs, struct item *item, int64_t now_ms)
@@ -508,6 +561,11 @@ static void roll(struct envs *envs, struct item *item, int64_t now_ms)
 	struct rolling r = { .envs = envs, .item = item, .now_ms = now_ms };
 	const struct scope *blind = blind_spot(envs, item->e.namespace, now_ms);
 
+	item->blind = blind != NULL;
+	item->serial = store_namespace_serial(envs->store, item->e.namespace);
+	if (roll_is_known(envs, item, now_ms))
+		return;
+	item->recheck_ms = now_ms + 1000; /* freshness ends by itself */
 	each_member(envs, &item->e, now_ms, roll_member, &r);
 	memcpy(item->e.counts, r.up.counts, sizeof item->e.counts);
 	item->e.members = r.up.total;
@@ -568,11 +626,21 @@ bool envs_update(struct envs *envs, int64_t now_ms)
 		return false;
 	envs->dirty = false;
 	envs->serial = store_serial(envs->store);
-	/* Freshness ends by itself. */
 	envs->recheck_ms = now_ms + 1000;
+	envs->old = envs->items;
+	envs->nold = envs->len;
+	envs->items = NULL;
+	envs->len = envs->cap = 0;
 	make_list(envs);
-	for (size_t i = 0; i < envs->len; i++)
+	for (size_t i = 0; i < envs->len; i++) {
 		roll(envs, envs->items[i], now_ms);
+		if (envs->items[i]->recheck_ms < envs->recheck_ms)
+			envs->recheck_ms = envs->items[i]->recheck_ms;
+	}
+	items_drop(envs->old, envs->nold);
+	envs->old = NULL;
+	envs->nold = 0;
+	envs->expects_more = false;
 	if (envs->len)
 		qsort(envs->items, envs->len, sizeof *envs->items, compare_items);
 	envs->print = print_of(envs);

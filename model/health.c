@@ -416,7 +416,7 @@ static void memorise(struct look *look, bool fresh)
 	m->judged = true;
 	m->fresh = fresh;
 	m->tree_serial = look->entry->tree_serial;
-	m->space_serial = store_namespace_serial(look->health->store, look->row->namespace);
+	m->space_serial = store_sideways_serial(look->health->store, look->row->namespace);
 }
 
 static bool still_holds(const struct health *health, const struct entry *entry, const struct memory *m, bool fresh,
@@ -427,7 +427,7 @@ static bool still_holds(const struct health *health, const struct entry *entry, 
 	if (!m->judged || m->fresh != fresh || m->tree_serial != entry->tree_serial || now_ms >= m->verdict.recheck_ms)
 		return false;
 	return !rule || !rule->reads_namespace ||
-	       m->space_serial == store_namespace_serial(health->store, entry->row->namespace);
+	       m->space_serial == store_sideways_serial(health->store, entry->row->namespace);
 }
 
 const struct verdict *health_of(struct health *health, struct entry *entry, int64_t now_ms)

@@ -45,7 +45,7 @@ struct kind_groups {
 
 struct space { /* a namespace */
 	char *name;
-	uint64_t serial;
+	uint64_t serial, sideways_serial;
 };
 
 struct scope_item {
@@ -375,6 +375,48 @@ static void attach(struct store *store, struct node *node, int64_t now_ms)
 		node_remove(store, node_of(oldest), now_ms);
 }
 
+/* ---- what others look at ---- */
+
+static bool pairs_differ(const struct row_pair *a, size_t na, const struct row_pair *b, size_t nb)
+{
+	if (na != nb)
+		return true;
+	for (size_t i = 0; i < na; i++) {
+		if (strcmp(a[i].key, b[i].key) || strcmp(a[i].value, b[i].value))
+			return true;
+	}
+	return false;
+}
+
+static bool pods_differ(const struct row *a, const struct row *b)
+{
+	if (strcmp(a->pod->phase, b->pod->phase) || a->pod->ncontainers != b->pod->ncontainers ||
+	    row_condition_is(a, "Ready", ROW_TRUE) != row_condition_is(b, "Ready", ROW_TRUE) ||
+	    row_condition_is(a, "PodScheduled", ROW_FALSE) != row_condition_is(b, "PodScheduled", ROW_FALSE))
+		return true;
+	for (size_t i = 0; i < a->pod->ncontainers; i++) {
+		const struct row_container *x = &a->pod->containers[i], *y = &b->pod->containers[i];
+
+		if (x->state != y->state || x->ready != y->ready || x->restarts != y->restarts || strcmp(x->reason, y->reason))
+			return true;
+	}
+	return false;
+}
+
+static bool sideways_differs(const struct row *a, const struct row *b)
+{
+	if (b->kind->shape == SHAPE_EVENT)
+		return false;
+	if (!a || a->deleted_ms != b->deleted_ms || pairs_differ(a->labels, a->nlabels, b->labels, b->nlabels))
+		return true;
+	switch (b->kind->shape) {
+	case SHAPE_POD: return pods_differ(a, b);
+	case SHAPE_WORKLOAD: return a->workload->want != b->workload->want;
+	case SHAPE_CLAIM: return strcmp(a->claim->phase, b->claim->phase) != 0;
+	default: return false;
+	}
+}
+
 /* ---- rows ---- */
 
 static void node_collect(struct store *store, struct node *node)
@@ -395,6 +437,8 @@ static void node_remove(struct store *store, struct node *node, int64_t now_ms)
 
 	store->serial++;
 	touch(store, node);
+	if (row->kind->shape != SHAPE_EVENT)
+		node->group->space->sideways_serial = store->serial;
 	journal_note(store->journal, row, NULL, now_ms);
 	detach(store, node);
 	names_remove(store, node);
@@ -464,6 +508,8 @@ static void put(struct store *store, struct row *row, int64_t now_ms)
 	}
 	attach(store, node, now_ms);
 	touch(store, node);
+	if (sideways_differs(old, row))
+		group->space->sideways_serial = store->serial;
 	row_destroy(old);
 }
 
@@ -490,7 +536,7 @@ static struct scope_item *find_scope(const struct store *store, const struct kin
 	for (size_t i = 0; i < store->nscopes; i++) {
 		struct scope_item *item = store->scopes[i];
 
-		if (!strcmp(item->namespace, namespace) && kind_same(item->scope.kind, kind))
+		if (kind_same(item->scope.kind, kind) && !strcmp(item->namespace, namespace))
 			return item;
 	}
 	return NULL;
@@ -635,6 +681,13 @@ uint64_t store_namespace_serial(const struct store *store, const char *namespace
 	const struct space *space = map_get(&store->spaces, str_of(namespace));
 
 	return space ? space->serial : 0;
+}
+
+uint64_t store_sideways_serial(const struct store *store, const char *namespace)
+{
+	const struct space *space = map_get(&store->spaces, str_of(namespace));
+
+	return space ? space->sideways_serial : 0;
 }
 
 struct entry *store_find_uid(const struct store *store, const char *uid)

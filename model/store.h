@@ -33,8 +33,13 @@ DEFINE_AUTO(store);
 void store_apply(struct store *store, struct row_batch *batch);
 /* Grows with each change; nothing changed when it is equal. */
 uint64_t store_serial(const struct store *store);
-/* The same for one namespace's objects ("": cluster-wide ones). */
+/* The same for one namespace's objects and their events ("": cluster-wide ones). */
 uint64_t store_namespace_serial(const struct store *store, const char *namespace);
+/*
+ * Grows when something changed in a namespace ("": cluster-wide objects) that other objects there may look at: objects
+ * that come and go, labels, what pods report of themselves, wanted replicas, phases of claims. Not for mere messages.
+ */
+uint64_t store_sideways_serial(const struct store *store, const char *namespace);
 
 /* NULL when unknown (entries without a row are not found). */
 struct entry *store_find_uid(const struct store *store, const char *uid);

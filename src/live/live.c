@@ -12,6 +12,7 @@ static const struct kind *const wide_kinds[] = {
 
 struct live {
 	struct watcher *watcher;
+	struct clock *clock;
 	struct store *store;
 	struct health *health;
 	struct envs *envs;
@@ -19,6 +20,8 @@ struct live {
 	size_t nnamespaces, namespaces_cap;
 	bool narrow[ARRAY_LEN(wide_kinds)]; /* not allowed cluster-wide */
 	bool fetch_logs;
+	int64_t update_ms; /* the environments are not looked at again before, by the clock */
+	bool waits;	   /* something arrived since */
 };
 
 /* ---- what is watched ---- */
@@ -68,11 +71,18 @@ static void follow_environments(struct live *live)
 
 bool live_poll(struct live *live, int64_t budget_ms)
 {
+	int64_t began_us;
 	bool changed;
 
-	watcher_take(live->watcher, live->store, live->health, budget_ms);
+	live->waits = watcher_take(live->watcher, live->store, live->health, budget_ms) || live->waits;
+	if (live->waits && clock_now_ms(live->clock) < live->update_ms)
+		return false;
+	live->waits = false;
 	narrow_where_forbidden(live);
+	began_us = clock_now_us(NULL);
 	changed = envs_update(live->envs, live_now_ms(live));
+	/* A tenth of one core at most, however fast the cluster changes; a small one is looked at after each change. */
+	live->update_ms = clock_now_ms(live->clock) + (clock_now_us(NULL) - began_us) * 9 / 1000;
 	follow_environments(live);
 	if (live->fetch_logs)
 		watcher_fetch_lines(live->watcher, live->health);
@@ -88,6 +98,8 @@ int64_t live_due_ms(const struct live *live)
 {
 	int64_t recheck = envs_recheck_ms(live->envs);
 
+	if (live->waits)
+		return live->update_ms;
 	return recheck == INT64_MAX ? INT64_MAX : watcher_to_monotonic_ms(live->watcher, recheck);
 }
 
@@ -180,6 +192,7 @@ struct live *live_create(const struct live_options *options)
 	struct live *live = xcalloc(1, sizeof *live);
 	const char *state_namespace = options->envs.state_namespace;
 
+	live->clock = options->watcher.clock;
 	live->watcher = watcher_create(&options->watcher);
 	live->store = store_create();
 	live->health = health_create(live->store, &options->health);
