@@ -517,19 +517,18 @@ static void decode_typed(struct stack *stack, struct diags *diags)
 
 static bool load_typed(struct stack *stack, struct diags *diags)
 {
-	size_t errors = diags->errors;
-
 	if (!read_typed(stack, diags))
 		return false;
 	decode_typed(stack, diags);
 	warn_lost_keys(stack, diags);
 	stack_finish(stack);
 	stack_check(stack, diags);
-	return diags->errors == errors;
+	return true;
 }
 
 /* ---- all together ---- */
 
+/* False: there is no stack at all. Values in it may still be wrong. */
 static bool load(struct stack *stack, const struct stack_options *options, struct diags *diags)
 {
 	struct stack_private *p = stack->private;
@@ -554,12 +553,11 @@ static bool load(struct stack *stack, const struct stack_options *options, struc
 bool stack_load(const struct stack_options *options, struct stack **ret, struct diags *diags, struct error *err)
 {
 	AUTO(stack) stack = stack_create(options);
+	bool usable = load(stack, options, diags), right = diags_check(diags, err);
 
-	load(stack, options, diags);
-	if (!diags_check(diags, err))
-		return false;
-	*ret = GIVE(stack);
-	return true;
+	if (right || (usable && options->partial))
+		*ret = GIVE(stack);
+	return right;
 }
 
 /* ---- rendering again ---- */

@@ -314,11 +314,12 @@ struct stack_options {
 	 * namespace, missing values, …) is a warning for `render`, an error otherwise.
 	 */
 	bool lenient;
+	bool partial; /* give the stack also when values in it are wrong, so that the rest can be looked at */
 };
 
 /*
  * Loads. Findings go to diags (all of them, warnings too); false if one is an error, then err tells the first and the
- * number of the others. *ret is untouched on failure.
+ * number of the others. *ret is untouched on failure, except as options->partial says.
  */
 bool stack_load(const struct stack_options *options, struct stack **ret, struct diags *diags, struct error *err);
 void stack_destroy(struct stack *stack);

@@ -52,7 +52,9 @@ static void validate_one(const struct stack_options *options, const char *env, c
 	one.lenient = false;
 	if (strcmp(env, options->env ? options->env : "") != 0 && !one.slot)
 		one.slot = 1;
-	if (stack_load(&one, &stack, &found, &err))
+	one.partial = true;
+	stack_load(&one, &stack, &found, &err);
+	if (stack)
 		stack_render(stack, render, ignore_object, NULL, &found, &err);
 	merge(diags, &found);
 }

@@ -14,6 +14,7 @@
 #include "base/asset.h"
 #include "base/file.h"
 #include "base/yaml.h"
+#include "cli/cmd_validate.h"
 #include "model/namespace.h"
 #include "model/render.h"
 #include "model/stack.h"
@@ -530,6 +531,39 @@ static void validate_looks_at_every_environment_and_tells_a_finding_once(void **
 	assert_found_at(p, "manifest-yaml", 3, 1);
 }
 
+static void validate_tells_what_is_wrong_in_the_stack_and_in_its_manifests(void **state)
+{
+	struct project *p = *state;
+
+	put(p, "services.yaml", "project: p\nstate: {backend: etcd, configmapNamespace: x}\n"
+				"services: [{name: w, manifests: [{path: w.yaml}, {path: gone.yaml}]}]\n");
+	put(p, "w.yaml", "a: {{ .Nope }}\n");
+	stack_validate(&p->options, NULL, &p->diags);
+	assert_non_null(find(p, "state-backend"));
+	assert_non_null(find(p, "template"));
+	assert_non_null(find(p, "manifest"));
+	assert_int_equal(p->diags.errors, 3);
+}
+
+static void validate_as_json_is_one_object_with_all_findings(void **state)
+{
+	struct project *p = *state;
+	AUTO_FREE char *out = NULL;
+	AUTO_FREE char *want = xasprintf("{\"environments\":1,\"errors\":0,\"warnings\":1,\"findings\":[{\"severity\":"
+					 "\"warning\",\"file\":\"%s\",\"line\":2,\"column\":1,\"code\":\"unknown-key\","
+					 "\"message\":\"unknown key \\\"bogus\\\" in services.yaml is ignored\",\"hint\":null}]}\n",
+					 p->config);
+	size_t len;
+
+	put(p, "services.yaml", "project: p\nbogus: 1\n");
+	FILE *f = open_memstream(&out, &len);
+
+	assert_int_equal(cmd_validate(&(struct validate_command){ .stack = p->options, .output = "json", .out = f }), 0);
+	assert_int_equal(cmd_validate(&(struct validate_command){ .stack = p->options, .strict = true, .out = f }), 2);
+	fclose(f);
+	assert_int_equal(strncmp(out, want, strlen(want)), 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -561,6 +595,8 @@ int main(void)
 		T(a_version_nobody_declares_is_told),
 		T(the_schema_has_exactly_the_keys_of_the_program),
 		T(validate_looks_at_every_environment_and_tells_a_finding_once),
+		T(validate_tells_what_is_wrong_in_the_stack_and_in_its_manifests),
+		T(validate_as_json_is_one_object_with_all_findings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
