@@ -186,7 +186,9 @@ static bool fail_with(struct exec *e, enum err_kind kind, const struct buf *mess
 	literal_quote(&text, e->definition->name, false);
 	buf_adds(&text, " at <");
 	node_print(e->at, &text);
-	buf_addf(&text, ">: %s", buf_cstr(message));
+	buf_adds(&text, ">: ");
+	buf_add_str(&text, buf_str(message));
+	template_show_nul(&text);
 	error_set(e->err, kind, "%s", buf_cstr(&text));
 	template_show_line(e->t->text, place, e->err);
 	if (e->options->ret_place)
@@ -495,7 +497,7 @@ static bool eval_call(struct exec *e, const struct value *dot, const struct func
 	}
 	if (f->gives_any)
 		*ret = value_box(*ret);
-	return true;
+	return value_kind(*ret) != VALUE_STRING || spend(e, ret->string.len / BYTES_PER_STEP);
 }
 
 static bool missing_key(struct exec *e, const struct value_type *map, struct str name, struct value *ret)

@@ -513,11 +513,17 @@ static void print_time_fields(struct printer *p, struct value v, uint32_t verb)
 {
 	struct value parts[3] = { { .type = &uint64_type }, { .type = &value_type_int64 }, { .type = &location_pointer } };
 
+	static const char *const names[3] = { "wall", "ext", "loc" };
+
 	parts[0].uinteger = (uint64_t)v.time.nanoseconds;
 	parts[1].integer = v.time.seconds - VALUE_TIME_ZERO;
+	if (p->flags.sharp_v)
+		buf_adds(p->out, v.type->name);
 	buf_addc(p->out, '{');
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		add_separator(p, i);
+		if (p->flags.plus_v || p->flags.sharp_v)
+			buf_addf(p->out, "%s:", names[i]);
 		print_value(p, parts[i], verb, 1);
 	}
 	buf_addc(p->out, '}');

@@ -157,6 +157,22 @@ void template_locate(const struct template *t, uint32_t position, struct buf *ou
 	buf_addf(out, "%s:%u:%u", t->name, line, ret_place->column - 1);
 }
 
+void template_show_nul(struct buf *message)
+{
+	AUTO_RELEASE(buf) shown = BUF_INIT(0);
+
+	if (!message->len || !memchr(message->p, 0, message->len))
+		return;
+	for (size_t i = 0; i < message->len; i++) {
+		if (message->p[i])
+			buf_addc(&shown, message->p[i]);
+		else
+			buf_adds(&shown, "\\x00");
+	}
+	buf_reset(message);
+	buf_add_str(message, buf_str(&shown));
+}
+
 /* Longer lines are cut around the column. */
 #define SHOWN_MAX 120
 

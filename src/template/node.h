@@ -133,6 +133,8 @@ struct template {
 void node_print(const struct node *node, struct buf *out);
 /* "NAME:LINE:COLUMN", and both counted from 1 into ret_place. */
 void template_locate(const struct template *t, uint32_t position, struct buf *out, struct template_place *ret_place);
+/* A message ends at a NUL: those that the template's text put into it become \\x00. */
+void template_show_nul(struct buf *message);
 /* Gives the error a hint that shows the line of the place. */
 void template_show_line(struct str text, struct template_place place, struct error *err);
 

@@ -73,11 +73,12 @@ struct parser {
 
 /* Errors. All return false. */
 
-static bool fail_with(struct parser *p, enum err_kind kind, const struct buf *message)
+static bool fail_with(struct parser *p, enum err_kind kind, struct buf *message)
 {
 	const struct token *token = &p->tokens[0];
 	struct template_place place = { token->line, 0 };
 
+	template_show_nul(message);
 	error_set(p->err, kind, "template: %s:%u: %s", p->t->name, token->line, buf_cstr(message));
 	template_show_line(p->t->text, place, p->err);
 	if (p->options && p->options->ret_place)
