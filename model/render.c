@@ -412,18 +412,18 @@ static bool edit_object(struct render *r, struct yaml_doc *doc, const char **ret
 	return true;
 }
 
-static bool give_object(struct render *r, struct yaml_doc *doc, const char *applied)
+static bool give_object(struct render *r, struct yaml_doc *doc, const char *applied, render_fn *to)
 {
 	const struct render_object object = {
 		.root = doc->root, .arena = doc->arena, .item = r->item, .manifest = r->manifest, .file = r->shown,
 		.line = source_place(r, doc->root->line, doc->root->column).line,
-		.document = r->document, .applied = applied,
+		.document = r->document, .overlay = r->overlay, .applied = applied,
 	};
 
 	/* After an error the rest is only looked at for more findings. */
-	if (r->diags->errors > r->errors_before)
+	if (!to || r->diags->errors > r->errors_before)
 		return true;
-	if (r->on_object(&object, r->arg, r->err))
+	if (to(&object, r->arg, r->err))
 		return true;
 	r->ended = true;
 	return false;
@@ -481,7 +481,7 @@ static bool render_document(struct render *r, struct yaml_doc *doc)
 		return true;
 	if (!edit_object(r, doc, &applied, &dropped))
 		return false;
-	return dropped || give_object(r, doc, applied);
+	return give_object(r, doc, applied, dropped ? r->options->on_drop : r->on_object);
 }
 
 static void render_manifest(struct render *r)

@@ -13,6 +13,7 @@
 struct stack;
 struct stack_item;
 struct stack_manifest;
+struct stack_overlay;
 struct yaml_node;
 struct arena;
 struct cancel;
@@ -29,6 +30,10 @@ enum render_scope { SCOPE_UNKNOWN, SCOPE_NAMESPACED, SCOPE_CLUSTER };
  * transformation would replace, unknown filter names) is a warning with codexctl's bytes when the stack was loaded lenient,
  * an error otherwise.
  */
+struct render_object;
+/* Return false (with err set) to stop. */
+typedef bool render_fn(const struct render_object *object, void *arg, struct error *err);
+
 struct render_options {
 	struct render_filters filters;
 	/* --modern: what changes bytes for the better (docs/compat.md): volumes once per name, Kubernetes' cluster-scoped
@@ -37,6 +42,7 @@ struct render_options {
 	/* Scope by API discovery; NULL or SCOPE_UNKNOWN: the built-in list decides. */
 	enum render_scope (*scope)(const char *api_version, const char *kind, void *arg);
 	void *scope_arg;
+	render_fn *on_drop; /* told of each object that dropKinds leaves out, with stack_render()'s arg; NULL: nobody */
 	const struct cancel *cancel; /* NULL: none */
 };
 
@@ -48,11 +54,9 @@ struct render_object {
 	const char *file;	/* the manifest as named in services.yaml */
 	unsigned line;		/* of the object's first line in the manifest as written; 0 if unknown */
 	unsigned document;	/* number within the manifest, from 0 */
-	const char *applied;	/* what overlays did: "namespace, image, pvcMounts"; "" for nothing */
+	const struct stack_overlay *overlay; /* of the environment; NULL: none */
+	const char *applied;	/* what the service and its overlay did: "namespace, image, pvcMounts"; "" for nothing */
 };
-
-/* Return false (with err set) to stop. */
-typedef bool render_fn(const struct render_object *object, void *arg, struct error *err);
 
 /* Findings go to diags. False: err holds the first error, which is in diags too. */
 bool stack_render(const struct stack *stack, const struct render_options *options, render_fn *on_object, void *arg,

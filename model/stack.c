@@ -1,8 +1,11 @@
 #include "model/stack.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -13,6 +16,7 @@
 #define MAX_FILE_BYTES ((size_t)4 << 20) /* of services.yaml */
 #define MAX_VARS_BYTES ((size_t)1 << 20) /* of each file of variables */
 #define MAX_MEMORY_BYTES ((size_t)16 << 20) /* of its nodes, in each of two passes; some 5000 services */
+#define MAX_PIPE_WAIT_MS 30000		 /* for the next piece of a var file that is a pipe */
 #define MAX_INHERITANCE 32 /* environments one behind another */
 
 /* ---- small things ---- */
@@ -233,6 +237,44 @@ static void read_env_files(struct stack *stack, struct diags *diags)
 	}
 }
 
+/* A pipe that the shell made, as in --var-file <(decrypt vars): waits for each piece, not for ever. */
+static bool read_pipe(const char *path, struct buf *ret, struct error *err)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct pollfd poller = { .fd = fd, .events = POLLIN };
+	char piece[4096];
+	ssize_t n;
+
+	if (fd < 0)
+		return error_errno(err, "%s", path);
+	for (;;) {
+		n = poll(&poller, 1, MAX_PIPE_WAIT_MS);
+		if (n > 0)
+			n = read(fd, piece, sizeof piece);
+		else if (n == 0)
+			errno = ETIMEDOUT, n = -1;
+		if (n <= 0 && !(n < 0 && (errno == EINTR || errno == EAGAIN)))
+			break;
+		if (n > 0)
+			buf_add(ret, piece, (size_t)n);
+	}
+	if (n < 0)
+		error_errno(err, "%s", path);
+	close(fd);
+	if (n == 0 && ret->overflow)
+		return error_set(err, ERR_LIMIT, "%s: larger than the %zu bytes allowed", path, ret->max);
+	return n == 0;
+}
+
+static bool read_regular_or_pipe(const char *path, struct buf *ret, struct error *err)
+{
+	struct stat status;
+
+	if (stat(path, &status) == 0 && S_ISFIFO(status.st_mode))
+		return read_pipe(path, ret, err);
+	return file_read(path, MAX_VARS_BYTES, ret, err);
+}
+
 static void read_var_file(struct stack *stack, const char *path, struct diags *diags)
 {
 	AUTO_RELEASE(buf) text = BUF_INIT(MAX_VARS_BYTES);
@@ -240,7 +282,7 @@ static void read_var_file(struct stack *stack, const char *path, struct diags *d
 
 	if (is_blank(path))
 		return;
-	if (!file_read(path, MAX_VARS_BYTES, &text, &err) ||
+	if (!read_regular_or_pipe(path, &text, &err) ||
 	    !vars_add_var_file(&stack->vars, buf_str(&text), path, diags, &err)) {
 		error_wrap(&err, "var file");
 		stack_add_error(diags, DIAG_ERROR, (struct place){ 0 }, "var-file", &err);

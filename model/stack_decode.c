@@ -191,8 +191,8 @@ static bool key_of(const struct decoder *d, const struct path *path, const struc
 		AUTO_RELEASE(buf) where = { 0 };
 
 		path_add(&where, path);
-		diags_add(d->diags, DIAG_ERROR, place_of(d, key), "null-key", "%s: this entry has no name",
-			  buf_cstr(&where));
+		diags_add(d->diags, d->lenient ? DIAG_WARNING : DIAG_ERROR, place_of(d, key), "null-key",
+			  "%s: an entry without a name is ignored", buf_cstr(&where));
 		return false;
 	}
 	return text_of(d, path, key, 0, ret);

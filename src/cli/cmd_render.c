@@ -110,17 +110,28 @@ static bool write_piece(struct writer *w, const struct render_object *object, st
 	return true;
 }
 
-static void explain(struct writer *w, const struct render_object *object)
+/* "web.yaml:3: Service web from service "web", overlay "dev", sets namespace" */
+static void explain(struct writer *w, const struct render_object *object, bool dropped)
 {
 	struct str kind = yaml_map_text(object->root, "kind");
 
 	buf_addf(&w->explain, "%s:%u: %.*s %.*s from %s \"%s\"", object->file, object->line, STR_ARG(kind),
 		 STR_ARG(name_of(object)), object->item->is_infra ? "infrastructure" : "service",
 		 object->item->name.text);
-	if (*object->applied)
-		buf_addf(&w->explain, ", changed by %s: %s", *w->stack->env ? w->stack->env : "the service",
-			 object->applied);
+	if (object->overlay)
+		buf_addf(&w->explain, ", overlay \"%s\"", object->overlay->env.text);
+	if (dropped)
+		buf_adds(&w->explain, ", left out by dropKinds");
+	else if (*object->applied)
+		buf_addf(&w->explain, ", sets %s", object->applied);
 	buf_addc(&w->explain, '\n');
+}
+
+static bool on_drop(const struct render_object *object, void *arg, struct error *err)
+{
+	(void)err;
+	explain(arg, object, true);
+	return true;
 }
 
 static bool on_object(const struct render_object *object, void *arg, struct error *err)
@@ -133,7 +144,7 @@ static bool on_object(const struct render_object *object, void *arg, struct erro
 	if (!ok)
 		return false;
 	if (w->command->explain)
-		explain(w, object);
+		explain(w, object, false);
 	w->objects++;
 	if (w->out.overflow)
 		return error_set(err, ERR_LIMIT, "the output is larger than %zu MiB", MAX_OUTPUT_BYTES >> 20);
@@ -226,6 +237,7 @@ static bool render(struct writer *w, struct stack **stack, struct diags *diags, 
 		.filters = command->filters,
 		.modern = command->modern,
 		.cancel = command->cancel,
+		.on_drop = command->explain ? on_drop : NULL,
 	};
 
 	options.lenient = !command->strict;

@@ -448,10 +448,12 @@ static void explain_tells_who_made_each_object(void **state)
 	struct project *p = *state;
 	AUTO_FREE char *out = NULL, *err = NULL;
 
-	put(p, "services.yaml", ONE_SERVICE);
-	put(p, "m.yaml", "kind: Secret\nmetadata: {name: s}\n");
+	put(p, "services.yaml", "project: p\nservices:\n  - name: web\n    manifests: [{path: m.yaml}]\n"
+				"    overlays: {dev: {dropKinds: [Ingress]}}\n");
+	put(p, "m.yaml", "kind: Secret\nmetadata: {name: s}\n---\nkind: Ingress\nmetadata: {name: i}\n");
 	assert_int_equal(command(p, (struct render_command){ .explain = true }, &out, &err), 0);
-	assert_non_null(strstr(err, "m.yaml:1: Secret s from service \"web\", changed by dev: namespace\n"));
+	assert_non_null(strstr(err, "m.yaml:1: Secret s from service \"web\", overlay \"dev\", sets namespace\n"));
+	assert_non_null(strstr(err, "m.yaml:4: Ingress i from service \"web\", overlay \"dev\", left out by dropKinds\n"));
 }
 
 static void a_failure_writes_nothing_to_stdout(void **state)

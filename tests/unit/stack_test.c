@@ -456,6 +456,22 @@ static void a_missing_env_file_is_told_at_its_entry(void **state)
 	assert_found_at(p, "env-file", 3, 5);
 }
 
+static void a_var_file_may_be_a_pipe(void **state)
+{
+	struct project *p = *state;
+	AUTO_FREE char *path = NULL;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], "A=1\n", 4), 4);
+	close(ends[1]);
+	path = xasprintf("/dev/fd/%d", ends[0]);
+	p->options.var_file = path;
+	must_load(p, "project: p\nregistry: '{{ .Vars.A }}'\n");
+	assert_string_equal(p->stack->registry.text, "1");
+	close(ends[0]);
+}
+
 static void a_version_nobody_declares_is_told(void **state)
 {
 	struct project *p = *state;
@@ -592,6 +608,7 @@ int main(void)
 		T(all_findings_come_at_once),
 		T(an_unknown_use_that_may_fail_is_a_warning),
 		T(a_missing_env_file_is_told_at_its_entry),
+		T(a_var_file_may_be_a_pipe),
 		T(a_version_nobody_declares_is_told),
 		T(the_schema_has_exactly_the_keys_of_the_program),
 		T(validate_looks_at_every_environment_and_tells_a_finding_once),
