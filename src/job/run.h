@@ -37,7 +37,7 @@ bool run_may_write(struct run *run, struct error *err);
 
 /* ---- plan (plan.c) ---- */
 
-struct plan_object {
+struct deploy_object {
 	const struct stack_item *item;
 	const char *item_name;	/* "" for none */
 	char *api_version, *kind, *namespace, *name; /* namespace "" when cluster-scoped */
@@ -49,22 +49,24 @@ struct plan_object {
 	const struct kube_resource *resource; /* NULL until known (its CRD is in the plan) */
 	/* outcome */
 	enum job_change change;
+	char *live_version;	/* resourceVersion before we wrote; NULL: it was not there, or was not looked at */
 	char *uid;
+	char *message;		/* of a failure */
 	int64_t generation;	/* applied; -1: none */
 	bool gone_by_hook;	/* rule 12: left the plan */
 };
 
-struct plan {
-	struct plan_object *objects; /* in services.yaml order */
+struct deploy_plan {
+	struct deploy_object *objects; /* in services.yaml order */
 	size_t len, cap;
 	struct selection *selection;
 };
 
 /* Renders the stack into a plan: labels added, namespace filled by discovery's scope, duplicates and unknown kinds found.
  * Findings are emitted; false when one is an error. */
-bool plan_make(struct run *run, struct plan *plan, struct error *err);
-void plan_release(struct plan *plan);
-struct job_object plan_job_object(const struct plan_object *object);
+bool deploy_plan_make(struct run *run, struct deploy_plan *plan, struct error *err);
+void deploy_plan_release(struct deploy_plan *plan);
+struct job_object deploy_job_object(const struct deploy_object *object);
 
 /* ---- hooks (hooks.c) ---- */
 
@@ -76,6 +78,6 @@ bool hooks_run(struct run *run, enum hook_stage stage, const struct selection *s
 
 /* Watches the plan's objects until done, hopeless, deadline or cancel; emits JOB_WAIT, JOB_CAUSE, JOB_PROGRESS. Returns an exit code;
  * verdict (one line) is given. */
-int wait_for_plan(struct run *run, struct plan *plan, char **ret_verdict);
+int wait_for_plan(struct run *run, struct deploy_plan *plan, char **ret_verdict);
 
 #endif

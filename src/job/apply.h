@@ -1,0 +1,23 @@
+/*
+ * apply: the writing side of a deployment. Private to src/job.
+ */
+#ifndef SLOTDECK_JOB_APPLY_H
+#define SLOTDECK_JOB_APPLY_H
+
+#include "job/run.h"
+
+/* How the writes of one run went. */
+struct outcome {
+	size_t written, unchanged, failed, conflicts, denied, skipped;
+};
+
+/* Applies the objects of one layer (namespace.c, apply_layer.c). False when going on is useless: cancelled, lease lost, no server.
+ * Failures of single objects are in outcome. */
+bool apply_layer(struct run *run, struct deploy_plan *plan, unsigned layer, struct outcome *outcome, struct error *err);
+/* Sends one object and judges the answer; for the namespace, which comes before everything. */
+bool apply_objects(struct run *run, struct deploy_object **objects, size_t n, struct outcome *outcome, struct error *err);
+
+/* Makes sure that the stack's namespace is there and not on its way out. */
+bool namespace_ensure(struct run *run, struct deploy_plan *plan, bool *ret_created, struct outcome *outcome, struct error *err);
+
+#endif

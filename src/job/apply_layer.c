@@ -1,0 +1,505 @@
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "job/apply.h"
+#include "job/layers.h"
+#include "kube/apply.h"
+#include "kube/fields.h"
+
+#define PARALLEL 16
+#define LAG_LIMIT_MS 10000     /* caches and controllers that follow a new namespace */
+#define WEBHOOK_LIMIT_MS 60000 /* webhooks that come up with this very run */
+#define CRD_LIMIT_MS 30000
+#define GET_AT_MOST 2 /* so many objects of a kind are got one by one, more by a list */
+
+/* ---- what is there already ---- */
+
+struct proof {
+	struct run *run;
+	struct map by_name; /* "namespace/name" → struct deploy_object, of one kind */
+	struct json_fields *fields;
+	char *name, *namespace;
+};
+
+static bool on_identity(const struct json_field *field, void *arg, struct error *err)
+{
+	struct proof *proof = arg;
+	char **text = field->path == 0 ? &proof->name : &proof->namespace;
+
+	(void)err;
+	free(*text);
+	*text = str_dup(field->text);
+	return true;
+}
+
+static void set_message(struct deploy_object *o, const char *message)
+{
+	free(o->message);
+	o->message = xstrdup(message);
+}
+
+/* Moves ownership from a client-side apply; a failure is told and does not stop: the apply then meets a conflict or not. */
+static void migrate(struct run *run, struct deploy_object *o, json_t *live)
+{
+	AUTO_RELEASE(error) why = { 0 };
+	bool migrated = false;
+
+	if (run->options->dry_run || !run_may_write(run, &why))
+		return;
+	if (!kube_migrate_ownership(run->kube, o->resource, o->namespace, o->name, live, run->cancel, &migrated, &why))
+		run_note(run, "%s %s: fields of client-side apply stay where they are: %s", o->kind, o->name, why.message);
+	else if (migrated)
+		run_note(run, "%s %s: fields of client-side apply are ours now", o->kind, o->name);
+}
+
+/* Compares one live object with what is wanted. */
+static void look_at(struct proof *proof, struct deploy_object *o, json_t *live)
+{
+	json_t *wanted = json_loadb(o->json, o->json_len, 0, NULL), *metadata = json_object_get(live, "metadata");
+	const char *version = json_string_value(json_object_get(metadata, "resourceVersion"));
+	const char *uid = json_string_value(json_object_get(metadata, "uid"));
+	const json_t *generation = json_object_get(metadata, "generation");
+
+	free(o->live_version);
+	free(o->uid);
+	o->live_version = xstrdup(version ? version : "");
+	o->uid = xstrdup(uid ? uid : "");
+	o->generation = json_is_integer(generation) ? json_integer_value(generation) : -1;
+	if (!json_object_get(metadata, "deletionTimestamp") && wanted &&
+	    fields_unchanged(wanted, live, kube_field_manager(proof->run->kube)))
+		o->change = CHANGE_UNCHANGED;
+	else if (fields_made_by_client_side_apply(live))
+		migrate(proof->run, o, live);
+	json_decref(wanted);
+}
+
+static bool on_live(struct str object, void *arg, struct error *err)
+{
+	struct proof *proof = arg;
+
+	free(GIVE(proof->name));
+	free(GIVE(proof->namespace));
+	if (!json_visit(proof->fields, object, on_identity, proof, err))
+		return false;
+	AUTO_FREE char *key = xasprintf("%s/%s", proof->namespace ? proof->namespace : "", proof->name ? proof->name : "");
+	struct deploy_object *o = map_get(&proof->by_name, str_of(key));
+
+	if (!o)
+		return true;
+	json_t *live = json_loadb(object.p, object.len, JSON_ALLOW_NUL, NULL);
+
+	if (live)
+		look_at(proof, o, live);
+	json_decref(live);
+	return true;
+}
+
+static bool get_each(struct proof *proof, struct error *err)
+{
+	for (size_t i = 0; i < proof->by_name.len; i++) {
+		struct deploy_object *o = proof->by_name.entries[i].value;
+		AUTO_RELEASE(error) why = { 0 };
+		json_t *live;
+
+		if (kube_get(proof->run->kube, o->resource, o->namespace, o->name, proof->run->cancel, &live, &why)) {
+			look_at(proof, o, live);
+			json_decref(live);
+		} else if (why.kind != ERR_NOT_FOUND && why.kind != ERR_DENIED) {
+			return error_move(err, &why);
+		}
+	}
+	return true;
+}
+
+/* What may not be listed is simply sent. */
+static bool list_them(struct proof *proof, const struct deploy_object *first, struct error *err)
+{
+	AUTO_RELEASE(error) why = { 0 };
+	struct kube_list_options options = { .namespace = first->namespace };
+
+	if (kube_list(proof->run->kube, first->resource, &options, proof->run->cancel, on_live, proof, NULL, &why))
+		return true;
+	return why.kind == ERR_DENIED || why.kind == ERR_NOT_FOUND || error_move(err, &why);
+}
+
+static bool same_place(const struct deploy_object *a, const struct deploy_object *b)
+{
+	return a->resource == b->resource && strcmp(a->namespace, b->namespace) == 0;
+}
+
+/* Finds what of a layer is unchanged: one list per kind and namespace. */
+static bool prove_unchanged(struct run *run, struct deploy_object **objects, size_t n, struct error *err)
+{
+	static const char *const paths[] = { "metadata.name", "metadata.namespace" };
+	struct proof proof = { .run = run, .fields = json_fields_create(paths, ARRAY_LEN(paths)) };
+	bool *seen = xcalloc(n, sizeof *seen), good = true;
+
+	for (size_t i = 0; i < n && good; i++) {
+		if (seen[i] || !objects[i]->resource)
+			continue;
+		for (size_t k = i; k < n; k++) {
+			if (seen[k] || !objects[k]->resource || !same_place(objects[i], objects[k]))
+				continue;
+			AUTO_FREE char *key = xasprintf("%s/%s", objects[k]->namespace, objects[k]->name);
+
+			map_set(&proof.by_name, str_of(key), objects[k]);
+			seen[k] = true;
+		}
+		good = proof.by_name.len <= GET_AT_MOST ? get_each(&proof, err) : list_them(&proof, objects[i], err);
+		map_release(&proof.by_name);
+	}
+	free(seen);
+	free(proof.name);
+	free(proof.namespace);
+	json_fields_destroy(proof.fields);
+	return good;
+}
+
+/* ---- causes ---- */
+
+/* Why an object may be sent again, and for how long. */
+struct retry_cause {
+	const char *name;
+	bool (*applies)(const struct kube_apply *apply);
+	int64_t limit_ms;
+	unsigned times; /* 0: as often as the limit allows */
+};
+
+static bool says(const struct kube_apply *apply, const char *words)
+{
+	return apply->status.message && strstr(apply->status.message, words);
+}
+
+static bool webhook_certificate(const struct kube_apply *apply)
+{
+	return apply->status.code == 500 && says(apply, "failed calling webhook") && says(apply, "x509");
+}
+
+static bool webhook_not_ready(const struct kube_apply *apply)
+{
+	return apply->status.code == 500 && says(apply, "failed calling webhook") &&
+	       (says(apply, "connection refused") || says(apply, "no endpoints available") || says(apply, "context deadline exceeded") ||
+		says(apply, "no route to host"));
+}
+
+static bool terminating(const struct kube_apply *apply)
+{
+	return kube_status_cause(&apply->status, "NamespaceTerminating") != NULL;
+}
+
+static bool namespace_lag(const struct kube_apply *apply)
+{
+	return (apply->status.code == 404 && apply->status.kind && strcmp(apply->status.kind, "namespaces") == 0) ||
+	       (apply->status.code == 403 && (says(apply, "service account") || says(apply, "serviceaccount")) && says(apply, "not found"));
+}
+
+static bool new_kind_lag(const struct kube_apply *apply)
+{
+	return apply->status.code == 404 && (!apply->status.name || !*apply->status.name);
+}
+
+static bool raced(const struct kube_apply *apply)
+{
+	return apply->status.code == 409 && apply->nconflicts == 0;
+}
+
+static bool busy(const struct kube_apply *apply)
+{
+	return apply->status.code == 429 || (apply->status.code >= 500 && !says(apply, "failed calling webhook"));
+}
+
+static const struct retry_cause causes[] = {
+	{ "its webhook has no trusted certificate yet", webhook_certificate, 15000, 1 },
+	{ "its webhook is not ready yet", webhook_not_ready, WEBHOOK_LIMIT_MS, 0 },
+	{ "its namespace is being deleted", terminating, WEBHOOK_LIMIT_MS, 0 },
+	{ "its namespace is not known everywhere yet", namespace_lag, LAG_LIMIT_MS, 0 },
+	{ "its kind is not served everywhere yet", new_kind_lag, CRD_LIMIT_MS, 0 },
+	{ "somebody else changed it at the same time", raced, LAG_LIMIT_MS, 5 },
+	{ "the server is busy", busy, LAG_LIMIT_MS, 3 },
+};
+
+static const struct retry_cause *cause_of(const struct kube_apply *apply)
+{
+	for (size_t i = 0; !apply->ok && i < ARRAY_LEN(causes); i++)
+		if (causes[i].applies(apply))
+			return &causes[i];
+	return NULL;
+}
+
+/* ---- sending ---- */
+
+struct sending { /* one object on its way */
+	struct deploy_object *object;
+	const struct retry_cause *cause;
+	unsigned tries;
+	int64_t since_ms;
+	bool settled;
+};
+
+struct batch {
+	struct run *run;
+	struct outcome *outcome;
+	size_t done, total;
+};
+
+static void emit_object(struct batch *batch, struct deploy_object *o)
+{
+	run_emit(batch->run, &(struct job_event){ .kind = JOB_OBJECT, .object = deploy_job_object(o), .change = o->change, .text = o->message });
+	batch->done++;
+	run_emit(batch->run, &(struct job_event){ .kind = JOB_PROGRESS, .done = batch->done, .total = batch->total });
+}
+
+static char *compact(const json_t *value)
+{
+	char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
+
+	return text ? text : xstrdup("(absent)");
+}
+
+/* Their value needs one look at the live object; a Secret's values are not shown. */
+static void emit_conflicts(struct run *run, const struct deploy_object *o, const struct kube_apply *apply)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	json_t *live = NULL, *wanted = json_loadb(o->json, o->json_len, 0, NULL);
+	bool hidden = strcmp(o->kind, "Secret") == 0;
+
+	if (!kube_get(run->kube, o->resource, o->namespace, o->name, run->cancel, &live, &ignored))
+		live = NULL;
+	for (size_t i = 0; i < apply->nconflicts; i++) {
+		const struct kube_conflict *c = &apply->conflicts[i];
+		AUTO_FREE char *theirs = hidden ? xstrdup("(hidden)") : compact(live ? fields_value_at(live, c->field) : NULL);
+		AUTO_FREE char *ours = hidden ? xstrdup("(hidden)") : compact(fields_value_at(wanted, c->field));
+
+		run_emit(run, &(struct job_event){ .kind = JOB_CONFLICT, .object = deploy_job_object(o), .field = c->field, .text = c->manager,
+						   .detail = c->detail, .theirs = theirs, .ours = ours });
+	}
+	json_decref(live);
+	json_decref(wanted);
+}
+
+static void succeed(struct batch *batch, struct deploy_object *o, const struct kube_apply *apply)
+{
+	bool same = o->live_version && apply->resource_version && strcmp(o->live_version, apply->resource_version) == 0;
+	bool dry = batch->run->options->dry_run;
+
+	if (apply->created)
+		o->change = dry ? CHANGE_WOULD_CREATE : CHANGE_CREATED;
+	else if (same && !dry)
+		o->change = CHANGE_UNCHANGED;
+	else
+		o->change = dry ? CHANGE_WOULD_CONFIGURE : CHANGE_CONFIGURED;
+	if (o->change == CHANGE_UNCHANGED)
+		batch->outcome->unchanged++;
+	else
+		batch->outcome->written++;
+	free(o->uid);
+	o->uid = xstrdup(apply->uid ? apply->uid : "");
+	o->generation = apply->generation;
+	emit_object(batch, o);
+}
+
+static void fail(struct batch *batch, struct deploy_object *o, const struct kube_apply *apply)
+{
+	bool conflict = apply->nconflicts > 0;
+
+	o->change = conflict ? CHANGE_CONFLICT : CHANGE_FAILED;
+	set_message(o, apply->status.code ? apply->status.message : apply->error.message ? apply->error.message : "no answer");
+	if (conflict)
+		batch->outcome->conflicts++;
+	else if (apply->status.code == 401 || apply->status.code == 403 || apply->error.kind == ERR_DENIED)
+		batch->outcome->denied++;
+	else
+		batch->outcome->failed++;
+	emit_object(batch, o);
+	if (conflict)
+		emit_conflicts(batch->run, o, apply);
+}
+
+/* Whether the object goes out again; tells so once per try. */
+static bool again(struct batch *batch, struct sending *s, const struct kube_apply *apply)
+{
+	const struct retry_cause *cause = cause_of(apply);
+	int64_t now_ms = clock_now_ms(batch->run->clock);
+
+	if (!cause)
+		return false;
+	if (s->cause != cause) {
+		s->cause = cause;
+		s->tries = 0;
+		s->since_ms = now_ms;
+	}
+	s->tries++;
+	return now_ms - s->since_ms < cause->limit_ms && (!cause->times || s->tries <= cause->times);
+}
+
+static void judge(struct batch *batch, struct sending *s, const struct kube_apply *apply)
+{
+	if (!apply->ok && again(batch, s, apply))
+		return;
+	s->settled = true;
+	if (apply->ok)
+		succeed(batch, s->object, apply);
+	else
+		fail(batch, s->object, apply);
+}
+
+static void on_sent(struct kube_apply *apply, void *arg)
+{
+	judge(arg, apply->tag, apply);
+	kube_apply_release(apply);
+}
+
+static size_t fill(struct batch *batch, struct sending *sendings, size_t n, struct kube_apply *applies)
+{
+	const struct apply_options *options = batch->run->options;
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct deploy_object *o = sendings[i].object;
+
+		if (sendings[i].settled)
+			continue;
+		applies[m++] = (struct kube_apply){ .resource = o->resource,
+						    .namespace = o->namespace,
+						    .name = o->name,
+						    .body = { o->json, o->json_len },
+						    .dry_run = options->dry_run,
+						    .force = options->force_conflicts,
+						    .tag = &sendings[i] };
+	}
+	return m;
+}
+
+static void tell_retries(struct batch *batch, const struct sending *sendings, size_t n, int64_t pause_ms)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!sendings[i].settled && sendings[i].cause)
+			run_emit(batch->run, &(struct job_event){ .kind = JOB_RETRY, .object = deploy_job_object(sendings[i].object),
+								  .text = sendings[i].cause->name, .elapsed_ms = pause_ms });
+}
+
+static bool send_all(struct batch *batch, struct sending *sendings, size_t n, struct error *err)
+{
+	struct run *run = batch->run;
+	struct kube_apply *applies = xcalloc(n, sizeof *applies);
+	unsigned parallel = run->options->parallel ? run->options->parallel : PARALLEL;
+	int64_t pause_ms = 250;
+	bool good = true;
+	size_t m;
+
+	while (good && (m = fill(batch, sendings, n, applies)) > 0) {
+		good = (run->options->dry_run || run_may_write(run, err)) &&
+		       kube_apply_many(run->kube, applies, m, parallel, run->cancel, on_sent, batch, err);
+		bool left = false;
+
+		for (size_t i = 0; i < n; i++)
+			left |= !sendings[i].settled;
+		if (!good || !left)
+			break;
+		tell_retries(batch, sendings, n, pause_ms);
+		good = clock_sleep(run->clock, run->cancel, pause_ms, err);
+		pause_ms = pause_ms < 4000 ? pause_ms * 2 : 5000;
+	}
+	free(applies);
+	return good;
+}
+
+bool apply_objects(struct run *run, struct deploy_object **objects, size_t n, struct outcome *outcome, struct error *err)
+{
+	struct batch batch = { .run = run, .outcome = outcome, .total = n };
+	struct sending *sendings = xcalloc(n, sizeof *sendings);
+	size_t m = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (objects[i]->change == CHANGE_UNCHANGED) {
+			outcome->unchanged++;
+			emit_object(&batch, objects[i]);
+		} else if (!objects[i]->resource) { /* dry run: its CRD is part of the plan, and not there yet */
+			objects[i]->change = CHANGE_WOULD_CREATE;
+			set_message(objects[i], "not checked by the server: its kind comes with this plan");
+			emit_object(&batch, objects[i]);
+		} else {
+			sendings[m++].object = objects[i];
+		}
+	}
+	bool good = m == 0 || send_all(&batch, sendings, m, err);
+
+	free(sendings);
+	return good;
+}
+
+/* ---- a layer ---- */
+
+static bool is_established(const json_t *crd)
+{
+	size_t i;
+	json_t *condition;
+
+	json_array_foreach(json_object_get(json_object_get(crd, "status"), "conditions"), i, condition) {
+		const char *type = json_string_value(json_object_get(condition, "type"));
+		const char *status = json_string_value(json_object_get(condition, "status"));
+
+		if (type && status && strcmp(type, "Established") == 0)
+			return strcmp(status, "True") == 0;
+	}
+	return false;
+}
+
+static bool wait_established(struct run *run, const struct deploy_object *o, struct error *err)
+{
+	int64_t due_ms = clock_now_ms(run->clock) + CRD_LIMIT_MS, pause_ms = 100;
+
+	for (;;) {
+		json_t *crd;
+
+		if (!kube_get(run->kube, o->resource, NULL, o->name, run->cancel, &crd, err))
+			return false;
+		bool established = is_established(crd);
+
+		json_decref(crd);
+		if (established)
+			return true;
+		if (clock_now_ms(run->clock) > due_ms)
+			return error_set(err, ERR_TIMEOUT, "CustomResourceDefinition %s is not established after %d s", o->name, CRD_LIMIT_MS / 1000);
+		if (!clock_sleep(run->clock, run->cancel, pause_ms, err))
+			return false;
+		pause_ms = pause_ms < 1000 ? pause_ms * 2 : 2000;
+	}
+}
+
+/* After layer 0: kinds that its CRDs define must be served before objects of them can be sent. */
+static bool wait_for_definitions(struct run *run, struct deploy_plan *plan, struct error *err)
+{
+	for (size_t i = 0; i < plan->len; i++) {
+		struct deploy_object *o = &plan->objects[i];
+
+		if (strcmp(o->kind, "CustomResourceDefinition") == 0 && o->change != CHANGE_UNCHANGED && !wait_established(run, o, err))
+			return false;
+	}
+	for (size_t i = 0; i < plan->len; i++) {
+		struct deploy_object *o = &plan->objects[i];
+
+		if (!o->resource &&
+		    !kube_wait_for_kind(run->kube, o->api_version, o->kind, CRD_LIMIT_MS, run->cancel, &o->resource, err))
+			return error_wrap(err, "%s:%u: %s %s", o->file, o->line, o->kind, o->name);
+	}
+	return true;
+}
+
+bool apply_layer(struct run *run, struct deploy_plan *plan, unsigned layer, struct outcome *outcome, struct error *err)
+{
+	struct deploy_object **objects = xcalloc(plan->len ? plan->len : 1, sizeof *objects);
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->len; i++)
+		if (plan->objects[i].layer == layer && plan->objects[i].change == CHANGE_NONE)
+			objects[n++] = &plan->objects[i];
+	bool good = n == 0 || (prove_unchanged(run, objects, n, err) && apply_objects(run, objects, n, outcome, err));
+
+	free(objects);
+	if (good && layer == 0 && !run->options->dry_run && !outcome->failed && !outcome->denied && !outcome->conflicts)
+		good = wait_for_definitions(run, plan, err);
+	return good;
+}
