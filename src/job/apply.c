@@ -21,6 +21,7 @@ struct application { /* one job_apply() */
 	struct outcome outcome;
 	struct error err;
 	size_t pruned;
+	bool layers_begun; /* before that nothing is half done */
 };
 
 static bool wants_writes(const struct application *a)
@@ -130,6 +131,7 @@ static bool has_layer(const struct deploy_plan *plan, unsigned layer)
 
 static bool step_layers(struct application *a, struct error *err)
 {
+	a->layers_begun = true;
 	for (unsigned layer = 0; layer < LAYERS; layer++) {
 		char step[16];
 
@@ -307,7 +309,7 @@ int job_apply(const struct job_context *context, const struct apply_options *opt
 	if (good)
 		tell_plan(&a);
 	good = good && (!a.plan.len || (preflight(&a.run, &a.plan, &a.err) && write_all(&a, &a.err)));
-	if (!good || !outcome_is_good(&a.outcome))
+	if ((!good || !outcome_is_good(&a.outcome)) && a.layers_begun)
 		tell_skipped(&a);
 	int code = good ? finish(&a) : finish_broken(&a);
 

@@ -362,6 +362,25 @@ static void check_quotas(struct check *c)
 		kube_list(c->run->kube, r, &options, c->run->cancel, on_quota, c, NULL, &ignored);
 }
 
+/* ---- namespaces ---- */
+
+/* A namespace that nobody makes: every object in it would fail. The stack's own is made by apply. */
+static void check_namespaces(struct check *c)
+{
+	AUTO_RELEASE(map) seen = MAP_INIT(NULL);
+
+	for (size_t i = 0; i < c->plan->len; i++) {
+		const struct deploy_object *o = &c->plan->objects[i];
+
+		if (!*o->namespace || strcmp(o->namespace, c->run->stack->namespace) == 0 || map_has(&seen, str_of(o->namespace)))
+			continue;
+		map_set(&seen, str_of(o->namespace), NULL);
+		if (!is_made(c, "Namespace", "", o->namespace) && !find_in_cluster(c, "v1", "Namespace", "", o->namespace))
+			tell(c, o, DIAG_ERROR, "create it, or leave the item out", "namespace \"%s\" is neither in the plan nor in the cluster",
+			     o->namespace);
+	}
+}
+
 /* ---- all ---- */
 
 static void note_what_is_made(struct check *c)
@@ -378,18 +397,17 @@ bool preflight(struct run *run, const struct deploy_plan *plan, struct error *er
 {
 	struct check c = { .run = run, .plan = plan };
 
-	if (!run->options->preflight)
-		return true;
 	run_step(run, "preflight");
 	note_what_is_made(&c);
-	bool good = check_rights(&c, err);
+	check_namespaces(&c);
+	bool good = !run->options->preflight || check_rights(&c, err);
 
-	if (good) {
+	if (good && run->options->preflight) {
 		check_quotas(&c);
 		check_references(&c);
 		check_hosts(&c);
-		good = cancel_check(run->cancel, err);
-	}
+		}
+	good = good && cancel_check(run->cancel, err);
 	map_release(&c.made);
 	map_release(&c.asked);
 	map_release(&c.hosts);

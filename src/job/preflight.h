@@ -1,7 +1,7 @@
 /*
  * preflight: what would go wrong, all of it at once, before the first write.
  *
- * Always: a namespace on its way out is waited for later, unknown kinds were found by the plan. With --preflight: rights (access
+ * Always: namespaces that nobody makes (unknown kinds were found by the plan). With --preflight: rights (access
  * reviews), quota that is certain to be broken; warnings: storage and ingress classes, claims, Secrets and ConfigMaps that
  * nobody makes, image hosts that can't be resolved from here. Private to src/job.
  */
