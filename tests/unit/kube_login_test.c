@@ -14,9 +14,9 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/utc.h"
 #include "kube/credential.h"
 #include "kube/kubeconfig.h"
+#include "wire.h"
 
 #define FIRST_WALL_MS INT64_C(1770091506000)
 
@@ -1035,6 +1035,177 @@ static void detaching_stops_a_plugin_that_runs(void **state)
 	close_credential(&dc);
 }
 
+/* ---- with a server ---- */
+
+/* A net, a server and an http whose hook is the credential of the desk's kubeconfig. */
+struct line {
+	struct net *net;
+	struct wire *wire;
+	struct http *http;
+	struct credential *c;
+	struct error err;
+};
+
+static bool wants_second_token(struct wire_peer *peer, const struct wire_request *r, void *arg)
+{
+	AUTO_FREE char *value = wire_header(r, "Authorization");
+	bool well = value && !strcmp(value, "Bearer tok-2");
+
+	(void)arg;
+	return wire_answer(peer, well ? 200 : 401, "", "{}");
+}
+
+static bool say_yes(struct wire_peer *peer, const struct wire_request *r, void *arg)
+{
+	(void)r;
+	(void)arg;
+	return wire_answer(peer, 200, "", "{}");
+}
+
+static void open_line(struct desk *d, struct line *l, const struct wire_options *server, const char *ca_pem)
+{
+	struct str cert, key;
+
+	*l = (struct line){ 0 };
+	load_well(d);
+	l->wire = wire_start(server);
+	l->net = net_create(NULL, &l->err);
+	assert_non_null(l->net);
+	l->c = credential_create(GIVE(d->login), &(struct credential_options){ .clock = d->clock });
+	assert_true(credential_identity(l->c, &cert, &key, &l->err));
+	AUTO_FREE char *url = xasprintf("%s://127.0.0.1:%u", server->cert ? "https" : "http", wire_port(l->wire));
+
+	l->http = http_create(l->net,
+			      &(struct http_options){ .base_url = url,
+						      .ca_pem = str_of(ca_pem),
+						      .client_cert_pem = cert,
+						      .client_key_pem = key,
+						      .http1_only = true,
+						      .authorise_without_tls = true,
+						      .authorise = credential_authorise,
+						      .authorise_release = credential_release,
+						      .authorise_arg = l->c },
+			      &l->err);
+	assert_non_null(l->http);
+	credential_attach(l->c, l->http);
+}
+
+static void close_line(struct line *l)
+{
+	credential_detach(l->c);
+	http_destroy(l->http);
+	net_destroy(l->net);
+	wire_stop(l->wire);
+	error_release(&l->err);
+}
+
+static bool call_well(struct line *l)
+{
+	AUTO_RELEASE(http_response) response = { 0 };
+
+	if (!http_call(l->http, &(struct http_request){ .path = "/x", .attempts = 1 }, NULL, &response, &l->err)) {
+		fprintf(stderr, "%s\n", l->err.message);
+		return false;
+	}
+	return response.status == 200;
+}
+
+static void many_calls_that_get_401_share_one_new_login(void **state)
+{
+	struct desk *d = *state;
+	struct line l;
+	AUTO_RELEASE(http_result) result = { 0 };
+	int n = 0;
+
+	put_plugin(d,
+		   "echo run >> runs; n=$(wc -l < runs)\n"
+		   "echo \"{\\\"kind\\\":\\\"ExecCredential\\\",\\\"apiVersion\\\":\\\"" V1 "\\\",\\\"status\\\":"
+		   "{\\\"token\\\":\\\"tok-$((n))\\\"}}\"",
+		   "");
+	open_line(d, &l, &(struct wire_options){ .handler = wants_second_token }, NULL);
+	AUTO(http_group) group = http_group_create(l.http, 20, NULL);
+
+	for (int i = 0; i < 20; i++)
+		http_group_add(group, &(struct http_request){ .path = "/x" }, NULL);
+	while (http_group_next(group, &result, &l.err))
+		n += http_ok(&result.response);
+	assert_int_equal(n, 20);
+	assert_int_equal(runs_of(d), 2);
+	close_line(&l);
+}
+
+static void a_failing_login_is_the_error_of_the_call(void **state)
+{
+	struct desk *d = *state;
+	struct line l;
+	AUTO_RELEASE(http_response) response = { 0 };
+
+	put_plugin(d, "echo 'session expired, run: login' >&2; exit 1", "");
+	open_line(d, &l, &(struct wire_options){ .handler = say_yes }, NULL);
+	assert_false(http_call(l.http, &(struct http_request){ .path = "/x" }, NULL, &response, &l.err));
+	assert_int_equal(l.err.kind, ERR_DENIED);
+	assert_non_null(strstr(l.err.message, "ended with exit code 1: session expired, run: login"));
+	assert_int_equal(wire_count(l.wire), 0);
+	close_line(&l);
+}
+
+static void a_client_certificate_that_rotates_opens_a_new_connection(void **state)
+{
+	struct desk *d = *state;
+	struct line l;
+	struct test_cert ca = test_cert_make(&(struct test_cert_options){ .name = "ca", .is_ca = true });
+	struct test_cert server = test_cert_make(
+		&(struct test_cert_options){ .name = "server", .dns = "IP:127.0.0.1", .issuer = &ca });
+	struct test_cert one = test_cert_make(&(struct test_cert_options){ .name = "one", .issuer = &ca });
+	struct test_cert two = test_cert_make(&(struct test_cert_options){ .name = "two", .issuer = &ca });
+
+	put(d, ".kube/c.pem", one.cert_pem);
+	put(d, ".kube/k.pem", one.key_pem);
+	put_user(d, "    client-certificate: c.pem\n    client-key: k.pem");
+	open_line(d, &l, &(struct wire_options){ .handler = say_yes, .cert = &server, .client_ca = &ca }, ca.cert_pem);
+	assert_true(call_well(&l));
+	assert_true(call_well(&l));
+	assert_int_equal(wire_connections(l.wire), 1);
+	put(d, ".kube/c.pem", two.cert_pem); /* the key is not there yet: the former pair stays in use */
+	clock_advance(d->clock, 300000);
+	assert_true(call_well(&l));
+	assert_int_equal(wire_connections(l.wire), 1);
+	put(d, ".kube/k.pem", two.key_pem);
+	clock_advance(d->clock, 5000);
+	assert_true(call_well(&l));
+	assert_true(call_well(&l));
+	assert_int_equal(wire_connections(l.wire), 2);
+	close_line(&l);
+	test_cert_release(&ca);
+	test_cert_release(&server);
+	test_cert_release(&one);
+	test_cert_release(&two);
+}
+
+static void a_plugin_may_give_a_client_certificate(void **state)
+{
+	struct desk *d = *state;
+	struct line l;
+	struct test_cert ca = test_cert_make(&(struct test_cert_options){ .name = "ca", .is_ca = true });
+	struct test_cert server = test_cert_make(
+		&(struct test_cert_options){ .name = "server", .dns = "IP:127.0.0.1", .issuer = &ca });
+	struct test_cert one = test_cert_make(&(struct test_cert_options){ .name = "one", .issuer = &ca });
+
+	put(d, "c.pem", one.cert_pem);
+	put(d, "k.pem", one.key_pem);
+	put_plugin(d,
+		   "c=$(awk '{printf \"%s\\\\n\", $0}' c.pem); k=$(awk '{printf \"%s\\\\n\", $0}' k.pem)\n"
+		   "printf '{\"kind\":\"ExecCredential\",\"apiVersion\":\"" V1 "\",\"status\":"
+		   "{\"clientCertificateData\":\"%s\",\"clientKeyData\":\"%s\"}}' \"$c\" \"$k\"",
+		   "");
+	open_line(d, &l, &(struct wire_options){ .handler = say_yes, .cert = &server, .client_ca = &ca }, ca.cert_pem);
+	assert_true(call_well(&l));
+	close_line(&l);
+	test_cert_release(&ca);
+	test_cert_release(&server);
+	test_cert_release(&one);
+}
+
 int main(void)
 {
 #define T(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -1074,6 +1245,10 @@ int main(void)
 		T(twenty_requests_at_once_make_one_run),
 		T(a_plugin_that_hangs_is_stopped_after_a_minute),
 		T(detaching_stops_a_plugin_that_runs),
+		T(many_calls_that_get_401_share_one_new_login),
+		T(a_failing_login_is_the_error_of_the_call),
+		T(a_client_certificate_that_rotates_opens_a_new_connection),
+		T(a_plugin_may_give_a_client_certificate),
 	};
 
 	return cmocka_run_group_tests_name("kube login", tests, NULL, NULL);
