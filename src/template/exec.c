@@ -20,7 +20,8 @@
 #define MEMORY_BYTES_DEFAULT (24u << 20)
 #define STEPS_DEFAULT 10000000
 #define SCRATCH_BLOCK_BYTES 8192
-#define BYTES_PER_STEP 64
+#define BYTES_PER_STEP 64	/* copied to the output, or looked at */
+#define BYTES_MADE_PER_STEP 16
 
 /* Memory of values made while executing. It is a stack: what an action or a round leaves behind goes in one step. */
 struct block {
@@ -497,7 +498,7 @@ static bool eval_call(struct exec *e, const struct value *dot, const struct func
 	}
 	if (f->gives_any)
 		*ret = value_box(*ret);
-	return value_kind(*ret) != VALUE_STRING || spend(e, ret->string.len / BYTES_PER_STEP);
+	return value_kind(*ret) != VALUE_STRING || spend(e, ret->string.len / BYTES_MADE_PER_STEP);
 }
 
 static bool missing_key(struct exec *e, const struct value_type *map, struct str name, struct value *ret)
