@@ -14,6 +14,11 @@ const enum option_id common_options[] = { OPT_CONFIG,	OPT_ENV,	OPT_NAMESPACE, OP
 					  OPT_NO_COLOR, OPT_BATCH,	OPT_HELP,      OPT_COUNT };
 
 #define STACK_OPTIONS	OPT_SLOT, OPT_VARS, OPT_VAR, OPT_VAR_FILE, OPT_ONLY_SERVICES, OPT_SKIP_SERVICES, OPT_ONLY_INFRA, OPT_SKIP_INFRA
+#define CLUSTER_OPTIONS OPT_KUBECONFIG, OPT_CONTEXT, OPT_READ_ONLY, OPT_DENY_EXEC, OPT_OUTPUT, OPT_JUNIT, OPT_LENIENT
+#define WAIT_OPTIONS	OPT_WAIT_TIMEOUT, OPT_SETTLE, OPT_GRACE
+#define APPLY_OPTIONS                                                                                                  \
+	OPT_WAIT, OPT_PREFLIGHT, OPT_DRY_RUN, OPT_PRUNE, OPT_PRUNE_ALSO, OPT_FORCE_CONFLICTS, OPT_HOOKS_OF_ALL,       \
+		OPT_NO_HOOKS, OPT_PARALLEL, OPT_TIMEOUT, OPT_LEASE_WAIT
 
 static const enum option_id no_options[] = { OPT_COUNT };
 /* codexctl's render never read CODEXCTL_SLOT: a slot there must not change its bytes. */
@@ -21,6 +26,13 @@ static const enum option_id render_variables[] = { OPT_VARS, OPT_VAR_FILE, OPT_O
 						   OPT_COUNT };
 static const enum option_id render_options[] = { STACK_OPTIONS, OPT_OUTPUT, OPT_EXPLAIN, OPT_STRICT, OPT_MODERN, OPT_COUNT };
 static const enum option_id validate_options[] = { STACK_OPTIONS, OPT_OUTPUT, OPT_STRICT, OPT_COUNT };
+static const enum option_id apply_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, WAIT_OPTIONS, APPLY_OPTIONS, OPT_COUNT };
+static const enum option_id ci_apply_options[] = { STACK_OPTIONS,     CLUSTER_OPTIONS,	 WAIT_OPTIONS,	   APPLY_OPTIONS,
+						   OPT_APPLY_RETRIES, OPT_WAIT_RETRIES, OPT_APPLY_BACKOFF, OPT_WAIT_BACKOFF,
+						   OPT_REQUEST_TIMEOUT, OPT_COUNT };
+static const enum option_id diff_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, OPT_PRUNE, OPT_FORCE_CONFLICTS, OPT_PARALLEL, OPT_COUNT };
+static const enum option_id wait_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, WAIT_OPTIONS, OPT_COUNT };
+static const enum option_id status_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, OPT_COUNT };
 
 /* render shows what codexctl renders, with warnings where the specification calls it an error. */
 static struct stack_options lenient_stack_options(const struct options *o)
@@ -66,6 +78,16 @@ static int run_version(const struct command *command, const struct options *o)
 }
 
 const struct command commands[] = {
+	{ .words = "apply", .summary = "apply the stack of an environment to the cluster", .options = apply_options,
+	  .env_required = true, .run = cmd_apply,
+	  .details = "Renders services.yaml, finds what would go wrong, then applies object by object with server-side apply, in layers. "
+		     "What is proven unchanged is not sent. Output: text (default) or jsonl." },
+	{ .words = "diff", .summary = "show what apply would change", .options = diff_options, .env_required = true, .run = cmd_diff,
+	  .details = "Asks the server for a dry run and compares. Values of Secrets are never shown. Exit status 3 when there are differences." },
+	{ .words = "wait", .summary = "wait until the stack is healthy", .options = wait_options, .env_required = true, .run = cmd_wait,
+	  .details = "Watches the objects that the stack renders; ends early when something is hopeless, with the chain of causes." },
+	{ .words = "status", .summary = "tell how the stack is, and why", .options = status_options, .env_required = true, .run = cmd_status,
+	  .details = "Exit status 0 healthy, 1 degraded, 8 progressing, 4 no right to see it." },
 	{ .words = "render", .summary = "print the Kubernetes objects of an environment as YAML", .options = render_options,
 	  .env_required = true, .run = run_render, .variables = render_variables,
 	  .details = "stdout holds YAML only, the same bytes as codexctl's. --output json gives one object per line, --output dir=FOLDER "
@@ -73,6 +95,8 @@ const struct command commands[] = {
 	{ .words = "validate", .summary = "check services.yaml and its manifests, all findings at once", .options = validate_options,
 	  .run = run_validate, .details = "Without --env every environment is checked. Output: text (default) or json." },
 	{ .words = "schema", .summary = "print the JSON schema of services.yaml, for editors", .options = no_options, .run = run_schema },
+	{ .words = "ci apply", .summary = "apply, with the flags and variables of codexctl ci apply", .options = ci_apply_options,
+	  .env_required = true, .run = cmd_apply },
 	{ .words = "completion", .summary = "print a completion script", .options = no_options, .arguments = "bash|zsh|fish",
 	  .run = cmd_completion },
 	{ .words = "man", .summary = "print the man page", .options = no_options, .run = cmd_man, .hidden = true },
@@ -89,7 +113,7 @@ static const char *const not_yet[] = {
 	"manage-env delete-branch", "manage-env set", "manage-env comment", "manage-env comment-pr",
 };
 
-void print_error(const struct error *err)
+void command_print_error(const struct error *err)
 {
 	AUTO_RELEASE(buf) text = BUF_INIT(0);
 
@@ -105,7 +129,7 @@ void print_error(const struct error *err)
 
 static int fail(const struct error *err)
 {
-	print_error(err);
+	command_print_error(err);
 	return job_exit_of_error(err, 0);
 }
 

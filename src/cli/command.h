@@ -31,7 +31,7 @@ extern const enum option_id common_options[];
 int command_main(int argc, char **argv, int (*dashboard)(const struct options *options));
 
 /* Prints "Error: …" and the hint on stderr, coloured on a terminal, sanitised. */
-void print_error(const struct error *err);
+void command_print_error(const struct error *err);
 
 void print_help(FILE *out, const struct command *command); /* NULL: of the program */
 int cmd_completion(const struct command *command, const struct options *options);

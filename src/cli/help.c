@@ -174,7 +174,7 @@ int cmd_completion(const struct command *command, const struct options *options)
 		return EXIT_DONE;
 	}
 	error_set(&err, ERR_INVALID, "completion: \"%s\" is none of bash, zsh, fish", shell);
-	print_error(&err);
+	command_print_error(&err);
 	return EXIT_USAGE;
 }
 

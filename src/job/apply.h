@@ -17,6 +17,10 @@ bool apply_layer(struct run *run, struct deploy_plan *plan, unsigned layer, stru
 /* Sends one object and judges the answer; for the namespace, which comes before everything. */
 bool apply_objects(struct run *run, struct deploy_object **objects, size_t n, struct outcome *outcome, struct error *err);
 
+/* Marks what is proven unchanged (CHANGE_UNCHANGED), by one list per kind and namespace; fills live_version, uid, generation. Objects made by
+ * client-side apply are migrated on the way, unless it is a dry run. */
+bool prove_unchanged(struct run *run, struct deploy_object **objects, size_t n, struct error *err);
+
 /* Makes sure that the stack's namespace is there and not on its way out. */
 bool namespace_ensure(struct run *run, struct deploy_plan *plan, bool *ret_created, struct outcome *outcome, struct error *err);
 

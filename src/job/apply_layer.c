@@ -68,10 +68,12 @@ static void look_at(struct proof *proof, struct deploy_object *o, json_t *live)
 	o->uid = xstrdup(uid ? uid : "");
 	o->generation = json_is_integer(generation) ? json_integer_value(generation) : -1;
 	if (!json_object_get(metadata, "deletionTimestamp") && wanted &&
-	    fields_unchanged(wanted, live, kube_field_manager(proof->run->kube)))
+	    fields_unchanged(wanted, live, kube_field_manager(proof->run->kube))) {
 		o->change = CHANGE_UNCHANGED;
-	else if (fields_made_by_client_side_apply(live))
+	} else if (fields_made_by_client_side_apply(live)) {
+		o->from_client_side = true;
 		migrate(proof->run, o, live);
+	}
 	json_decref(wanted);
 }
 
@@ -129,8 +131,7 @@ static bool same_place(const struct deploy_object *a, const struct deploy_object
 	return a->resource == b->resource && strcmp(a->namespace, b->namespace) == 0;
 }
 
-/* Finds what of a layer is unchanged: one list per kind and namespace. */
-static bool prove_unchanged(struct run *run, struct deploy_object **objects, size_t n, struct error *err)
+bool prove_unchanged(struct run *run, struct deploy_object **objects, size_t n, struct error *err)
 {
 	static const char *const paths[] = { "metadata.name", "metadata.namespace" };
 	struct proof proof = { .run = run, .fields = json_fields_create(paths, ARRAY_LEN(paths)) };

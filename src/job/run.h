@@ -53,6 +53,7 @@ struct deploy_object {
 	char *uid;
 	char *message;		/* of a failure */
 	int64_t generation;	/* applied; -1: none */
+	bool from_client_side;	/* made by client-side apply: its fields become ours */
 	bool gone_by_hook;	/* rule 12: left the plan */
 };
 

@@ -1,0 +1,156 @@
+/* apply, diff, wait, status: the command line's way into src/job. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cluster.h"
+#include "cli/command.h"
+#include "cli/print.h"
+
+static const char **list_of(const struct options *o, enum option_id id)
+{
+	const struct option_value *value = &o->values[id];
+	const char **list = xcalloc(value->n + 1, sizeof *list);
+
+	if (value->n)
+		memcpy(list, value->list, value->n * sizeof *list);
+	return list;
+}
+
+static unsigned ms_or(const struct options *o, enum option_id id, unsigned otherwise)
+{
+	long long ms = option_number(o, id, otherwise);
+
+	return ms > UINT_MAX - 1 ? (ms == otherwise ? otherwise : UINT_MAX - 1) : (unsigned)ms;
+}
+
+static struct apply_options apply_options_from(const struct options *o, const char *operation, const char *const *prune_also)
+{
+	long long times = option_number(o, OPT_WAIT_RETRIES, 1);
+	unsigned wait_ms = ms_or(o, OPT_WAIT_TIMEOUT, 0);
+
+	return (struct apply_options){ .filters = filters_from(o),
+				       .operation = operation,
+				       .preflight = option_flag(o, OPT_PREFLIGHT),
+				       .wait = option_flag(o, OPT_WAIT),
+				       .dry_run = option_flag(o, OPT_DRY_RUN),
+				       .prune = option_flag(o, OPT_PRUNE),
+				       .prune_also = prune_also,
+				       .force_conflicts = option_flag(o, OPT_FORCE_CONFLICTS),
+				       .hooks_of_all = option_flag(o, OPT_HOOKS_OF_ALL),
+				       .no_hooks = option_flag(o, OPT_NO_HOOKS),
+				       .parallel = (unsigned)option_number(o, OPT_PARALLEL, 0),
+				       .apply_timeout_ms = ms_or(o, OPT_TIMEOUT, 0),
+				       .wait_timeout_ms = times > 1 ? wait_ms * (unsigned)times : wait_ms,
+				       .settle_ms = ms_or(o, OPT_SETTLE, UINT_MAX),
+				       .grace_ms = ms_or(o, OPT_GRACE, UINT_MAX),
+				       .lease_wait_ms = ms_or(o, OPT_LEASE_WAIT, 0) };
+}
+
+static int fail(const struct error *err, const struct cancel *cancel)
+{
+	command_print_error(err);
+	return job_exit_of_error(err, cancel_signal(cancel));
+}
+
+static bool check_output(const char *output, bool *ret_json_lines, struct error *err)
+{
+	*ret_json_lines = output && strcmp(output, "jsonl") == 0;
+	if (!output || *ret_json_lines || strcmp(output, "text") == 0)
+		return true;
+	error_set(err, ERR_INVALID, "--output: \"%s\" is none of text, jsonl", output);
+	return false;
+}
+
+static void print_findings(const struct diags *diags)
+{
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+	AUTO_RELEASE(buf) clean = BUF_INIT(0);
+
+	for (size_t i = 0; i < diags->len; i++)
+		diag_format(&diags->items[i], &text);
+	add_clean(&clean, buf_cstr(&text), true);
+	fputs(buf_cstr(&clean), stderr);
+}
+
+struct deployment { /* what a deploy command holds while it runs */
+	struct net *net;
+	struct kube *kube;
+	struct stack *stack;
+};
+
+static void deployment_release(struct deployment *d)
+{
+	kube_close(d->kube);
+	stack_destroy(d->stack);
+	net_destroy(d->net);
+}
+DEFINE_AUTO_RELEASE(deployment);
+
+/* The stack first: what is wrong in files needs no cluster to be told. */
+static bool deployment_open(struct deployment *d, const struct options *o, struct error *err)
+{
+	AUTO_RELEASE(diags) diags = DIAGS_INIT;
+	struct stack_options stack_options = stack_options_from(o);
+	struct kube_options kube_options = kube_options_from(o);
+	bool good = stack_load(&stack_options, &d->stack, &diags, err);
+
+	print_findings(&diags);
+	if (!good)
+		return false;
+	d->net = net_create(NULL, err);
+	return d->net && kube_open(d->net, &kube_options, &d->kube, err);
+}
+
+static int run_job(job_fn *fn, const struct command *command, const struct options *o)
+{
+	AUTO(cancel) cancel = signals_watch();
+	AUTO_RELEASE(deployment) d = { 0 };
+	AUTO_RELEASE(error) err = { 0 };
+	AUTO_FREE const char **prune_also = list_of(o, OPT_PRUNE_ALSO);
+	bool json_lines;
+
+	if (!check_output(option_text(o, OPT_OUTPUT), &json_lines, &err) || !deployment_open(&d, o, &err))
+		return fail(&err, cancel);
+	struct apply_options options = apply_options_from(o, command->words, prune_also);
+	struct printers *printers = printers_create(&(struct print_options){ .command = command->words,
+									     .json_lines = json_lines,
+									     .junit = option_text(o, OPT_JUNIT),
+									     .explain_objects = fn == job_status,
+									     .env = d.stack->env,
+									     .namespace = d.stack->namespace,
+									     .slot = d.stack->slot });
+	struct job_context context = { .net = d.net,
+				       .kube = d.kube,
+				       .stack = d.stack,
+				       .cancel = cancel,
+				       .sink = printers_sink,
+				       .sink_arg = printers };
+	int code = fn(&context, &options);
+
+	if (!printers_finish(printers, &err)) {
+		command_print_error(&err);
+		return code ? code : EXIT_DEGRADED;
+	}
+	return code;
+}
+
+int cmd_apply(const struct command *command, const struct options *options)
+{
+	return run_job(job_apply, command, options);
+}
+
+int cmd_diff(const struct command *command, const struct options *options)
+{
+	return run_job(job_diff, command, options);
+}
+
+int cmd_wait(const struct command *command, const struct options *options)
+{
+	return run_job(job_wait, command, options);
+}
+
+int cmd_status(const struct command *command, const struct options *options)
+{
+	return run_job(job_status, command, options);
+}

@@ -1,0 +1,302 @@
+/* job_diff: what apply would change, by the server's own dry run. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/yaml.h"
+#include "job/apply.h"
+#include "job/layers.h"
+#include "job/prune.h"
+#include "job/text_diff.h"
+#include "kube/apply.h"
+#include "kube/fields.h"
+
+#define CHUNK	      32 /* dry runs whose answers are held at a time */
+#define CONTEXT_LINES 3
+#define HIDDEN	      "(hidden)"
+#define HIDDEN_NEW    "(hidden, changed)"
+
+struct comparison { /* one job_diff() */
+	struct run run;
+	struct apply_options options;
+	struct deploy_plan plan;
+	struct inventory inventory;
+	size_t differences, conflicts, failed, denied;
+};
+
+/* ---- showing an object ---- */
+
+static void hide_noise(json_t *object)
+{
+	static const char *const noise[] = { "managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink" };
+	json_t *metadata = json_object_get(object, "metadata"), *annotations = json_object_get(metadata, "annotations");
+
+	for (size_t i = 0; i < ARRAY_LEN(noise); i++)
+		json_object_del(metadata, noise[i]);
+	json_object_del(object, "status");
+	json_object_del(annotations, "kubectl.kubernetes.io/last-applied-configuration");
+	if (annotations && !json_object_size(annotations))
+		json_object_del(metadata, "annotations");
+}
+
+/* Keys stay, values go; whether one changed is told. other may be NULL. */
+static void hide_values(json_t *object, const json_t *other, const char *section)
+{
+	json_t *data = json_object_get(object, section);
+	const char *key;
+	json_t *value;
+	void *next;
+
+	json_object_foreach_safe(data, next, key, value) {
+		bool changed = other && !json_equal(value, json_object_get(json_object_get(other, section), key));
+
+		json_object_set_new(data, key, json_string(changed ? HIDDEN_NEW : HIDDEN));
+	}
+}
+
+static void hide_secret(json_t *live, json_t *after)
+{
+	json_t *before = live ? json_deep_copy(live) : json_object();
+
+	hide_values(live, NULL, "data");
+	hide_values(live, NULL, "stringData");
+	hide_values(after, before, "data");
+	hide_values(after, before, "stringData");
+	json_decref(before);
+}
+
+/* As YAML, which is what people wrote; JSON where that can't be. */
+static void add_text(const json_t *object, struct buf *out)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	AUTO_FREE char *json = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	AUTO(yaml_doc) doc = NULL;
+
+	if (!json)
+		return;
+	if (yaml_read(str_of(json), "diff", NULL, &doc, &ignored) && doc && yaml_doc_make_generic(doc, "diff", NULL, &ignored)) {
+		yaml_emit_document(out, doc->root, true);
+		return;
+	}
+	AUTO_FREE char *pretty = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
+
+	buf_adds(out, pretty ? pretty : json);
+}
+
+/* ---- effects ---- */
+
+static bool is_workload(const char *kind)
+{
+	return strcmp(kind, "Deployment") == 0 || strcmp(kind, "StatefulSet") == 0 || strcmp(kind, "DaemonSet") == 0;
+}
+
+static char *effect_of(const struct deploy_object *o, const json_t *live, const json_t *after)
+{
+	const json_t *before_spec = json_object_get(live, "spec"), *after_spec = json_object_get(after, "spec");
+	const json_t *replicas = json_object_get(after_spec, "replicas");
+
+	if (!live || !is_workload(o->kind) || json_equal(json_object_get(before_spec, "template"), json_object_get(after_spec, "template")))
+		return xstrdup("");
+	if (strcmp(o->kind, "DaemonSet") == 0)
+		replicas = json_object_get(json_object_get(live, "status"), "desiredNumberScheduled");
+	long long pods = json_is_integer(replicas) ? json_integer_value(replicas) : 1;
+
+	return xasprintf("restarts %lld pod%s", pods, pods == 1 ? "" : "s");
+}
+
+static void emit_diff(struct comparison *c, const struct deploy_object *o, enum job_change change, json_t *live, json_t *after,
+		      const char *effect)
+{
+	AUTO_RELEASE(buf) before_text = BUF_INIT(0);
+	AUTO_RELEASE(buf) after_text = BUF_INIT(0);
+	AUTO_RELEASE(buf) diff = BUF_INIT(4 << 20);
+
+	hide_noise(live);
+	hide_noise(after);
+	if (strcmp(o->kind, "Secret") == 0)
+		hide_secret(live, after);
+	add_text(live, &before_text);
+	add_text(after, &after_text);
+	text_diff(buf_str(&before_text), buf_str(&after_text), CONTEXT_LINES, &diff);
+	if (!diff.len) {
+		c->run.counts[CHANGE_UNCHANGED]++;
+		return; /* only what is not shown moves: the owner of fields, a generation */
+	}
+	c->differences++;
+	run_emit(&c->run, &(struct job_event){ .kind = JOB_DIFF, .object = deploy_job_object(o), .change = change, .text = buf_cstr(&diff),
+					       .detail = effect });
+}
+
+/* ---- judging one dry run ---- */
+
+static json_t *live_of(struct comparison *c, const struct deploy_object *o)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	json_t *live = NULL;
+
+	if (o->live_version && !kube_get(c->run.kube, o->resource, o->namespace, o->name, c->run.cancel, &live, &ignored))
+		live = NULL;
+	return live;
+}
+
+static void emit_conflicts(struct comparison *c, const struct deploy_object *o, const struct kube_apply *apply, const json_t *live)
+{
+	json_t *wanted = json_loadb(o->json, o->json_len, 0, NULL);
+	bool hidden = strcmp(o->kind, "Secret") == 0;
+
+	for (size_t i = 0; i < apply->nconflicts; i++) {
+		const struct kube_conflict *conflict = &apply->conflicts[i];
+		const json_t *theirs_value = live ? fields_value_at(live, conflict->field) : NULL, *ours_value = fields_value_at(wanted, conflict->field);
+		AUTO_FREE char *theirs = hidden || !theirs_value ? NULL : json_dumps(theirs_value, JSON_ENCODE_ANY | JSON_COMPACT);
+		AUTO_FREE char *ours = hidden || !ours_value ? NULL : json_dumps(ours_value, JSON_ENCODE_ANY | JSON_COMPACT);
+
+		run_emit(&c->run, &(struct job_event){ .kind = JOB_CONFLICT, .object = deploy_job_object(o), .field = conflict->field,
+						       .text = conflict->manager, .detail = conflict->detail,
+						       .theirs = hidden ? HIDDEN : theirs ? theirs : "(absent)", .ours = hidden ? HIDDEN : ours ? ours : "(absent)" });
+	}
+	json_decref(wanted);
+}
+
+static bool is_immutable(const struct kube_status *status)
+{
+	return status->code == 422 && status->message && (strstr(status->message, "immutable") || strstr(status->message, "Forbidden: updates to"));
+}
+
+/* What the server could not compare is shown as it stands in the manifest. */
+static void emit_local(struct comparison *c, const struct deploy_object *o, enum job_change change, json_t *live, const char *why)
+{
+	json_t *wanted = json_loadb(o->json, o->json_len, 0, NULL);
+
+	emit_diff(c, o, change, live, wanted, why);
+	json_decref(wanted);
+}
+
+static void judge(struct comparison *c, struct kube_apply *apply)
+{
+	struct deploy_object *o = apply->tag;
+	json_t *live = live_of(c, o);
+	const char *message = apply->status.code ? apply->status.message : apply->error.message;
+
+	if (apply->ok) {
+		AUTO_FREE char *effect = effect_of(o, live, apply->object);
+
+		emit_diff(c, o, live ? CHANGE_WOULD_CONFIGURE : CHANGE_WOULD_CREATE, live, apply->object, effect);
+	} else if (apply->nconflicts) {
+		c->conflicts++;
+		run_emit(&c->run, &(struct job_event){ .kind = JOB_OBJECT, .object = deploy_job_object(o), .change = CHANGE_CONFLICT, .text = message });
+		emit_conflicts(c, o, apply, live);
+	} else if (is_immutable(&apply->status)) {
+		AUTO_FREE char *why = xasprintf("must be recreated: %s", message);
+
+		emit_local(c, o, CHANGE_WOULD_RECREATE, live, why);
+	} else if (apply->status.code == 404 && !live) {
+		emit_local(c, o, CHANGE_WOULD_CREATE, NULL, "not checked by the server: its namespace or kind comes with this plan");
+	} else {
+		if (apply->status.code == 403 || apply->status.code == 401)
+			c->denied++;
+		else
+			c->failed++;
+		run_emit(&c->run, &(struct job_event){ .kind = JOB_OBJECT, .object = deploy_job_object(o), .change = CHANGE_FAILED, .text = message });
+	}
+	json_decref(live);
+}
+
+static bool compare_chunk(struct comparison *c, struct deploy_object **objects, size_t n, struct error *err)
+{
+	struct kube_apply *applies = xcalloc(n, sizeof *applies);
+
+	for (size_t i = 0; i < n; i++)
+		applies[i] = (struct kube_apply){ .resource = objects[i]->resource,
+						  .namespace = objects[i]->namespace,
+						  .name = objects[i]->name,
+						  .body = { objects[i]->json, objects[i]->json_len },
+						  .dry_run = true,
+						  /* what client-side apply owns moves to us at apply: no conflict then */
+						  .force = c->options.force_conflicts || objects[i]->from_client_side,
+						  .want_object = true,
+						  .tag = objects[i] };
+	bool good = kube_apply_many(c->run.kube, applies, n, c->options.parallel ? c->options.parallel : 16, c->run.cancel, NULL, NULL, err);
+
+	for (size_t i = 0; i < n; i++) {
+		if (good)
+			judge(c, &applies[i]);
+		kube_apply_release(&applies[i]);
+	}
+	free(applies);
+	return good;
+}
+
+static bool compare_layer(struct comparison *c, unsigned layer, struct error *err)
+{
+	struct deploy_object **objects = xcalloc(c->plan.len ? c->plan.len : 1, sizeof *objects);
+	size_t n = 0, left = 0;
+
+	for (size_t i = 0; i < c->plan.len; i++)
+		if (c->plan.objects[i].layer == layer)
+			objects[n++] = &c->plan.objects[i];
+	bool good = prove_unchanged(&c->run, objects, n, err);
+
+	for (size_t i = 0; i < n && good; i++) {
+		if (objects[i]->change == CHANGE_UNCHANGED)
+			c->run.counts[CHANGE_UNCHANGED]++;
+		else if (!objects[i]->resource)
+			emit_local(c, objects[i], CHANGE_WOULD_CREATE, NULL, "not checked by the server: its kind comes with this plan");
+		else
+			objects[left++] = objects[i];
+	}
+	for (size_t i = 0; i < left && good; i += CHUNK)
+		good = compare_chunk(c, objects + i, left - i < CHUNK ? left - i : CHUNK, err);
+	free(objects);
+	return good;
+}
+
+static bool find_prunes(struct comparison *c, struct error *err)
+{
+	struct prune_list list = { 0 };
+	char api_version[128];
+	bool good = inventory_load(&c->run, &c->inventory, err) && prune_find(&c->run, &c->plan, &c->inventory, &list, err);
+
+	for (size_t i = 0; i < list.len && good; i++) {
+		const struct prune_object *o = &list.items[i];
+
+		if (o->kept) {
+			run_note(&c->run, "%s %s: no longer rendered; %s", o->resource->kind, o->name, o->kept);
+			continue;
+		}
+		c->differences += c->options.prune;
+		run_emit(&c->run, &(struct job_event){ .kind = JOB_OBJECT, .object = prune_job_object(o, api_version), .change = CHANGE_WOULD_PRUNE,
+						       .text = c->options.prune ? NULL : "only with --prune" });
+	}
+	prune_list_release(&list);
+	return good;
+}
+
+static int verdict(struct comparison *c)
+{
+	AUTO_FREE char *text = xasprintf("%zu of %zu objects differ%s", c->differences, c->plan.len, c->conflicts ? ", some in conflict" : "");
+	int code = c->failed ? EXIT_DEGRADED : c->denied ? EXIT_DENIED : c->conflicts ? EXIT_CONFLICT : c->differences ? EXIT_DIFFERENCES : EXIT_DONE;
+
+	return run_end(&c->run, code, c->differences || c->conflicts || c->failed || c->denied ? text : "no differences");
+}
+
+int job_diff(const struct job_context *context, const struct apply_options *options)
+{
+	struct comparison c = { .options = *options };
+	AUTO_RELEASE(error) err = { 0 };
+
+	c.options.dry_run = true;
+	run_begin(&c.run, context, &c.options, "diff");
+	bool good = deploy_plan_make(&c.run, &c.plan, &err);
+
+	for (size_t i = 0; i < c.plan.len && good; i++)
+		run_emit(&c.run, &(struct job_event){ .kind = JOB_PLANNED, .object = deploy_job_object(&c.plan.objects[i]) });
+	for (unsigned layer = 0; layer < LAYERS && good; layer++)
+		good = compare_layer(&c, layer, &err);
+	if (good && *c.run.stack->namespace)
+		good = find_prunes(&c, &err);
+	int code = good ? verdict(&c) : run_end(&c.run, job_exit_of_error(&err, cancel_signal(c.run.cancel)), err.message);
+
+	inventory_release(&c.inventory);
+	deploy_plan_release(&c.plan);
+	return code;
+}
