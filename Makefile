@@ -82,7 +82,7 @@ $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(SUPPORT_OBJ) $(B)/libslotdeck.a
 	$(CC) $(CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $< $(SUPPORT_OBJ) $(B)/libslotdeck.a $(LIBS) $(TEST_LIBS)
 
 fuzz: deps-fuzz ## run every fuzz target for FUZZ_SECONDS (20), or just T=NAME
-	@$(MAKE) --no-print-directory V=fuzz CC="$(FUZZ_CC)" fuzz-run
+	@$(MAKE) --no-print-directory V=fuzz CC="$(FUZZ_CC)" CI= fuzz-run
 
 fuzz-run: $(if $(T),$(T:%=$(B)/tests/fuzz/%),$(FUZZ:%=$(B)/tests/fuzz/%))
 	@passed=0; failed=0; for target in $^; do name=$${target##*/}; \

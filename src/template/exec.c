@@ -1,7 +1,7 @@
 /*
  * Nodes to text. What runs stands on a stack of frames of our own: one per list of nodes, round of a loop or template
- * called, so that a template that calls itself for ever ends in Go's error and not in that of the kernel. Only expressions
- * recurse in C, as deep as the parser let parentheses nest.
+ * called, so that a template that calls itself for ever ends in Go's error and not in that of the kernel. Only
+ * expressions recurse in C, as deep as the parser let parentheses nest.
  *
  * exec->at follows Go's state.at(): it is the node that an error names, so where it is set matters.
  */
@@ -14,14 +14,14 @@
 #include "template/literal.h"
 #include "template/node.h"
 
-#define CALL_DEPTH_MAX 100000 /* as in Go */
-#define FRAMES_MAX 330000     /* some 48 MiB */
+#define CALL_DEPTH_MAX	     100000 /* as in Go */
+#define FRAMES_MAX	     330000 /* some 48 MiB */
 #define OUTPUT_BYTES_DEFAULT (16u << 20)
 #define MEMORY_BYTES_DEFAULT (24u << 20)
-#define STEPS_DEFAULT 10000000
-#define SCRATCH_BLOCK_BYTES 8192
-#define BYTES_PER_STEP 64	/* copied to the output, or looked at */
-#define BYTES_MADE_PER_STEP 16
+#define STEPS_DEFAULT	     10000000
+#define SCRATCH_BLOCK_BYTES  8192
+#define BYTES_PER_STEP	     64 /* copied to the output, or looked at */
+#define BYTES_MADE_PER_STEP  16
 
 /* Memory of values made while executing. It is a stack: what an action or a round leaves behind goes in one step. */
 struct block {
@@ -44,7 +44,7 @@ struct frame {
 	struct value dot;
 	struct mark mark;
 	uint64_t assignments; /* how many there had been: without new ones, nothing made in here is still in use */
-	uint32_t variables; /* how many there are outside */
+	uint32_t variables;   /* how many there are outside */
 	union {
 		struct {
 			const struct node_branch *branch;
@@ -85,7 +85,7 @@ struct exec {
 
 	struct block *block;
 	size_t memory;
-	struct buf reason;  /* of the function that failed */
+	struct buf reason; /* of the function that failed */
 	struct str callee;
 	bool made_mistake; /* a printf printed %! */
 };
@@ -461,8 +461,8 @@ static uint64_t cost_of(const struct value *args, size_t n)
 }
 
 /*
- * Calls a function, or a method of receiver. args[0] is the function itself, as in a shell; nargs may be 0 for none at all.
- * node is what an error of the function is reported at.
+ * Calls a function, or a method of receiver. args[0] is the function itself, as in a shell; nargs may be 0 for none at
+ * all. node is what an error of the function is reported at.
  */
 static bool eval_call(struct exec *e, const struct value *dot, const struct function *f, const struct value *receiver,
 		      const struct node *node, struct str name, const struct node *const *args, uint32_t nargs,
@@ -632,7 +632,8 @@ static bool eval_command(struct exec *e, const struct value *dot, const struct n
 	case NODE_FIELD:
 	case NODE_CHAIN:
 	case NODE_VARIABLE:
-		return eval_fields(e, dot, (const struct node_fields *)first, command->args, command->nargs, final, ret);
+		return eval_fields(e, dot, (const struct node_fields *)first, command->args, command->nargs, final,
+				   ret);
 	case NODE_IDENTIFIER:
 		return eval_identifier(e, dot, (const struct node_identifier *)first, &command->node, command->args,
 				       command->nargs, final, ret);
@@ -776,8 +777,9 @@ static bool report(struct exec *e, const struct node_action *action, enum templa
 		return true;
 	template_locate(e->t, action->node.position, &ignored, &place);
 	node_print(&action->pipe->node, &source);
-	e->options->lint(&(struct template_finding){ kind, e->t->name, place.line, place.column, buf_str(&source), printed },
-			 e->options->lint_arg);
+	e->options->lint(
+		&(struct template_finding){ kind, e->t->name, place.line, place.column, buf_str(&source), printed },
+		e->options->lint_arg);
 	return true;
 }
 
@@ -871,7 +873,8 @@ static bool run_branch(struct exec *e, struct value dot, const struct node_branc
 	if (!eval_pipeline(e, &dot, branch->pipe, &v))
 		return false;
 	if (value_is_true(v))
-		return push_frame(e, FRAME_LIST, &branch->list, branch->node.type == NODE_WITH ? v : dot, variables, &frame);
+		return push_frame(e, FRAME_LIST, &branch->list, branch->node.type == NODE_WITH ? v : dot, variables,
+				  &frame);
 	if (branch->has_else)
 		return push_frame(e, FRAME_LIST, &branch->else_list, dot, variables, &frame);
 	e->nvariables = variables;
@@ -1087,7 +1090,8 @@ bool template_execute(const struct template *t, struct value root, const struct 
 {
 	static const struct template_options none;
 	const struct template_options *o = options ? options : &none;
-	AUTO_RELEASE(exec) e = {
+	AUTO_RELEASE(exec)
+	e = {
 		.t = t,
 		.options = o,
 		.missing = o->strict ? TEMPLATE_MISSING_ERROR : o->missing,

@@ -511,7 +511,9 @@ static void print_map(struct printer *p, struct value v, uint32_t verb, int dept
 /* The fields of a time are its own affair: they show only where its methods do not apply. */
 static void print_time_fields(struct printer *p, struct value v, uint32_t verb)
 {
-	struct value parts[3] = { { .type = &uint64_type }, { .type = &value_type_int64 }, { .type = &location_pointer } };
+	struct value parts[3] = { { .type = &uint64_type },
+				  { .type = &value_type_int64 },
+				  { .type = &location_pointer } };
 
 	static const char *const names[3] = { "wall", "ext", "loc" };
 

@@ -1,8 +1,8 @@
 /*
  * format: prints values as Go's package fmt does, mistakes included: %!d(string=x).
  *
- * Source of truth: the documentation of fmt, and what Go 1.25 does where that is silent. Addresses print as the addresses
- * of our own memory, as they do in Go: not to be relied on. Independent of the locale.
+ * Source of truth: the documentation of fmt, and what Go 1.25 does where that is silent. Addresses print as the
+ * addresses of our own memory, as they do in Go: not to be relied on. Independent of the locale.
  */
 #ifndef SLOTDECK_TEMPLATE_FORMAT_H
 #define SLOTDECK_TEMPLATE_FORMAT_H

@@ -1,8 +1,8 @@
 /*
  * The functions of text/template and those that codexctl adds. To add one: a C function and a row.
  *
- * Go's own follow text/template's funcs.go as documented; codexctl's follow templates.md 4, whose argument orders differ
- * from those of the Sprig library on purpose.
+ * Go's own follow text/template's funcs.go as documented; codexctl's follow templates.md 4, whose argument orders
+ * differ from those of the Sprig library on purpose.
  */
 #include "template/function.h"
 
@@ -111,8 +111,9 @@ static void print_followed(const struct value *args, size_t n, struct buf *out)
 
 FUNCTION(go_html)
 {
-	static const char *const escapes[128] = { ['"'] = "&#34;", ['\''] = "&#39;", ['&'] = "&amp;", ['<'] = "&lt;",
-						  ['>'] = "&gt;",  [0] = "\xef\xbf\xbd" };
+	static const char *const escapes[128] = {
+		['"'] = "&#34;", ['\''] = "&#39;", ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", [0] = "\xef\xbf\xbd"
+	};
 	AUTO_RELEASE(buf) plain = BUF_INIT(RESULT_BYTES_MAX);
 	AUTO_RELEASE(buf) text = BUF_INIT(RESULT_BYTES_MAX);
 
@@ -754,10 +755,11 @@ FUNCTION(tool_quote)
 /* The table */
 
 #define STRING &value_type_string
-#define ANY &value_type_any
-#define VALUE &function_any_value
+#define ANY    &value_type_any
+#define VALUE  &function_any_value
 #define TAKES(...)                                                                                                     \
-	.parameters = { __VA_ARGS__ }, .nparameters = sizeof((const struct value_type *[]){ __VA_ARGS__ }) / sizeof(void *)
+	.parameters = { __VA_ARGS__ },                                                                                 \
+	.nparameters = sizeof((const struct value_type *[]){ __VA_ARGS__ }) / sizeof(void *)
 
 static const struct function functions[] = {
 	{ "and", .short_circuits = true, .stops_on = false, .variadic = true, TAKES(VALUE, VALUE) },
@@ -786,7 +788,8 @@ static const struct function functions[] = {
 	{ "join", .call = project_join, .set = FUNCTION_PROJECT, TAKES(&value_type_strings, STRING) },
 	{ "now", .call = project_now, .set = FUNCTION_PROJECT },
 	{ "slug", .call = project_slug, .set = FUNCTION_PROJECT, TAKES(STRING) },
-	{ "ternary", .call = project_ternary, .set = FUNCTION_PROJECT, .gives_any = true, TAKES(&value_type_bool, ANY, ANY) },
+	{ "ternary", .call = project_ternary, .set = FUNCTION_PROJECT, .gives_any = true,
+	  TAKES(&value_type_bool, ANY, ANY) },
 	{ "toLower", .call = project_to_lower, .set = FUNCTION_PROJECT, TAKES(STRING) },
 	{ "trimPrefix", .call = project_trim_prefix, .set = FUNCTION_PROJECT, TAKES(STRING, STRING) },
 	{ "truncSHA", .call = project_trunc_sha, .set = FUNCTION_PROJECT, TAKES(STRING) },

@@ -21,7 +21,7 @@ struct function {
 	const char *name;
 	function_call *call;
 	enum function_set set;
-	bool variadic; /* the last parameter may be given any number of times, also none */
+	bool variadic;	     /* the last parameter may be given any number of times, also none */
 	bool short_circuits; /* and, or: the evaluator does them itself */
 	bool stops_on;	     /* the truth that ends them */
 	bool gives_any;	     /* the result is an interface {} */

@@ -12,9 +12,18 @@ static const struct {
 	const char *word;
 	enum token_type type;
 } keywords[] = {
-	{ "block", TOKEN_BLOCK }, { "break", TOKEN_BREAK }, { "continue", TOKEN_CONTINUE }, { "define", TOKEN_DEFINE },
-	{ "else", TOKEN_ELSE },	  { "end", TOKEN_END },	    { "if", TOKEN_IF },		    { "nil", TOKEN_NIL },
-	{ "range", TOKEN_RANGE }, { "template", TOKEN_TEMPLATE }, { "with", TOKEN_WITH },   { "true", TOKEN_BOOL },
+	{ "block", TOKEN_BLOCK },
+	{ "break", TOKEN_BREAK },
+	{ "continue", TOKEN_CONTINUE },
+	{ "define", TOKEN_DEFINE },
+	{ "else", TOKEN_ELSE },
+	{ "end", TOKEN_END },
+	{ "if", TOKEN_IF },
+	{ "nil", TOKEN_NIL },
+	{ "range", TOKEN_RANGE },
+	{ "template", TOKEN_TEMPLATE },
+	{ "with", TOKEN_WITH },
+	{ "true", TOKEN_BOOL },
 	{ "false", TOKEN_BOOL },
 };
 
@@ -93,7 +102,9 @@ static void lex_accept_run(struct lexer *lexer, const char *set)
 
 static struct token take(struct lexer *lexer, enum token_type type)
 {
-	struct token token = { type, (uint32_t)lexer->start, lexer->start_line,
+	struct token token = { type,
+			       (uint32_t)lexer->start,
+			       lexer->start_line,
 			       { lexer->text.p + lexer->start, lexer->position - lexer->start } };
 
 	lexer->start = lexer->position;

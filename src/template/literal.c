@@ -9,7 +9,7 @@
 
 #include "template/unicode.h"
 
-#define RUNE_MAX 0x10ffff
+#define RUNE_MAX   0x10ffff
 #define RUNE_ERROR 0xfffd
 
 static bool rune_valid(uint64_t rune)

@@ -6,9 +6,10 @@
 #include "template/function.h"
 
 #define SECONDS_PER_DAY 86400
-#define NANOSECONDS 1000000000
+#define NANOSECONDS	1000000000
 
-static const struct value_method time_methods[], month_methods[], weekday_methods[], duration_methods[], location_methods[];
+static const struct value_method time_methods[], month_methods[], weekday_methods[], duration_methods[],
+	location_methods[];
 
 const struct value_type value_type_time = { .kind = VALUE_STRUCT, .name = "time.Time", .methods = time_methods };
 static const struct value_type month_type = { .kind = VALUE_INT, .name = "time.Month", .methods = month_methods };
@@ -17,17 +18,15 @@ static const struct value_type duration_type = { .kind = VALUE_INT64,
 						 .name = "time.Duration",
 						 .methods = duration_methods };
 static const struct value_type location_struct = { .kind = VALUE_STRUCT, .name = "time.Location" };
-static const struct value_type location_type = { .kind = VALUE_POINTER,
-						 .name = "*time.Location",
-						 .elem = &location_struct,
-						 .methods = location_methods };
+static const struct value_type location_type = {
+	.kind = VALUE_POINTER, .name = "*time.Location", .elem = &location_struct, .methods = location_methods
+};
 static const struct value utc = { .type = &location_struct };
 static const struct value_type bytes_type = VALUE_TYPE_SLICE("[]uint8", &value_type_uint8);
 
 static const char *const month_names[] = { "January", "February", "March",     "April",	  "May",      "June",
 					   "July",    "August",	  "September", "October", "November", "December" };
-static const char *const day_names[] = { "Sunday",   "Monday", "Tuesday", "Wednesday",
-					 "Thursday", "Friday", "Saturday" };
+static const char *const day_names[] = { "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday" };
 
 /* The calendar */
 
@@ -102,7 +101,7 @@ enum part {
 	PART_UPPER_PM,
 	PART_LOWER_PM,
 	PART_ZONE_NAME,
-	PART_Z,	   /* Z, as we are at no offset */
+	PART_Z,		  /* Z, as we are at no offset */
 	PART_ZERO_OFFSET, /* +0000 in the form of the layout */
 };
 
@@ -598,11 +597,18 @@ METHOD(time_marshal_json)
 }
 
 #define M(go_name, function_name, ...)                                                                                 \
-	{ .function = { .name = (go_name), .call = (function_name), __VA_ARGS__ } }
+	{                                                                                                              \
+		.function = {.name = (go_name), .call = (function_name), __VA_ARGS__ }                                 \
+	}
 #define TAKES(...)                                                                                                     \
-	.parameters = { __VA_ARGS__ }, .nparameters = sizeof((const struct value_type *[]){ __VA_ARGS__ }) / sizeof(void *)
-#define UNCALLABLE(go_name, reason) { .function = { .name = (go_name), .bad_results = (reason) } }
-#define SECOND_RESULT(go_name, type) "invalid function signature for " go_name ": second return value should be error; is " type
+	.parameters = { __VA_ARGS__ },                                                                                 \
+	.nparameters = sizeof((const struct value_type *[]){ __VA_ARGS__ }) / sizeof(void *)
+#define UNCALLABLE(go_name, reason)                                                                                    \
+	{                                                                                                              \
+		.function = {.name = (go_name), .bad_results = (reason) }                                              \
+	}
+#define SECOND_RESULT(go_name, type)                                                                                   \
+	"invalid function signature for " go_name ": second return value should be error; is " type
 
 static const struct value_method time_methods[] = {
 	M("Add", time_add, TAKES(&duration_type)),

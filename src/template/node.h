@@ -70,9 +70,9 @@ struct node_command {
 /* A field, a variable or a chain. */
 struct node_fields {
 	struct node node;
-	uint32_t variable;	 /* number of the variable's name */
+	uint32_t variable;	  /* number of the variable's name */
 	struct str variable_name; /* with its $ */
-	const struct node *base; /* of a chain */
+	const struct node *base;  /* of a chain */
 	uint32_t nnames;
 	const struct str *names; /* without dots */
 };
@@ -121,7 +121,8 @@ struct definition {
 	struct node_list list;
 };
 
-struct template {
+struct template
+{
 	char *name;
 	struct str text;
 	struct arena *arena;

@@ -1,6 +1,6 @@
 /*
- * Tokens to nodes. The control structures that are open stand on a stack of our own rather than on C's, so that no input
- * can exhaust that; only parentheses recurse, and their depth is bounded.
+ * Tokens to nodes. The control structures that are open stand on a stack of our own rather than on C's, so that no
+ * input can exhaust that; only parentheses recurse, and their depth is bounded.
  *
  * Finished nodes wait on one shared stack until their list, pipeline or command is complete and moves to the arena.
  */
@@ -24,7 +24,7 @@ static const char *const open_words[] = { "", "define clause", "block clause", "
 
 /* What Go keeps per tree; define and block begin a new one. */
 struct tree {
-	size_t variables; /* where this tree's variables begin */
+	size_t variables;     /* where this tree's variables begin */
 	unsigned action_line; /* 0: outside of actions */
 	unsigned range_depth, paren_depth;
 };
@@ -32,11 +32,11 @@ struct tree {
 struct open {
 	enum open_kind kind;
 	bool in_else;
-	bool shares_end; /* an "else if": the end that closes it closes the one around it, too */
-	size_t nodes;	 /* where its list begins on the stack of nodes */
+	bool shares_end;  /* an "else if": the end that closes it closes the one around it, too */
+	size_t nodes;	  /* where its list begins on the stack of nodes */
 	size_t variables; /* how many there were before it */
 	struct node_branch *branch;
-	struct str name; /* of a define or block */
+	struct str name;		  /* of a define or block */
 	const struct node_template *call; /* of a block */
 	struct tree outer;
 };
@@ -437,7 +437,8 @@ static const struct node *new_field(struct parser *p, const struct token *token)
 	return &f->node;
 }
 
-/* A literal, a function, dot, a field, a variable or a parenthesised pipeline; *ret is NULL if none of these is next. */
+/* A literal, a function, dot, a field, a variable or a parenthesised pipeline; *ret is NULL if none of these is next.
+ */
 static bool parse_term(struct parser *p, const struct node **ret)
 {
 	struct token token = next_non_space(p);
@@ -451,7 +452,9 @@ static bool parse_term(struct parser *p, const struct node **ret)
 	case TOKEN_NIL:
 	case TOKEN_BOOL:
 		node = NEW_NODE(p, struct node,
-				token.type == TOKEN_DOT ? NODE_DOT : token.type == TOKEN_NIL ? NODE_NIL : NODE_BOOL,
+				token.type == TOKEN_DOT	  ? NODE_DOT
+				: token.type == TOKEN_NIL ? NODE_NIL
+							  : NODE_BOOL,
 				token.position);
 		node->is_true = str_is(token.value, "true");
 		*ret = node;
@@ -488,7 +491,8 @@ static bool refuse_field_of_literal(struct parser *p, const struct node *node)
 static bool parse_chain(struct parser *p, const struct node *term, const struct node **ret)
 {
 	bool extends = term->type == NODE_FIELD || term->type == NODE_VARIABLE;
-	struct node_fields *chain = NEW_NODE(p, struct node_fields, extends ? term->type : NODE_CHAIN, peek(p).position);
+	struct node_fields *chain =
+		NEW_NODE(p, struct node_fields, extends ? term->type : NODE_CHAIN, peek(p).position);
 	AUTO_FREE struct str *names = NULL;
 	size_t n = 0, cap = 0;
 
@@ -568,8 +572,8 @@ static bool parse_command(struct parser *p)
 }
 
 /*
- * The variables that a pipeline declares or assigns, pushed as nodes. "$x foo" needs three tokens of look-ahead: whether
- * $x is declared shows only behind the space.
+ * The variables that a pipeline declares or assigns, pushed as nodes. "$x foo" needs three tokens of look-ahead:
+ * whether $x is declared shows only behind the space.
  */
 static bool parse_declarations(struct parser *p, struct node_pipe *pipe, const char *context)
 {
@@ -729,7 +733,9 @@ static struct open *open_clause(struct parser *p, enum open_kind kind)
 
 static bool open_branch(struct parser *p, enum open_kind kind, bool shares_end)
 {
-	static const enum node_type types[] = { [OPEN_IF] = NODE_IF, [OPEN_RANGE] = NODE_RANGE, [OPEN_WITH] = NODE_WITH };
+	static const enum node_type types[] = {
+		[OPEN_IF] = NODE_IF, [OPEN_RANGE] = NODE_RANGE, [OPEN_WITH] = NODE_WITH
+	};
 	size_t variables = p->nvariables;
 	const struct node_pipe *pipe;
 	struct node_branch *branch;
@@ -1044,8 +1050,9 @@ bool template_parse(const char *name, struct str text, enum template_functions f
 	if (options && options->ret_place)
 		*options->ret_place = (struct template_place){ 0 };
 	if (text.len > source_max)
-		return error_set(err, ERR_LIMIT, "template: %s:1: %zu bytes are more than the %zu that a template may have",
-				 name, text.len, source_max);
+		return error_set(err, ERR_LIMIT,
+				 "template: %s:1: %zu bytes are more than the %zu that a template may have", name,
+				 text.len, source_max);
 	lexer_init(&p.lexer, text, t->arena);
 	if (!parse_all(&p))
 		return false;

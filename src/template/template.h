@@ -2,8 +2,8 @@
  * template: Go's text/template, as Go 1.25 parses, executes and prints it, error texts included.
  *
  * A template is parsed once and executed any number of times; both halves report errors in Go's own words, with
- * "template: NAME:LINE" (parsing) or "template: NAME:LINE:COLUMN" (execution, byte column from 0) in front. The hint of the
- * error shows the source line with a 1-based column. Parsed templates are read-only: many threads may execute one.
+ * "template: NAME:LINE" (parsing) or "template: NAME:LINE:COLUMN" (execution, byte column from 0) in front. The hint of
+ * the error shows the source line with a 1-based column. Parsed templates are read-only: many threads may execute one.
  */
 #ifndef SLOTDECK_TEMPLATE_TEMPLATE_H
 #define SLOTDECK_TEMPLATE_TEMPLATE_H
@@ -38,9 +38,10 @@ struct template_finding {
 typedef void template_lint_fn(const struct template_finding *finding, void *arg);
 
 /*
- * Which bytes of the source made which bytes of the output, for those who look for the cause of a fault in the output: called
- * before each text and each action that runs, in the order of the output. Offsets count from the start of what this
- * execution writes and of the source. A literal text is copied byte by byte; what an action prints comes from its action.
+ * Which bytes of the source made which bytes of the output, for those who look for the cause of a fault in the output:
+ * called before each text and each action that runs, in the order of the output. Offsets count from the start of what
+ * this execution writes and of the source. A literal text is copied byte by byte; what an action prints comes from its
+ * action.
  */
 typedef void template_trace_fn(size_t out, size_t source, bool literal, void *arg);
 
@@ -49,7 +50,7 @@ struct template_place {
 	unsigned line, column;
 };
 
-struct template_limits { /* 0: the default */
+struct template_limits {     /* 0: the default */
 	size_t source_bytes; /* 8 MiB */
 	size_t output_bytes; /* 16 MiB */
 	size_t memory_bytes; /* for parsed nodes, and for values made while executing: 24 MiB each */
@@ -58,7 +59,8 @@ struct template_limits { /* 0: the default */
 
 struct template_options { /* all zero: as codexctl */
 	enum template_missing missing;
-	/* Missing values are located errors: TEMPLATE_MISSING_ERROR, and an action that would print <no value> or %! fails. */
+	/* Missing values are located errors: TEMPLATE_MISSING_ERROR, and an action that would print <no value> or %!
+	 * fails. */
 	bool strict;
 	struct value env_map; /* what envOr looks into: map[string]string */
 	struct value now;     /* what now gives: a time */
@@ -78,8 +80,8 @@ enum template_functions {
 };
 
 /*
- * Parses text. name is copied; text is borrowed until template_destroy(). options may be NULL, only limits and ret_place
- * matter here. Fails with ERR_INVALID, or ERR_LIMIT for what is too large or too deep.
+ * Parses text. name is copied; text is borrowed until template_destroy(). options may be NULL, only limits and
+ * ret_place matter here. Fails with ERR_INVALID, or ERR_LIMIT for what is too large or too deep.
  */
 bool template_parse(const char *name, struct str text, enum template_functions functions,
 		    const struct template_options *options, struct template **ret, struct error *err);

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BASIC(basic_kind, go_name) { .kind = (basic_kind), .name = (go_name) }
+#define BASIC(basic_kind, go_name)                                                                                     \
+	{                                                                                                              \
+		.kind = (basic_kind), .name = (go_name)                                                                \
+	}
 
 const struct value_type value_type_bool = BASIC(VALUE_BOOL, "bool");
 const struct value_type value_type_int = BASIC(VALUE_INT, "int");

@@ -1,12 +1,13 @@
 /*
  * value: what a Go template can see, with Go's kinds and type names.
  *
- * Templates tell a string from an int, a nil pointer from an absent key and `config.PVCSpec` from `*config.PVCSpec`, and
- * say so in their errors; so every value carries a type descriptor that names itself as Go's %T does. Descriptors are
- * `static const`: write one per Go type, with fields in Go's order.
+ * Templates tell a string from an int, a nil pointer from an absent key and `config.PVCSpec` from `*config.PVCSpec`,
+ * and say so in their errors; so every value carries a type descriptor that names itself as Go's %T does. Descriptors
+ * are `static const`: write one per Go type, with fields in Go's order.
  *
  *     static const struct value_field pvc_fields[] = {
- *             { "Size", &value_type_string }, { "StorageClass", &value_type_string }, { "AccessModes", &value_type_strings },
+ *             { "Size", &value_type_string }, { "StorageClass", &value_type_string }, { "AccessModes",
+ * &value_type_strings },
  *     };
  *     static const struct value_type type_pvc = VALUE_TYPE_STRUCT("config.PVCSpec", pvc_fields);
  *     static const struct value_type type_pvc_pointer = VALUE_TYPE_POINTER("*config.PVCSpec", &type_pvc);
@@ -15,8 +16,8 @@
  *     f[PVC_SIZE] = value_text("10Gi");
  *     context[STORAGE_DATA] = value_pointer(arena, &type_pvc_pointer, value_struct(&type_pvc, f));
  *
- * A struct value is small, passed by value and never owns: strings, items and fields are borrowed and must outlive it, which
- * is what the arena is for. A value that was built never changes, so many threads may read it.
+ * A struct value is small, passed by value and never owns: strings, items and fields are borrowed and must outlive it,
+ * which is what the arena is for. A value that was built never changes, so many threads may read it.
  */
 #ifndef SLOTDECK_TEMPLATE_VALUE_H
 #define SLOTDECK_TEMPLATE_VALUE_H
@@ -50,18 +51,29 @@ struct value_field {
 
 struct value_type {
 	enum value_kind kind;
-	const char *name;		/* as %T prints it */
-	const struct value_type *elem;	/* of a slice, map or pointer */
+	const char *name;		  /* as %T prints it */
+	const struct value_type *elem;	  /* of a slice, map or pointer */
 	const struct value_field *fields; /* of a struct */
 	size_t nfields;
 	const struct value_method *methods; /* of time.Time and its relatives only; see moment.h */
 };
 
 #define VALUE_TYPE_STRUCT(go_name, field_table)                                                                        \
-	{ .kind = VALUE_STRUCT, .name = (go_name), .fields = (field_table), .nfields = ARRAY_LEN(field_table) }
-#define VALUE_TYPE_POINTER(go_name, elem_type) { .kind = VALUE_POINTER, .name = (go_name), .elem = (elem_type) }
-#define VALUE_TYPE_SLICE(go_name, elem_type) { .kind = VALUE_SLICE, .name = (go_name), .elem = (elem_type) }
-#define VALUE_TYPE_MAP(go_name, elem_type) { .kind = VALUE_MAP, .name = (go_name), .elem = (elem_type) }
+	{                                                                                                              \
+		.kind = VALUE_STRUCT, .name = (go_name), .fields = (field_table), .nfields = ARRAY_LEN(field_table)    \
+	}
+#define VALUE_TYPE_POINTER(go_name, elem_type)                                                                         \
+	{                                                                                                              \
+		.kind = VALUE_POINTER, .name = (go_name), .elem = (elem_type)                                          \
+	}
+#define VALUE_TYPE_SLICE(go_name, elem_type)                                                                           \
+	{                                                                                                              \
+		.kind = VALUE_SLICE, .name = (go_name), .elem = (elem_type)                                            \
+	}
+#define VALUE_TYPE_MAP(go_name, elem_type)                                                                             \
+	{                                                                                                              \
+		.kind = VALUE_MAP, .name = (go_name), .elem = (elem_type)                                              \
+	}
 
 extern const struct value_type value_type_bool, value_type_int, value_type_int64, value_type_uint8, value_type_uint;
 extern const struct value_type value_type_float64, value_type_complex128, value_type_string;
@@ -88,9 +100,9 @@ struct value {
 			const struct value *items;
 			uint32_t len, cap; /* items NULL: a nil slice */
 		} list;
-		const struct value_map *map;	/* NULL: a nil map */
-		const struct value *target;	/* of a pointer; NULL: nil */
-		const struct value *fields;	/* of a struct; NULL: all fields zero */
+		const struct value_map *map; /* NULL: a nil map */
+		const struct value *target;  /* of a pointer; NULL: nil */
+		const struct value *fields;  /* of a struct; NULL: all fields zero */
 		struct {
 			int64_t seconds; /* since 1970, UTC */
 			int32_t nanoseconds;
@@ -109,7 +121,7 @@ struct value value_int(int64_t i);
 struct value value_float(double f);
 /* Borrows the bytes. */
 struct value value_string(struct str s);
-struct value value_text(const char *text); /* NULL gives the empty string */
+struct value value_text(const char *text);    /* NULL gives the empty string */
 #define VALUE_TIME_ZERO INT64_C(-62135596800) /* seconds of Go's zero time, the year 1 */
 /* A moment in UTC; nanoseconds below 1e9. */
 struct value value_time(int64_t seconds, int32_t nanoseconds);

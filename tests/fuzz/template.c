@@ -15,8 +15,8 @@ static const struct value_field inner_fields[] = { { "Size", &value_type_string 
 static const struct value_type inner = VALUE_TYPE_STRUCT("config.Inner", inner_fields);
 static const struct value_type inner_pointer = VALUE_TYPE_POINTER("*config.Inner", &inner);
 static const struct value_field root_fields[] = {
-	{ "Env", &value_type_string },	   { "Slot", &value_type_int },	     { "Now", &value_type_time },
-	{ "Map", &value_type_string_map }, { "Data", &inner_pointer },	     { "Nil", &inner_pointer },
+	{ "Env", &value_type_string },	   { "Slot", &value_type_int },	    { "Now", &value_type_time },
+	{ "Map", &value_type_string_map }, { "Data", &inner_pointer },	    { "Nil", &inner_pointer },
 	{ "Any", &value_type_any_map },	   { "List", &value_type_strings },
 };
 static const struct value_type root_type = VALUE_TYPE_STRUCT("config.Root", root_fields);
@@ -35,8 +35,9 @@ static struct value make_root(struct arena *arena)
 	fields[0] = value_text("ai");
 	fields[1] = value_int(3);
 	fields[2] = value_time(1770091506, 789000000);
-	fields[3] = value_map(arena, &value_type_string_map,
-			      (struct value_entry[]){ { STR("k"), value_text("v") }, { STR(""), value_text("%!") } }, 2);
+	fields[3] =
+		value_map(arena, &value_type_string_map,
+			  (struct value_entry[]){ { STR("k"), value_text("v") }, { STR(""), value_text("%!") } }, 2);
 	fields[4] = value_pointer(arena, &inner_pointer, value_struct(&inner, data));
 	fields[6] = value_map(arena, &value_type_any_map,
 			      (struct value_entry[]){
@@ -76,8 +77,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 
 	buf_adds(&out, "before");
-	if (!size || !template_parse("fuzz", (struct str){ (const char *)data + 1, size - 1 },
-				     choice & 8 ? TEMPLATE_FUNCTIONS_TOOL : TEMPLATE_FUNCTIONS_PROJECT, &options, &t, &err)) {
+	if (!size ||
+	    !template_parse("fuzz", (struct str){ (const char *)data + 1, size - 1 },
+			    choice & 8 ? TEMPLATE_FUNCTIONS_TOOL : TEMPLATE_FUNCTIONS_PROJECT, &options, &t, &err)) {
 		if (size && !err.kind)
 			abort();
 		return 0;

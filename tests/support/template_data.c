@@ -5,12 +5,16 @@
 #define TEXT &value_type_string
 
 static const struct value_field pvc_fields[] = {
-	{ "Size", TEXT }, { "StorageClass", TEXT }, { "AccessModes", &value_type_strings },
+	{ "Size", TEXT },
+	{ "StorageClass", TEXT },
+	{ "AccessModes", &value_type_strings },
 };
 static const struct value_type pvc = VALUE_TYPE_STRUCT("config.PVCSpec", pvc_fields);
 static const struct value_type pvc_pointer = VALUE_TYPE_POINTER("*config.PVCSpec", &pvc);
 static const struct value_field storage_fields[] = {
-	{ "Workspace", &pvc_pointer }, { "Data", &pvc_pointer }, { "Registry", &pvc_pointer },
+	{ "Workspace", &pvc_pointer },
+	{ "Data", &pvc_pointer },
+	{ "Registry", &pvc_pointer },
 };
 static const struct value_type storage = VALUE_TYPE_STRUCT("config.StorageConfig", storage_fields);
 static const struct value_type storage_pointer = VALUE_TYPE_POINTER("*config.StorageConfig", &storage);
@@ -23,7 +27,10 @@ static const struct value_field block_fields[] = { { "Name", TEXT }, { "TOML", T
 static const struct value_type block = VALUE_TYPE_STRUCT("config.CodexConfigBlock", block_fields);
 static const struct value_type blocks = VALUE_TYPE_SLICE("[]config.CodexConfigBlock", &block);
 static const struct value_field ref_fields[] = {
-	{ "Value", TEXT }, { "EnvRef", TEXT }, { "VarRef", TEXT }, { "Optional", &value_type_bool },
+	{ "Value", TEXT },
+	{ "EnvRef", TEXT },
+	{ "VarRef", TEXT },
+	{ "Optional", &value_type_bool },
 };
 static const struct value_type ref = VALUE_TYPE_STRUCT("config.MCPValueRef", ref_fields);
 static const struct value_type refs = VALUE_TYPE_MAP("map[string]config.MCPValueRef", &ref);
@@ -126,8 +133,8 @@ static struct value typed_map(struct arena *arena, const struct value_type *type
 	json_t *member;
 	size_t n = 0;
 
-	json_object_foreach ((json_t *)json, key, member)
-		entries[n++] = (struct value_entry){ str_of(key), typed(arena, type->elem, member) };
+	json_object_foreach((json_t *)json, key, member) entries[n++] =
+		(struct value_entry){ str_of(key), typed(arena, type->elem, member) };
 	return value_map(arena, type, entries, n);
 }
 

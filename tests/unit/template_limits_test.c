@@ -1,4 +1,5 @@
-/* What Go does not have: limits, the strict mode, findings, hints; and what it has that no recorded template can show. */
+/* What Go does not have: limits, the strict mode, findings, hints; and what it has that no recorded template can show.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,7 +100,8 @@ static void hostile_templates_end_in_an_error_soon(void **state)
 		{ "{{indent 9000000000000 \"a\"}}", "more than 16777216 bytes", ERR_INVALID },
 		{ "{{define \"a\"}}{{template \"a\" .}}{{end}}{{template \"a\"}}",
 		  "at <{{template \"a\" .}}>: exceeded maximum template depth (100000)", ERR_INVALID },
-		{ "{{define \"a\"}}{{if 1}}{{if 1}}{{if 1}}{{if 1}}{{template \"a\" .}}{{end}}{{end}}{{end}}{{end}}{{end}}"
+		{ "{{define \"a\"}}{{if 1}}{{if 1}}{{if 1}}{{if 1}}{{template \"a\" "
+		  ".}}{{end}}{{end}}{{end}}{{end}}{{end}}"
 		  "{{template \"a\"}}",
 		  "exceeded maximum template depth", ERR_LIMIT },
 	};
@@ -108,7 +110,8 @@ static void hostile_templates_end_in_an_error_soon(void **state)
 		double start = seconds_now();
 
 		assert_fails(table[i].text, NULL, table[i].kind, table[i].part);
-		if (seconds_now() - start > 20) /* a sanitizer on a busy machine; plain builds take well below one second */
+		if (seconds_now() - start >
+		    20) /* a sanitizer on a busy machine; plain builds take well below one second */
 			fail_msg("%s took %.1f s", table[i].text, seconds_now() - start);
 	}
 }
@@ -200,8 +203,10 @@ static void findings_name_the_place_and_what_was_printed(void **state)
 	AUTO_RELEASE(buf) findings = BUF_INIT(0);
 	struct template_options options = { .lint = collect, .lint_arg = &findings };
 
-	assert_prints("{{ .known }}\n  {{ .zz }}{{ printf \"%d\"  \"x\" }}", &options, "yes\n  <no value>%!d(string=x)");
-	assert_string_equal(buf_cstr(&findings), "0 v:2:6 .zz => <no value>\n1 v:2:15 printf \"%d\" \"x\" => %!d(string=x)\n");
+	assert_prints("{{ .known }}\n  {{ .zz }}{{ printf \"%d\"  \"x\" }}", &options,
+		      "yes\n  <no value>%!d(string=x)");
+	assert_string_equal(buf_cstr(&findings),
+			    "0 v:2:6 .zz => <no value>\n1 v:2:15 printf \"%d\" \"x\" => %!d(string=x)\n");
 }
 
 static void a_nul_in_the_template_does_not_cut_the_message(void **state)
@@ -211,10 +216,12 @@ static void a_nul_in_the_template_does_not_cut_the_message(void **state)
 	AUTO_RELEASE(error) err = { 0 };
 
 	assert_false(template_render("v", STR("{{ len `a\0b` 1 }}"), value_none(), NULL, &out, &err));
-	assert_string_equal(err.message, "template: v:1:3: executing \"v\" at <len>: wrong number of args for len: want 1 got 2");
-	assert_false(template_render("v", STR("{{ `a\0b` 1 }}"), value_none(), NULL, &out, &err));
 	assert_string_equal(err.message,
-			    "template: v:1:3: executing \"v\" at <`a\\x00b`>: can't give argument to non-function `a\\x00b`");
+			    "template: v:1:3: executing \"v\" at <len>: wrong number of args for len: want 1 got 2");
+	assert_false(template_render("v", STR("{{ `a\0b` 1 }}"), value_none(), NULL, &out, &err));
+	assert_string_equal(
+		err.message,
+		"template: v:1:3: executing \"v\" at <`a\\x00b`>: can't give argument to non-function `a\\x00b`");
 	assert_true(template_render("v", STR("a\0{{ `b\0` }}"), value_none(), NULL, &out, &err));
 	assert_memory_equal(out.p, "a\0b\0", 4);
 }
@@ -223,7 +230,8 @@ static void variables_declared_in_parentheses_outlive_their_action(void **state)
 {
 	(void)state;
 	assert_prints("{{ ($x := printf \"%d\" 1) }}{{ printf \"%d\" 2 }}{{ $x }}", NULL, "121");
-	assert_prints("{{$x := \"\"}}{{range 3}}{{$x = printf \"%s%d\" $x .}}{{printf \"%d\" 9}}{{end}}{{$x}}", NULL, "999012");
+	assert_prints("{{$x := \"\"}}{{range 3}}{{$x = printf \"%s%d\" $x .}}{{printf \"%d\" 9}}{{end}}{{$x}}", NULL,
+		      "999012");
 }
 
 static void quote_is_for_templates_of_our_own(void **state)
@@ -237,7 +245,8 @@ static void quote_is_for_templates_of_our_own(void **state)
 	assert_true(template_parse("own", STR("{{ quote . }}"), TEMPLATE_FUNCTIONS_TOOL, NULL, &t, &err));
 	assert_true(template_execute(t, value_text("a\"b"), NULL, &out, &err));
 	assert_string_equal(buf_cstr(&out), "\"a\\\"b\"");
-	assert_false(template_parse("go", STR("{{ now }}"), TEMPLATE_FUNCTIONS_GO, NULL, &(struct template *){ NULL }, &err));
+	assert_false(template_parse("go", STR("{{ now }}"), TEMPLATE_FUNCTIONS_GO, NULL, &(struct template *){ NULL },
+				    &err));
 }
 
 static void times_print_by_layout_and_compare(void **state)
@@ -246,9 +255,10 @@ static void times_print_by_layout_and_compare(void **state)
 	AUTO_RELEASE(buf) out = BUF_INIT(0);
 	AUTO_RELEASE(error) err = { 0 };
 	struct template_options options = { .now = template_data_now() };
-	static const char text[] = "{{now.Format \"Mon Jan _2 15:04:05.000 MST 2006\"}}|{{(now.Add 3600000000000).Format "
-				   "\"3:04PM 002\"}}|{{now.AddDate 0 1 27}}|{{(now.Add 90500000000).Sub now}}|"
-				   "{{now.Truncate 3600000000000}}|{{now.Location}}|{{printf \"%d %s\" now.Month now.Weekday}}";
+	static const char text[] =
+		"{{now.Format \"Mon Jan _2 15:04:05.000 MST 2006\"}}|{{(now.Add 3600000000000).Format "
+		"\"3:04PM 002\"}}|{{now.AddDate 0 1 27}}|{{(now.Add 90500000000).Sub now}}|"
+		"{{now.Truncate 3600000000000}}|{{now.Location}}|{{printf \"%d %s\" now.Month now.Weekday}}";
 
 	assert_true(template_render("v", str_of(text), value_none(), &options, &out, &err));
 	assert_string_equal(buf_cstr(&out),

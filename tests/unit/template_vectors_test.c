@@ -121,10 +121,9 @@ static bool check(const struct vectors *v, const json_t *vector)
 	const json_t *source = json_object_get(vector, "template");
 	const char *error = json_string_value(json_object_get(vector, "error"));
 	struct template_place place;
-	struct template_options options = { .missing = missing_of(vector),
-					    .env_map = root->env_map,
-					    .now = template_data_now(),
-					    .ret_place = &place };
+	struct template_options options = {
+		.missing = missing_of(vector), .env_map = root->env_map, .now = template_data_now(), .ret_place = &place
+	};
 	AUTO_RELEASE(buf) out = BUF_INIT(0);
 	AUTO_RELEASE(buf) wanted = BUF_INIT(0);
 	AUTO_RELEASE(error) err = { 0 };
@@ -142,8 +141,8 @@ static bool check(const struct vectors *v, const json_t *vector)
 		same = done && str_eq(buf_str(&out), buf_str(&wanted));
 	}
 	if (!same)
-		printf("%s: %.*s\n  want %s\n  got  %s\n", json_string_value(json_object_get(vector, "id")), STR_ARG(text),
-		       error ? error : buf_cstr(&wanted), done ? buf_cstr(&out) : err.message);
+		printf("%s: %.*s\n  want %s\n  got  %s\n", json_string_value(json_object_get(vector, "id")),
+		       STR_ARG(text), error ? error : buf_cstr(&wanted), done ? buf_cstr(&out) : err.message);
 	return same;
 }
 
