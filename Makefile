@@ -8,7 +8,7 @@ CC = gcc
 
 # The one list of Debian packages: what the program links, what its tests run.
 PACKAGES := build-essential pkg-config libncurses-dev libuv1-dev libcurl4-openssl-dev libjansson-dev libyaml-dev \
-	libssl-dev libmicrohttpd-dev libcmocka-dev libvterm-dev python3 openssl nghttp2-proxy ncurses-term locales-all
+	libssl-dev libmicrohttpd-dev libcmocka-dev libvterm-dev python3 openssl nghttp2-proxy ncurses-term
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 
 PKGS := ncursesw libuv libcurl jansson yaml-0.1 libcrypto libssl libmicrohttpd
@@ -40,7 +40,8 @@ LIBS = $(eval LIBS := $$(shell pkg-config --libs $(PKGS)) -lm -pthread)$(LIBS)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs cmocka vterm) -lutil)$(TEST_LIBS)
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-fuzz run test unit fuzz fuzz-run check-layers check-headers clean help
+.PHONY: all deps deps-fuzz run test unit fuzz fuzz-run test-threads install dist bench check-layers check-headers \
+	clean help
 
 all: $(B)/slotdeck ## build the program (V=debug, release, asan or tsan)
 
@@ -108,6 +109,28 @@ $(B)/assets.S: $(ASSETS) Makefile
 
 $(B)/assets.o: $(B)/assets.S
 	@$(CC) -c $< -o $@
+
+test-threads: ## the suites of what runs on several threads, under ThreadSanitizer
+	@$(MAKE) --no-print-directory V=tsan unit T='http\|ground\|kube\|job\|live\|sim_control\|process'
+
+install: ## install below PREFIX (/usr/local), DESTDIR in front: program, man page, completions
+	@$(MAKE) --no-print-directory V=release all
+	install -D -m 755 build/release/slotdeck $(DESTDIR)$(PREFIX)/bin/slotdeck
+	@for d in share/man/man1 share/bash-completion/completions share/zsh/site-functions share/fish/vendor_completions.d; do \
+		install -d $(DESTDIR)$(PREFIX)/$$d; done
+	build/release/slotdeck man > $(DESTDIR)$(PREFIX)/share/man/man1/slotdeck.1
+	build/release/slotdeck completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/slotdeck
+	build/release/slotdeck completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_slotdeck
+	build/release/slotdeck completion fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/slotdeck.fish
+
+dist: ## make build/slotdeck-VERSION.tar.gz of what is committed
+	@mkdir -p build
+	git archive --format=tar.gz --prefix=slotdeck-$(VERSION)/ -o build/slotdeck-$(VERSION).tar.gz HEAD
+	@echo build/slotdeck-$(VERSION).tar.gz
+
+bench: ## measure side by side with what a user would run instead, as ratios
+	@$(MAKE) --no-print-directory V=release all
+	@tests/bench/run
 
 check-layers: ## prove that includes point down only
 	@tests/check-layers

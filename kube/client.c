@@ -88,7 +88,7 @@ static bool open_http(struct kube *kube, const struct kube_options *options, str
 
 bool kube_open(struct net *net, const struct kube_options *options, struct kube **ret, struct error *err)
 {
-	struct kube_login *login;
+	struct kube_login *login = NULL;
 
 	if (!kubeconfig_load(&options->kubeconfig, &login, err))
 		return false;

@@ -372,7 +372,7 @@ static bool find_namespace(struct stack *stack, const char *explicit, const stru
 {
 	const struct stack_text *pattern = find_pattern(stack, stack->env);
 	AUTO_RELEASE(error) err = { 0 };
-	char *name;
+	char *name = NULL;
 
 	if (!stack_resolve_namespace(stack, context, explicit, stack->env, stack->slot, &name, &err)) {
 		stack_add_error(diags, DIAG_ERROR, stack_place(stack, pattern->at), "namespace-pattern", &err);

@@ -208,7 +208,7 @@ static bool index_argument(struct exec *exec, struct value index, size_t limit, 
 static bool index_list(struct exec *exec, struct value index, struct value *item)
 {
 	bool is_string = item->type->kind == VALUE_STRING;
-	size_t len = is_string ? item->string.len : item->list.len, at;
+	size_t len = is_string ? item->string.len : item->list.len, at = 0;
 
 	if (!index_argument(exec, index, len, &at))
 		return false;
