@@ -61,6 +61,7 @@ bool printers_finish(struct printers *printers, struct error *err)
 	bool good = report_write(printers->report, err);
 
 	report_destroy(printers->report);
+	text_printer_release(&printers->text);
 	free(printers);
 	return good;
 }

@@ -197,6 +197,16 @@ static enum paint paint_of_state(const char *state)
 	return strcmp(state, "degraded") == 0 || strcmp(state, "missing") == 0 ? PAINT_RED : PAINT_YELLOW;
 }
 
+static bool is_news(struct text_printer *p, const struct job_event *e, const char *state)
+{
+	AUTO_FREE char *key = xasprintf("%s %s/%s", e->object.kind, e->object.namespace ? e->object.namespace : "", e->object.name);
+
+	if (strcmp(state, "healthy") == 0)
+		return map_remove(&p->troubled, str_of(key));
+	map_set(&p->troubled, str_of(key), NULL);
+	return true;
+}
+
 static void on_wait(struct text_printer *p, const struct job_event *e)
 {
 	AUTO_RELEASE(buf) line = BUF_INIT(0);
@@ -208,6 +218,8 @@ static void on_wait(struct text_printer *p, const struct job_event *e)
 		buf_adds(&line, ": ");
 		add_clean(&line, e->text, false);
 	}
+	if (!p->all_objects && !is_news(p, e, state))
+		return;
 	clear_progress(p);
 	if (p->all_objects)
 		put_line(p->out, p->colour_out, paint_of_state(state), &line);
@@ -280,4 +292,9 @@ void text_printer_event(struct text_printer *printer, const struct job_event *ev
 
 	if (event->kind < ARRAY_LEN(on) && on[event->kind])
 		on[event->kind](printer, event);
+}
+
+void text_printer_release(struct text_printer *printer)
+{
+	map_release(&printer->troubled);
 }

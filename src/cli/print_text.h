@@ -4,6 +4,7 @@
 #ifndef SLOTDECK_CLI_PRINT_TEXT_H
 #define SLOTDECK_CLI_PRINT_TEXT_H
 
+#include "base/map.h"
 #include "cli/print.h"
 
 struct text_printer {
@@ -11,9 +12,11 @@ struct text_printer {
 	bool colour_out, colour_err;
 	bool progress;	    /* stderr is a terminal: a line that is overwritten */
 	bool progress_shown;
-	bool all_objects;   /* status, wait: also what is healthy */
+	bool all_objects;   /* status: also what is healthy */
+	struct map troubled; /* awaited objects of which something bad was said: their recovery is worth a line */
 };
 
+void text_printer_release(struct text_printer *printer);
 void text_printer_event(struct text_printer *printer, const struct job_event *event);
 
 #endif

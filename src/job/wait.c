@@ -1,0 +1,244 @@
+/* wait_for_plan(), job_wait() and job_status(): is what was applied what runs, and if not, why. */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utc.h"
+#include "job/awaited.h"
+
+#define SETTLE_MS	 10000
+#define WAIT_MS		 600000
+#define LINES_LIMIT_MS	 2000  /* for the log line that explains a failure that is certain already */
+#define STATUS_LIMIT_MS	 20000 /* for all lists of one look */
+
+struct waiting {
+	struct awaited awaited;
+	struct run *run;
+	char **told; /* per entry: state and message as told last */
+	size_t done_told;
+	bool complete; /* every list came once */
+	int64_t due_ms, started_ms; /* as watcher_now_ms() counts */
+};
+
+static int64_t timeout_of(struct run *run)
+{
+	int64_t ms;
+	const char *text = run->stack->codex.timeouts.deploy_wait.text;
+
+	if (run->options->wait_timeout_ms)
+		return run->options->wait_timeout_ms;
+	return *text && duration_parse(str_of(text), &ms) && ms > 0 ? ms : WAIT_MS;
+}
+
+static int64_t settle_of(const struct run *run)
+{
+	return run->options->settle_ms == UINT_MAX ? SETTLE_MS : run->options->settle_ms;
+}
+
+/* Tells each entry whose state or reason is another than before. */
+static void tell_changes(struct waiting *w)
+{
+	size_t done = plan_done_count(w->awaited.plan), total = plan_count(w->awaited.plan);
+
+	w->complete = w->complete || awaited_is_complete(&w->awaited);
+	if (!w->complete)
+		return; /* "unknown" for want of the first list is no news */
+	for (size_t i = 0; i < total; i++) {
+		const struct verdict *verdict = plan_at(w->awaited.plan, i)->verdict;
+		AUTO_FREE char *now = xasprintf("%d %s", (int)verdict->state, verdict->reason);
+
+		if (w->told[i] && strcmp(w->told[i], now) == 0)
+			continue;
+		free(w->told[i]);
+		w->told[i] = GIVE(now);
+		awaited_emit(&w->awaited, i, false);
+	}
+	if (done == w->done_told)
+		return;
+	w->done_told = done;
+	run_emit(w->run, &(struct job_event){ .kind = JOB_PROGRESS, .done = done, .total = total });
+}
+
+/* What keeps the wait from its end, with causes; the verdict names the first. */
+static char *tell_unready(struct waiting *w, const char *opening)
+{
+	struct buf text = BUF_INIT(0);
+	size_t total = plan_count(w->awaited.plan), unready = 0;
+
+	for (size_t i = 0; i < total; i++) {
+		const struct plan_entry *entry = plan_at(w->awaited.plan, i);
+
+		if (entry->done || entry->dropped)
+			continue;
+		awaited_emit(&w->awaited, i, true);
+		unready++;
+		if (unready > 3)
+			continue;
+		AUTO_RELEASE(buf) why = BUF_INIT(0);
+
+		verdict_format_why(entry->verdict, watcher_now_ms(w->awaited.watcher), &why);
+		buf_addf(&text, "%s%s %s %s%s%s", unready > 1 ? "; " : "", entry->object.kind->kind, entry->object.name,
+			 health_state_name(entry->verdict->state), why.len ? ": " : "", buf_cstr(&why));
+	}
+	char *verdict = xasprintf("%s: %zu of %zu not ready: %s%s", opening, unready, total, buf_cstr(&text), unready > 3 ? "; …" : "");
+
+	buf_release(&text);
+	return verdict;
+}
+
+/* The failure is certain; the line that explains it may still be on its way. */
+static void await_lines(struct waiting *w)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	int64_t recheck_ms, due_ms = watcher_now_ms(w->awaited.watcher) + LINES_LIMIT_MS;
+
+	while (awaited_wants_lines(&w->awaited) && watcher_now_ms(w->awaited.watcher) < due_ms) {
+		if (!watcher_wait(w->awaited.watcher, w->run->cancel, due_ms, &ignored))
+			return;
+		awaited_judge(&w->awaited, &recheck_ms);
+	}
+}
+
+static int watch_until_end(struct waiting *w, char **ret_verdict)
+{
+	AUTO_RELEASE(error) err = { 0 };
+
+	for (;;) {
+		int64_t recheck_ms;
+		enum plan_state state = awaited_judge(&w->awaited, &recheck_ms);
+
+		tell_changes(w);
+		if (state == PLAN_DONE) {
+			*ret_verdict = xasprintf("%zu of %zu healthy", plan_count(w->awaited.plan), plan_count(w->awaited.plan));
+			return EXIT_DONE;
+		}
+		if (state == PLAN_FAILED) {
+			await_lines(w);
+			*ret_verdict = tell_unready(w, "degraded");
+			return EXIT_DEGRADED;
+		}
+		AUTO_FREE char *forbidden = awaited_forbidden(&w->awaited);
+
+		if (forbidden) {
+			*ret_verdict = GIVE(forbidden);
+			return EXIT_DENIED;
+		}
+		if (watcher_now_ms(w->awaited.watcher) >= w->due_ms) {
+			*ret_verdict = tell_unready(w, "deadline passed");
+			return EXIT_DEADLINE;
+		}
+		if (!watcher_wait(w->awaited.watcher, w->run->cancel, recheck_ms < w->due_ms ? recheck_ms : w->due_ms, &err)) {
+			*ret_verdict = tell_unready(w, "cancelled");
+			return job_exit_of_error(&err, cancel_signal(w->run->cancel));
+		}
+	}
+}
+
+int wait_for_plan(struct run *run, struct deploy_plan *plan, char **ret_verdict)
+{
+	struct waiting w = { .run = run, .done_told = SIZE_MAX };
+	char limit[64];
+	int code;
+
+	run_step(run, "wait");
+	awaited_open(&w.awaited, run, plan, settle_of(run));
+	w.told = xcalloc(plan_count(w.awaited.plan) + 1, sizeof *w.told);
+	w.started_ms = watcher_now_ms(w.awaited.watcher);
+	w.due_ms = w.started_ms + timeout_of(run);
+	run_note(run, "waiting for %zu objects, at most %s", plan_count(w.awaited.plan), duration_format_short(timeout_of(run), limit));
+	if (plan_count(w.awaited.plan)) {
+		code = watch_until_end(&w, ret_verdict);
+	} else {
+		*ret_verdict = xstrdup("nothing to wait for");
+		code = EXIT_DONE;
+	}
+	run_step_end(run, code == EXIT_DONE, *ret_verdict);
+	for (size_t i = 0; i < plan_count(w.awaited.plan); i++)
+		free(w.told[i]);
+	free(w.told);
+	awaited_close(&w.awaited);
+	return code;
+}
+
+/* Makes the plan of what the stack renders; false when the run has ended with *ret_code. */
+static bool begin(struct run *run, const struct job_context *context, const struct apply_options *options, const char *what,
+		  struct deploy_plan *plan, int *ret_code)
+{
+	AUTO_RELEASE(error) err = { 0 };
+
+	run_begin(run, context, options, what);
+	if (deploy_plan_make(run, plan, &err))
+		return true;
+	*ret_code = run_end(run, job_exit_of_error(&err, cancel_signal(run->cancel)), err.message);
+	return false;
+}
+
+int job_wait(const struct job_context *context, const struct apply_options *options)
+{
+	struct run run;
+	struct deploy_plan plan = { 0 };
+	AUTO_FREE char *verdict = NULL;
+	int code;
+
+	if (begin(&run, context, options, "wait", &plan, &code)) {
+		code = wait_for_plan(&run, &plan, &verdict);
+		run_end(&run, code, verdict);
+	}
+	deploy_plan_release(&plan);
+	return code;
+}
+
+/* ---- status ---- */
+
+/* The worst of all decides. */
+static int judge_status(struct awaited *a, char **ret_verdict)
+{
+	size_t total = plan_count(a->plan), counts[HEALTH_DEGRADED + 1] = { 0 };
+	AUTO_FREE char *forbidden = awaited_forbidden(a);
+	enum health_state worst = HEALTH_HEALTHY;
+
+	for (size_t i = 0; i < total; i++) {
+		const struct plan_entry *entry = plan_at(a->plan, i);
+		enum health_state state = entry->verdict->lets_wait_go ? HEALTH_HEALTHY : entry->verdict->state;
+
+		counts[state]++;
+		if (health_is_worse(state, worst))
+			worst = state;
+		awaited_emit(a, i, state != HEALTH_HEALTHY);
+	}
+	*ret_verdict = forbidden ? xstrdup(forbidden) : xasprintf("%s: %zu of %zu healthy", health_state_name(worst), counts[HEALTH_HEALTHY], total);
+	if (worst == HEALTH_DEGRADED || worst == HEALTH_MISSING)
+		return EXIT_DEGRADED;
+	if (forbidden)
+		return EXIT_DENIED;
+	return worst == HEALTH_HEALTHY || worst == HEALTH_SUSPENDED ? EXIT_DONE : EXIT_PENDING;
+}
+
+int job_status(const struct job_context *context, const struct apply_options *options)
+{
+	struct run run;
+	struct deploy_plan plan = { 0 };
+	struct awaited awaited;
+	AUTO_RELEASE(error) err = { 0 };
+	AUTO_FREE char *verdict = NULL;
+	int code;
+	int64_t recheck_ms;
+
+	if (!begin(&run, context, options, "status", &plan, &code)) {
+		deploy_plan_release(&plan);
+		return code;
+	}
+	awaited_open(&awaited, &run, &plan, 0);
+	int64_t due_ms = watcher_now_ms(awaited.watcher) + STATUS_LIMIT_MS;
+
+	awaited_judge(&awaited, &recheck_ms);
+	while (err.kind == ERR_NONE && watcher_now_ms(awaited.watcher) < due_ms && (!awaited_is_complete(&awaited) || awaited_wants_lines(&awaited))) {
+		watcher_wait(awaited.watcher, run.cancel, due_ms, &err);
+		awaited_judge(&awaited, &recheck_ms);
+	}
+	code = err.kind ? job_exit_of_error(&err, cancel_signal(run.cancel)) : judge_status(&awaited, &verdict);
+	run_end(&run, code, err.kind ? err.message : verdict);
+	awaited_close(&awaited);
+	deploy_plan_release(&plan);
+	return code;
+}
