@@ -27,6 +27,7 @@
 #define AUDIT_MS 15000
 #define AUDIT_AGAIN_MS 5000
 #define AUDIT_MAX_OBJECTS 2000
+#define AUDIT_DIFFERENCES 64 /* as many are remembered; one is enough */
 #define WATCH_SHORTEST_MS 800
 #define OPEN_MS 20000 /* until the headers of an answer are there */
 
@@ -49,8 +50,9 @@ struct audit {
 	uint32_t round;
 	char *from, *next; /* continue tokens: of the part at hand, of the next one; NULL is the start */
 	size_t seen;
-	size_t differences;
-	uint64_t print, last_print; /* of the differences of this round and of the one before */
+	/* What differed in this round and in the one before: hashes of uid and of the version that we have. */
+	uint64_t now[AUDIT_DIFFERENCES], before[AUDIT_DIFFERENCES];
+	size_t nnow, nbefore;
 };
 
 struct feed {
@@ -676,8 +678,25 @@ static bool on_audit_field(const struct json_field *field, void *arg, struct err
 
 static void differs(struct feed *feed, uint64_t what)
 {
-	feed->audit.differences++;
-	feed->audit.print += what * 0x9e3779b97f4a7c15u; /* in any order */
+	if (feed->audit.nnow < AUDIT_DIFFERENCES)
+		feed->audit.now[feed->audit.nnow++] = what;
+}
+
+/* An object that differed 5 s ago and whose copy has not moved since: its change will not come any more. */
+static bool difference_lasts(const struct audit *a)
+{
+	for (size_t i = 0; i < a->nnow; i++) {
+		for (size_t k = 0; k < a->nbefore; k++) {
+			if (a->now[i] == a->before[k])
+				return true;
+		}
+	}
+	return false;
+}
+
+static void audit_reset(struct audit *a)
+{
+	a->seen = a->nnow = 0;
 }
 
 static bool on_audit_data(struct str bytes, void *arg)
@@ -702,7 +721,7 @@ static bool on_audit_data(struct str bytes, void *arg)
 			if (known)
 				known->round = feed->audit.round;
 			if (!known || known->version != version)
-				differs(feed, uid ^ version);
+				differs(feed, uid ^ (known ? known->version : 0));
 		}
 		free(a.uid);
 		free(a.version);
@@ -731,27 +750,27 @@ static void audit_plan(struct feed *feed, int64_t ms)
 static void audit_judge(struct feed *feed)
 {
 	struct audit *a = &feed->audit;
-	bool whole = !a->next;
-	size_t differences;
+	bool whole = !a->next, differences;
 
 	if (whole)
 		audit_leftovers(feed);
-	differences = a->differences;
+	differences = a->nnow > 0;
 	if (whole || a->seen >= AUDIT_MAX_OBJECTS) {
-		/* The same difference twice, 5 s apart, is no event on its way any more. */
-		if (differences && a->print == a->last_print) {
-			a->last_print = 0;
+		if (difference_lasts(a)) {
+			a->nbefore = 0;
+			audit_reset(a);
 			list_afresh(feed);
 			tell(feed, SCOPE_BROKEN, "the watch missed changes, listing again", 0);
 			feed_list(feed);
 			return;
 		}
-		if (!differences && feed->phase == PHASE_WATCHING) {
+		if (!differences && feed->phase != PHASE_LISTING) {
 			deliver(feed, ROW_PROOF, NULL);
 			flush(feed);
 		}
-		a->last_print = differences ? a->print : 0;
-		a->seen = a->differences = a->print = 0;
+		memcpy(a->before, a->now, sizeof a->before);
+		a->nbefore = a->nnow;
+		audit_reset(a);
 		/* The same part again after a difference, else the next one. */
 		free(differences ? a->next : a->from);
 		if (differences)
@@ -777,7 +796,7 @@ static void on_audit_end(const struct http_response *refusal, const struct error
 		/* No answer is no proof; the watch itself tells what is wrong. An old token ends here too. */
 		free(a->from);
 		a->from = NULL;
-		a->seen = a->differences = a->print = 0;
+		audit_reset(a);
 		audit_plan(feed, AUDIT_MS);
 		return;
 	}
@@ -796,7 +815,8 @@ static void audit_go(void *arg)
 	struct http_request request = { .accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
 					.timeout_ms = 15000 };
 
-	if (feed->phase != PHASE_WATCHING) {
+	/* A watch that pauses after trouble is audited too: what we show is then at least known to be right. */
+	if (feed->phase == PHASE_LISTING || !feed->version) {
 		audit_plan(feed, AUDIT_MS);
 		return;
 	}

@@ -200,11 +200,19 @@ static void sim_post(struct bed *bed, const char *path, const char *json)
 	assert_true(http_ok(&response));
 }
 
+static bool most_are_live(struct bed *bed, const void *arg)
+{
+	struct live_status status;
+
+	(void)arg;
+	live_status(bed->live, &status);
+	return status.live >= 10;
+}
+
 static void without_cluster_rights_namespaces_are_watched_one_by_one(void **state)
 {
 	(void)state;
 	AUTO_RELEASE(bed) bed = bed_create(NULL);
-	struct live_status status;
 
 	make_namespace(&bed, "team-a");
 	make_namespace(&bed, "team-b");
@@ -215,8 +223,7 @@ static void without_cluster_rights_namespaces_are_watched_one_by_one(void **stat
 	live_add_namespace(bed.live, "team-a");
 	expect_env(&bed, "team-a", HEALTH_HEALTHY, NULL);
 	assert_null(envs_find(live_envs(bed.live), "team-b"));
-	live_status(bed.live, &status);
-	assert_true(status.live >= 10);
+	assert_true(poll_until(&bed, most_are_live, NULL));
 }
 
 static bool status_is(struct bed *bed, const void *arg)
@@ -330,7 +337,7 @@ static void a_silent_watch_is_found_by_the_audit(void **state)
 		}
 	}
 	assert_true(env_is(&bed, &trouble));
-	assert_in_range(seconds, 1, 60);
+	assert_in_range(seconds, 1, 45); /* 15 + 5, the same again if a change was just on its way */
 }
 
 static void it_ends_at_once_while_the_server_hangs(void **state)
