@@ -98,6 +98,8 @@ static bool poll_until(struct bed *bed, until_fn *fn, const void *arg)
 		if (fn(bed, arg))
 			return true;
 		poll(&p, 1, 50);
+		if (bed->clock)
+			clock_advance(bed->clock, 20); /* the network has short timers of its own */
 	}
 	return false;
 }
