@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/utc.h"
+#include "model/journal.h"
 
 /*
  *   places, records, labels ──► list of struct item ──► roll-up of each one's members ──► sorted
@@ -14,7 +15,7 @@
 
 struct item {
 	struct environment e;
-	char *title, *env, *namespace, *owner, *record_name, *why, *worst_name, *finding;
+	char *title, *env, *namespace, *owner, *record_name, *why, *worst_name, *finding, *changed;
 	struct causes causes;
 	bool shared; /* another environment lies in the same namespace */
 	/* While these hold, what was rolled up before still does. */
@@ -81,6 +82,7 @@ static void item_destroy(struct item *item)
 	free(item->why);
 	free(item->worst_name);
 	free(item->finding);
+	free(item->changed);
 	causes_release(&item->causes);
 	free(item);
 }
@@ -170,6 +172,7 @@ static struct item *add_item(struct envs *envs, const char *env, int64_t slot, c
 	item->why = xstrdup("");
 	item->worst_name = xstrdup("");
 	item->finding = xstrdup("");
+	item->changed = xstrdup("");
 	item->e = (struct environment){
 		.title = item->title,
 		.env = item->env,
@@ -182,6 +185,7 @@ static struct item *add_item(struct envs *envs, const char *env, int64_t slot, c
 		.worst_name = item->worst_name,
 		.causes = &item->causes,
 		.finding = item->finding,
+		.changed = item->changed,
 	};
 	LIST_PUSH(envs->items, envs->len, envs->cap) = item;
 	return item;
@@ -447,6 +451,7 @@ struct rolling {
 	struct item *item;
 	int64_t now_ms;
 	struct roll_up up;
+	const struct row *changed; /* the newest wish */
 };
 
 static void take_why(struct item *item, const struct kind *kind, const char *name, const struct verdict *verdict, int64_t now_ms)
@@ -469,12 +474,33 @@ static void take_why(struct item *item, const struct kind *kind, const char *nam
 	causes_copy(&item->causes, &verdict->causes);
 }
 
+/* Something that a person or a deployer wrote, not what controllers made of it. */
+static bool is_wish(const struct row *row)
+{
+	return row->managed_ms && row->kind->shape != SHAPE_POD && row->kind->shape != SHAPE_JOB && *row->manager &&
+	       strncmp(row->manager, "kube-", 5);
+}
+
+static void take_changed(struct envs *envs, struct item *item, const struct row *row)
+{
+	const struct journal_item *news = journal_last_change(store_journal(envs->store), row->namespace, row->kind, row->name);
+	AUTO_RELEASE(buf) text = BUF_INIT(ROW_MESSAGE_MAX);
+
+	buf_addf(&text, "%s %s by %s", row->kind->kind, row->name, row->manager);
+	if (news && news->at_ms >= row->managed_ms)
+		buf_addf(&text, ": %s", news->text);
+	set_text(&item->changed, &item->e.changed, buf_give(&text));
+	item->e.changed_ms = row->managed_ms;
+}
+
 static void roll_member(struct entry *entry, const struct kind *kind, const char *name, const struct verdict *verdict, void *arg)
 {
 	struct rolling *r = arg;
 	const struct verdict *before = r->up.verdict;
 	size_t total = r->up.total;
 
+	if (entry && is_wish(entry->row) && (!r->changed || entry->row->managed_ms > r->changed->managed_ms))
+		r->changed = entry->row;
 	if (is_workload(kind)) {
 		r->item->e.total++;
 		r->item->e.ready += verdict->state == HEALTH_HEALTHY;
@@ -533,6 +559,8 @@ static void take_rolled(struct item *item, struct item *old)
 	e->proof_ms = from->proof_ms;
 	set_text(&item->why, &e->why, xstrdup(old->why));
 	set_text(&item->worst_name, &e->worst_name, xstrdup(old->worst_name));
+	set_text(&item->changed, &e->changed, xstrdup(old->changed));
+	e->changed_ms = from->changed_ms;
 	item->causes = old->causes;
 	old->causes = (struct causes){ 0 };
 	item->recheck_ms = old->recheck_ms;
@@ -567,6 +595,8 @@ static void roll(struct envs *envs, struct item *item, int64_t now_ms)
 		return;
 	item->recheck_ms = now_ms + 1000; /* freshness ends by itself */
 	each_member(envs, &item->e, now_ms, roll_member, &r);
+	if (r.changed)
+		take_changed(envs, item, r.changed);
 	memcpy(item->e.counts, r.up.counts, sizeof item->e.counts);
 	item->e.members = r.up.total;
 	item->e.state = r.up.state;
@@ -609,7 +639,7 @@ static uint64_t print_of(const struct envs *envs)
 		const struct environment *e = &envs->items[i]->e;
 		const int64_t numbers[] = { e->state, e->shown, e->since_ms, e->counts_ms, e->deadline_ms, e->ready, e->total,
 					    e->slot, e->issue, e->pr, e->has_record, e->has_namespace, (int64_t)e->members };
-		const char *const texts[] = { e->title, e->namespace, e->owner, e->why, e->finding, e->worst_name };
+		const char *const texts[] = { e->title, e->namespace, e->owner, e->why, e->finding, e->worst_name, e->changed };
 
 		print = mix(print, numbers, sizeof numbers);
 		for (size_t t = 0; t < ARRAY_LEN(texts); t++)

@@ -47,6 +47,8 @@ struct environment {
 	const struct kind *worst_kind; /* NULL: none */
 	const char *worst_name;
 	const struct causes *causes; /* its chain; never NULL */
+	const char *changed;   /* newest change of a wish: "Deployment users by kubectl-edit: replicas 1 -> 3"; "" */
+	int64_t changed_ms;    /* when; 0 */
 	const char *finding;   /* a contradiction between record, namespace and objects; "" */
 	int64_t proof_ms;      /* the oldest proof among what was read; 0: never */
 };

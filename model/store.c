@@ -16,6 +16,7 @@
 #define JOURNAL_CAPACITY 4000
 #define EVENTS_PER_OBJECT 32
 #define OWNER_DEPTH 16
+#define NEWS_MS 60000 /* what was made longer ago was made before we looked */
 
 struct group {
 	const struct kind *kind;
@@ -499,7 +500,9 @@ static void put(struct store *store, struct row *row, int64_t now_ms)
 		row_destroy(row); /* listed again, unchanged */
 		return;
 	}
-	journal_note(store->journal, old, row, now_ms);
+	/* A first list tells of what was there already: that is no news. */
+	if (old || row->created_ms > now_ms - NEWS_MS)
+		journal_note(store->journal, old, row, now_ms);
 	node->e.row = row;
 	if (!old) {
 		node->name_hash = hash_name(group, row->name);

@@ -234,6 +234,24 @@ static void old_data_is_never_green(void **state)
 	assert_non_null(strstr(envs_find(c.envs, "empty")->why, "no data for 95 s"));
 }
 
+static void the_last_change_names_who_and_what(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(cluster) c = cluster_create(&project);
+	static const char text[] = "{'metadata':{'namespace':'shop-dev','name':'web','uid':'d','generation':%d,'resourceVersion':'%d','managedFields':"
+				   "[{'manager':'%s','time':'2023-11-14T22:%02d:00Z'},{'manager':'kube-controller-manager','subresource':'status',"
+				   "'time':'2023-11-14T23:00:00Z'}]},'spec':{'replicas':%d}}";
+
+	envs_add_place(c.envs, "dev", 0, "shop-dev");
+	put(&c, &kind_deployment, text, 1, 1, "slotdeck", 1, 1);
+	envs_update(c.envs, c.now_ms);
+	assert_string_equal(envs_at(c.envs, 0)->changed, "Deployment web by slotdeck");
+	put(&c, &kind_deployment, text, 2, 2, "kubectl-edit", 10, 3);
+	envs_update(c.envs, c.now_ms);
+	assert_string_equal(envs_at(c.envs, 0)->changed, "Deployment web by kubectl-edit: replicas 1 -> 3");
+	assert_int_equal(NOW - envs_at(c.envs, 0)->changed_ms, 200000);
+}
+
 static void members_are_listed_worst_first(void **state)
 {
 	(void)state;
@@ -261,6 +279,7 @@ int main(void)
 		cmocka_unit_test(without_a_stack_namespaces_are_the_environments),
 		cmocka_unit_test(what_is_expected_and_not_there_is_missing),
 		cmocka_unit_test(old_data_is_never_green),
+		cmocka_unit_test(the_last_change_names_who_and_what),
 		cmocka_unit_test(members_are_listed_worst_first),
 	};
 

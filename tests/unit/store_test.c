@@ -192,7 +192,7 @@ static void the_journal_names_the_manager_and_the_field(void **state)
 {
 	(void)state;
 	AUTO(store) store = store_create();
-	static const char text[] = "{'metadata':{'namespace':'a','name':'d','uid':'d1','generation':%d,'resourceVersion':'%d','managedFields':"
+	static const char text[] = "{'metadata':{'namespace':'a','name':'d','uid':'d1','creationTimestamp':'2023-11-14T22:13:00Z','generation':%d,'resourceVersion':'%d','managedFields':"
 				   "[{'manager':'%s','time':'2023-11-14T22:13:%02dZ'}]},'spec':{'replicas':%d,'template':{'spec':{'containers':"
 				   "[{'name':'web','image':'r/web:%d'}]}}},'status':{'replicas':%d}}";
 	const struct journal_item *item;
