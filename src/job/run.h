@@ -22,6 +22,7 @@ struct run {
 	const char *step; /* the present one, or NULL */
 	int64_t step_started_ms;
 	struct lease *lease; /* NULL: none needed */
+	unsigned hooks_ran;  /* after the first write */
 };
 
 void run_begin(struct run *run, const struct job_context *context, const struct apply_options *options, const char *what);

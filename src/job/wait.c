@@ -40,7 +40,6 @@ static void tell_changes(struct waiting *w)
 {
 	size_t done = plan_done_count(w->awaited.plan), total = plan_count(w->awaited.plan);
 
-	w->complete = w->complete || awaited_is_complete(&w->awaited);
 	if (!w->complete)
 		return; /* "unknown" for want of the first list is no news */
 	for (size_t i = 0; i < total; i++) {
@@ -99,6 +98,19 @@ static void await_lines(struct waiting *w)
 	}
 }
 
+/* Rule 12: what was written and is not there at the first look was deleted by a hook (a probe that cleans up after itself). */
+static void drop_what_hooks_deleted(struct waiting *w)
+{
+	for (size_t i = 0; w->run->hooks_ran && i < plan_count(w->awaited.plan); i++) {
+		const struct plan_entry *entry = plan_at(w->awaited.plan, i);
+
+		if (entry->dropped || entry->verdict->state != HEALTH_MISSING || !*entry->object.uid)
+			continue;
+		run_note(w->run, "%s %s was deleted by a hook of this run: not waited for", entry->object.kind->kind, entry->object.name);
+		plan_drop(w->awaited.plan, entry->object.kind, entry->object.namespace, entry->object.name, "deleted by a hook of this run");
+	}
+}
+
 static int watch_until_end(struct waiting *w, char **ret_verdict)
 {
 	AUTO_RELEASE(error) err = { 0 };
@@ -107,6 +119,11 @@ static int watch_until_end(struct waiting *w, char **ret_verdict)
 		int64_t recheck_ms;
 		enum plan_state state = awaited_judge(&w->awaited, &recheck_ms);
 
+		if (!w->complete && awaited_is_complete(&w->awaited)) {
+			w->complete = true;
+			drop_what_hooks_deleted(w);
+			state = awaited_judge(&w->awaited, &recheck_ms);
+		}
 		tell_changes(w);
 		if (state == PLAN_DONE) {
 			*ret_verdict = xasprintf("%zu of %zu healthy", plan_count(w->awaited.plan), plan_count(w->awaited.plan));
