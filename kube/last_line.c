@@ -82,17 +82,28 @@ static void start_more(struct last_lines *lines)
 	}
 }
 
-/* The last line that says something. */
+static bool opens_trace(struct str line)
+{
+	return str_starts(line, STR("panic: ")) || str_starts(line, STR("fatal error: "));
+}
+
+/* The last line that says something. What stands below a Go panic is its trace: the panic itself is the line. */
 static struct str last_line_of(struct str text)
 {
-	struct str line = { 0 };
+	struct str last = { 0 }, panic = { 0 }, line;
 
-	for (text = str_trim(text); text.len; text.len--) {
-		if (text.p[text.len - 1] == '\n')
-			break;
-		line = (struct str){ text.p + text.len - 1, line.len + 1 };
+	while (text.len) {
+		if (!str_cut(&text, '\n', &line)) {
+			line = text;
+			text = (struct str){ 0 };
+		}
+		line = str_trim(line);
+		if (line.len)
+			last = line;
+		if (opens_trace(line))
+			panic = line;
 	}
-	return str_trim(line);
+	return panic.len ? panic : last;
 }
 
 static void finish(struct fetch *fetch)
