@@ -275,14 +275,15 @@ static size_t find_scope(const struct watcher *watcher, const struct kind *kind,
 	return i;
 }
 
-static void post(struct watcher *watcher, void (*fn)(void *arg), const struct kind *kind, const char *namespace)
+static void post(struct watcher *watcher, void (*fn)(void *arg), const struct kind *kind, const char *namespace,
+		 void (*how)(struct net *net, void (*fn)(void *arg), void *arg))
 {
 	struct command *c = xcalloc(1, sizeof *c);
 
 	c->far = watcher->far;
 	c->kind = kind;
 	c->namespace = xstrdup(namespace);
-	net_post(watcher->net, fn, c);
+	how(watcher->net, fn, c);
 }
 
 void watcher_watch(struct watcher *watcher, struct store *store, const struct kind *kind, const char *namespace)
@@ -292,7 +293,7 @@ void watcher_watch(struct watcher *watcher, struct store *store, const struct ki
 	LIST_PUSH(watcher->scopes, watcher->nscopes, watcher->scopes_cap) =
 		(struct scope_name){ .kind = kind, .namespace = xstrdup(namespace) };
 	store_set_scope(store, kind, namespace, SCOPE_LOADING, NULL, 0, watcher_now_ms(watcher));
-	post(watcher, far_watch, kind, namespace);
+	post(watcher, far_watch, kind, namespace, net_post);
 }
 
 void watcher_unwatch(struct watcher *watcher, struct store *store, const struct kind *kind, const char *namespace)
@@ -301,7 +302,7 @@ void watcher_unwatch(struct watcher *watcher, struct store *store, const struct 
 
 	if (at == watcher->nscopes)
 		return;
-	post(watcher, far_unwatch, kind, namespace);
+	post(watcher, far_unwatch, kind, namespace, net_post_and_wait);
 	store_drop_scope(store, kind, namespace);
 	free(watcher->scopes[at].namespace);
 	watcher->scopes[at] = watcher->scopes[--watcher->nscopes];
@@ -433,9 +434,10 @@ void watcher_destroy(struct watcher *watcher)
 {
 	if (!watcher)
 		return;
-	/* The far side goes on its own thread, behind all that was posted; the queue is its. */
+	/* The far side goes on its own thread, behind all that was posted. Waiting for it (a turn of the loop, no socket) lets
+	 * the caller free kinds and whatever prepare() uses at once. */
 	queue_close(watcher->queue);
-	net_post(watcher->net, far_destroy, watcher->far);
+	net_post_and_wait(watcher->net, far_destroy, watcher->far);
 	for (size_t i = 0; i < watcher->nscopes; i++)
 		free(watcher->scopes[i].namespace);
 	free(watcher->scopes);

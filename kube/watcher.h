@@ -21,24 +21,24 @@
 #include "model/health.h"
 
 struct watcher;
-struct kube;
 
 struct watcher_options {
 	struct net *net;     /* borrowed until watcher_destroy() */
 	struct http *http;   /* the same */
 	struct clock *clock; /* NULL: the system's */
-	/* Adds to each request what this cluster wants (impersonation); on the net thread; may be NULL. prepare_arg must live
-	 * until net_destroy(), or until a net_post_and_wait() after watcher_destroy(). */
+	/* Adds to each request what this cluster wants (impersonation); on the net thread, not after watcher_destroy(). May be NULL. */
 	void (*prepare)(struct http_request *request, void *arg);
 	void *prepare_arg;
 };
 
 struct watcher *watcher_create(const struct watcher_options *options);
-/* Returns at once; sockets close later. NULL is fine. */
+/* No callback runs after this. Waits for one turn of the net thread, never for a socket.
+ * NULL is fine. */
 void watcher_destroy(struct watcher *watcher);
 DEFINE_AUTO(watcher);
 
-/* Starts to list and watch kind in namespace ("": the whole cluster), once: repeating is fine. The scope in store says how it is. */
+/* Starts to list and watch kind (borrowed as long as store lives) in namespace ("": the whole cluster), once: repeating is fine. The
+ * scope in store says how it is. */
 void watcher_watch(struct watcher *watcher, struct store *store, const struct kind *kind, const char *namespace);
 /* Stops it and forgets its objects. */
 void watcher_unwatch(struct watcher *watcher, struct store *store, const struct kind *kind, const char *namespace);
