@@ -13,6 +13,8 @@
  * The list is made anew at each update; what people see of it (struct environment) lives in the item.
  */
 
+#define SITE_MS 60000
+
 struct item {
 	struct environment e;
 	char *title, *env, *namespace, *owner, *record_name, *why, *worst_name, *finding, *changed;
@@ -29,6 +31,12 @@ struct place {
 	int64_t slot;
 };
 
+struct site {
+	char *title, *text;
+	bool answers;
+	int64_t at_ms, since_ms; /* since: of this answer, good or bad */
+};
+
 struct expectation {
 	const struct kind *kind;
 	char *namespace, *name;
@@ -41,6 +49,8 @@ struct envs {
 	bool show_other_namespaces;
 	struct place *places;
 	size_t nplaces, places_cap;
+	struct site *sites;
+	size_t nsites, sites_cap;
 	struct expectation *expectations;
 	size_t nexpectations, expectations_cap;
 	struct item **items, **old; /* old: those of the update before, while one is under way */
@@ -109,6 +119,11 @@ void envs_destroy(struct envs *envs)
 		free(envs->expectations[i].name);
 	}
 	free(envs->expectations);
+	for (size_t i = 0; i < envs->nsites; i++) {
+		free(envs->sites[i].title);
+		free(envs->sites[i].text);
+	}
+	free(envs->sites);
 	free(envs->project);
 	free(envs->state_namespace);
 	free(envs->record_prefix);
@@ -136,6 +151,33 @@ void envs_expect(struct envs *envs, const struct kind *kind, const char *namespa
 	envs->dirty = envs->expects_more = true;
 	LIST_PUSH(envs->expectations, envs->nexpectations, envs->expectations_cap) =
 		(struct expectation){ .kind = kind, .namespace = copy_of(namespace), .name = copy_of(name) };
+}
+
+static struct site *find_site(const struct envs *envs, const char *title)
+{
+	for (size_t i = 0; i < envs->nsites; i++) {
+		if (!strcmp(envs->sites[i].title, title))
+			return &envs->sites[i];
+	}
+	return NULL;
+}
+
+void envs_set_site(struct envs *envs, const char *title, bool answers, const char *text, int64_t at_ms)
+{
+	struct site *site = find_site(envs, title);
+
+	if (!site) {
+		LIST_PUSH(envs->sites, envs->nsites, envs->sites_cap) =
+			(struct site){ .title = xstrdup(title), .since_ms = at_ms, .answers = answers };
+		site = &envs->sites[envs->nsites - 1];
+	}
+	if (site->answers != answers)
+		site->since_ms = at_ms;
+	site->answers = answers;
+	site->at_ms = at_ms;
+	free(site->text);
+	site->text = copy_of(text);
+	envs->dirty = envs->expects_more = true;
 }
 
 /* ---- which environments there are ---- */
@@ -584,6 +626,29 @@ static bool roll_is_known(struct envs *envs, struct item *item, int64_t now_ms)
 	return false;
 }
 
+/* Objects that all look well do not outweigh a site that does not answer. */
+static void roll_site(struct envs *envs, struct item *item, int64_t now_ms)
+{
+	const struct site *site = find_site(envs, item->title);
+
+	if (!site || item->e.state != HEALTH_HEALTHY)
+		return;
+	if (!site->answers) {
+		item->e.shown = HEALTH_DEGRADED;
+		item->e.counts_ms = site->since_ms + SITE_MS;
+		item->e.state = now_ms >= item->e.counts_ms ? HEALTH_DEGRADED : HEALTH_PROGRESSING;
+		item->e.rule_id = "site";
+		set_text(&item->why, &item->e.why, xasprintf("site does not answer: %s", site->text));
+	} else if (now_ms - site->at_ms > SITE_MS) {
+		item->e.state = item->e.shown = HEALTH_UNKNOWN;
+		item->e.rule_id = "site.stale";
+		set_text(&item->why, &item->e.why, xasprintf("site was not checked for %" PRId64 " s", (now_ms - site->at_ms) / 1000));
+	} else {
+		return;
+	}
+	item->e.since_ms = site->answers ? site->at_ms : site->since_ms;
+}
+
 static void roll(struct envs *envs, struct item *item, int64_t now_ms)
 {
 	struct rolling r = { .envs = envs, .item = item, .now_ms = now_ms };
@@ -605,6 +670,8 @@ static void roll(struct envs *envs, struct item *item, int64_t now_ms)
 		say_blind(envs, item, blind, now_ms);
 	else if (!r.up.total && item->e.has_record && !item->e.has_namespace)
 		item->e.state = item->e.shown = HEALTH_MISSING;
+	else
+		roll_site(envs, item, now_ms);
 	if (!item->e.since_ms)
 		item->e.since_ms = item->e.created_ms;
 }

@@ -61,6 +61,11 @@ DEFINE_AUTO(envs);
 void envs_add_place(struct envs *envs, const char *env, int64_t slot, const char *namespace);
 /* An object that must be there (from a rendered stack); it counts as missing when it is not. */
 void envs_expect(struct envs *envs, const struct kind *kind, const char *namespace, const char *name);
+/*
+ * The answer of an environment's public address (rule 13): with one, it is healthy only while the last good answer is at most
+ * 60 s old. text says what was wrong ("HTTP 502", "connection refused"). title as in struct environment.
+ */
+void envs_set_site(struct envs *envs, const char *title, bool answers, const char *text, int64_t at_ms);
 /* Looks again at what may have changed. True: something is different from before. Cheap when nothing is. */
 bool envs_update(struct envs *envs, int64_t now_ms);
 /* When envs_update() has something to do although nothing changes; INT64_MAX: never. */

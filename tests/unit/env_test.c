@@ -252,6 +252,26 @@ static void the_last_change_names_who_and_what(void **state)
 	assert_int_equal(NOW - envs_at(c.envs, 0)->changed_ms, 200000);
 }
 
+static void a_site_that_does_not_answer_outweighs_healthy_objects(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(cluster) c = cluster_create(&project);
+
+	envs_add_place(c.envs, "dev", 0, "shop-dev");
+	deploy(&c, "shop-dev", "web", true, "");
+	envs_set_site(c.envs, "dev", true, "", c.now_ms);
+	envs_update(c.envs, c.now_ms);
+	assert_int_equal(envs_at(c.envs, 0)->state, HEALTH_HEALTHY);
+	envs_set_site(c.envs, "dev", false, "HTTP 502", c.now_ms);
+	envs_update(c.envs, c.now_ms);
+	assert_int_equal(envs_at(c.envs, 0)->state, HEALTH_PROGRESSING);
+	assert_int_equal(envs_at(c.envs, 0)->shown, HEALTH_DEGRADED);
+	assert_string_equal(envs_at(c.envs, 0)->why, "site does not answer: HTTP 502");
+	envs_set_site(c.envs, "dev", true, "", c.now_ms - 61000);
+	envs_update(c.envs, c.now_ms);
+	assert_int_equal(envs_at(c.envs, 0)->state, HEALTH_UNKNOWN);
+}
+
 static void members_are_listed_worst_first(void **state)
 {
 	(void)state;
@@ -280,6 +300,7 @@ int main(void)
 		cmocka_unit_test(what_is_expected_and_not_there_is_missing),
 		cmocka_unit_test(old_data_is_never_green),
 		cmocka_unit_test(the_last_change_names_who_and_what),
+		cmocka_unit_test(a_site_that_does_not_answer_outweighs_healthy_objects),
 		cmocka_unit_test(members_are_listed_worst_first),
 	};
 
