@@ -1,13 +1,245 @@
+/* slotdeck: knows everybody. Commands are src/cli's; what is here joins the dashboard to cluster, stack and simulation. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/file.h"
+#include "base/process.h"
+#include "cli/cluster.h"
 #include "cli/command.h"
+#include "live/live.h"
 #include "sim/sim.h"
+#include "ui/app.h"
+
+struct demo { /* --demo: a simulated cluster and the project that it runs */
+	struct sim *sim;
+	char *folder; /* temporary, removed at the end */
+	char *kubeconfig, *config;
+};
+
+struct dashboard {
+	const struct options *options;
+	struct demo demo;
+	struct cancel *cancel;
+	struct net *net;
+	struct kube *kube;
+	struct stack *stack; /* of the project as a whole; NULL: there is no services.yaml */
+	struct live *live;
+};
+
+/* ---- demo ---- */
+
+static void remove_tree(const char *folder)
+{
+	const char *const argv[] = { "rm", "-rf", "--", folder, NULL };
+	AUTO_RELEASE(process_result) result = { 0 };
+	AUTO_RELEASE(error) ignored = { 0 };
+
+	process_run(&(struct process_options){ .argv = argv, .timeout_ms = 10000 }, NULL, &result, &ignored);
+}
+
+static bool demo_start(struct demo *demo, struct error *err)
+{
+	const char *base = getenv("TMPDIR");
+	char *folder = xasprintf("%s/slotdeck-demo-XXXXXX", base && *base ? base : "/tmp");
+
+	if (!mkdtemp(folder)) {
+		free(folder);
+		return error_errno(err, "make a folder for the demo");
+	}
+	demo->folder = folder;
+	demo->kubeconfig = xasprintf("%s/kubeconfig", folder);
+	demo->config = xasprintf("%s/services.yaml", folder);
+	if (!sim_demo_write(folder, err))
+		return false;
+	demo->sim = sim_start(&(struct sim_options){ .kubeconfig = demo->kubeconfig, .scenario = "demo" }, err);
+	return demo->sim != NULL;
+}
+
+static void demo_stop(struct demo *demo)
+{
+	sim_stop(demo->sim);
+	if (demo->folder)
+		remove_tree(demo->folder);
+	free(demo->folder);
+	free(demo->kubeconfig);
+	free(demo->config);
+}
+
+/* ---- stack ---- */
+
+static struct stack_options stack_options_for(const struct dashboard *d, const char *env, int64_t slot)
+{
+	struct stack_options options = stack_options_from(d->options);
+
+	if (d->demo.config)
+		options.config = d->demo.config;
+	options.env = env;
+	options.slot = slot;
+	options.namespace = NULL;
+	return options;
+}
+
+/* Without a services.yaml the dashboard is one of namespaces; a wrong one is told. */
+static bool open_stack(struct dashboard *d, struct error *err)
+{
+	AUTO_RELEASE(diags) diags = DIAGS_INIT;
+	struct stack_options options = stack_options_for(d, "", 0);
+	const char *config = options.config ? options.config : "services.yaml";
+
+	if (!file_exists(config) && !option_given(d->options, OPT_CONFIG) && !d->demo.config)
+		return true;
+	options.lenient = true;
+	return stack_load(&options, &d->stack, &diags, err);
+}
+
+static bool open_target(const char *env, int64_t slot, struct app_target *ret, struct error *err, void *arg)
+{
+	struct dashboard *d = arg;
+	AUTO_RELEASE(diags) diags = DIAGS_INIT;
+	struct stack_options options = stack_options_for(d, env, slot);
+	struct stack *stack;
+
+	if (!d->stack)
+		return error_set(err, ERR_NOT_FOUND, "there is no services.yaml here: nothing to apply");
+	if (!stack_load(&options, &stack, &diags, err))
+		return false;
+	*ret = (struct app_target){ .context = { .net = d->net, .kube = d->kube, .stack = stack },
+				    .options = { .settle_ms = UINT_MAX, .grace_ms = UINT_MAX, .preflight = true },
+				    .handle = stack };
+	return true;
+}
+
+static void close_target(struct app_target *target, void *arg)
+{
+	(void)arg;
+	stack_destroy(target->handle);
+}
+
+/* ---- live ---- */
+
+static void prepare(struct http_request *request, void *kube)
+{
+	kube_prepare(kube, request);
+}
+
+/* Environments with a namespace of their own; slots come from their records. */
+static void add_places(struct dashboard *d)
+{
+	for (size_t i = 0; i < d->stack->environments.n; i++) {
+		const char *env = d->stack->environments.items[i].name.text;
+		AUTO_RELEASE(error) ignored = { 0 };
+		AUTO_FREE char *namespace = NULL;
+
+		if (strcmp(env, "ai") == 0 || strcmp(env, "ai-repair") == 0 || !stack_namespace(d->stack, env, 0, &namespace, &ignored) || !*namespace)
+			continue;
+		envs_add_place(live_envs(d->live), env, 0, namespace);
+		live_add_namespace(d->live, namespace);
+	}
+}
+
+static bool open_live(struct dashboard *d, struct error *err)
+{
+	struct kube_options kube_options = kube_options_from(d->options);
+	struct live_options options = { .fetch_logs = true };
+
+	if (d->demo.kubeconfig)
+		kube_options.kubeconfig.path = d->demo.kubeconfig;
+	kube_options.stdin_is_ours = false;
+	d->net = net_create(NULL, err);
+	if (!d->net || !kube_open(d->net, &kube_options, &d->kube, err))
+		return false;
+	options.watcher = (struct watcher_options){ .net = d->net, .http = kube_http(d->kube), .prepare = prepare, .prepare_arg = d->kube };
+	if (d->stack) {
+		const struct stack_state_config *state = d->stack->state;
+
+		options.envs.project = d->stack->project.text;
+		options.envs.state_namespace = state ? state->configmap_namespace.text : "";
+		options.envs.record_prefix = state && *state->configmap_prefix.text ? state->configmap_prefix.text : "codex-env-";
+	}
+	d->live = live_create(&options);
+	if (d->stack)
+		add_places(d);
+	live_add_namespace(d->live, kube_namespace(d->kube));
+	return true;
+}
+
+/* ---- the whole ---- */
+
+static bool parse_size(const char *text, int *ret_cols, int *ret_rows, struct error *err)
+{
+	*ret_cols = 120;
+	*ret_rows = 40;
+	if (!text || (sscanf(text, "%dx%d", ret_cols, ret_rows) == 2 && *ret_cols > 0 && *ret_rows > 0 && *ret_cols <= 1000 && *ret_rows <= 1000))
+		return true;
+	return error_set(err, ERR_INVALID, "--size: \"%s\" is no size such as 120x40", text);
+}
+
+static int run_app(struct dashboard *d, struct error *err)
+{
+	const char *dump = option_text(d->options, OPT_DUMP), *no_colour = getenv("NO_COLOR");
+	const struct app_options options = { .project = d->stack && *d->stack->project.text ? d->stack->project.text : "slotdeck",
+					     .cluster = d->demo.sim ? "demo" : kube_login_of(d->kube)->context,
+					     .read_only = option_flag(d->options, OPT_READ_ONLY),
+					     .ascii = option_flag(d->options, OPT_ASCII),
+					     .no_colour = no_colour && *no_colour,
+					     .theme = option_text(d->options, OPT_THEME),
+					     .live = d->live,
+					     .open_target = open_target,
+					     .close_target = close_target,
+					     .arg = d,
+					     .cancel = d->cancel };
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+	int cols, rows;
+
+	if (!dump)
+		return app_run(&options, err);
+	if (strcmp(dump, "text") != 0 && strcmp(dump, "svg") != 0) {
+		error_set(err, ERR_INVALID, "--dump: \"%s\" is none of text, svg", dump);
+		return EXIT_USAGE;
+	}
+	if (!parse_size(option_text(d->options, OPT_SIZE), &cols, &rows, err) || !app_dump(&options, cols, rows, strcmp(dump, "svg") == 0, &text, err))
+		return job_exit_of_error(err, cancel_signal(d->cancel));
+	fputs(buf_cstr(&text), stdout);
+	return EXIT_DONE;
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+static void dashboard_close(struct dashboard *d)
+{
+	live_destroy(d->live);
+	if (d->net)
+		net_post_and_wait(d->net, nothing, NULL); /* prepare() may still be running there */
+	kube_close(d->kube);
+	stack_destroy(d->stack);
+	net_destroy(d->net);
+	demo_stop(&d->demo);
+	cancel_destroy(d->cancel);
+}
 
 static int dashboard(const struct options *options)
 {
-	(void)options;
-	print_help(stderr, NULL);
-	return 2;
+	struct dashboard d = { .options = options, .cancel = cancel_create() };
+	AUTO_RELEASE(error) err = { 0 };
+	int code = EXIT_USAGE;
+
+	if ((!option_flag(options, OPT_DEMO) || demo_start(&d.demo, &err)) && open_stack(&d, &err) && open_live(&d, &err))
+		code = run_app(&d, &err);
+	else
+		code = job_exit_of_error(&err, 0);
+	dashboard_close(&d);
+	if (err.kind) {
+		command_print_error(&err);
+		if (err.kind == ERR_NOT_FOUND && !option_flag(options, OPT_DEMO))
+			fputs("  `slotdeck --demo` needs no cluster\n", stderr);
+	}
+	return code;
 }
 
 int main(int argc, char **argv)

@@ -1,0 +1,38 @@
+/*
+ * app: the dashboard. One loop on the main thread; everything that changes what is shown enters by app_input().
+ *
+ * The program that starts it (main.c) hands in what the screens stand on, so that nothing here knows of clusters or files: the live
+ * model, and a way to open the stack of an environment for a job.
+ */
+#ifndef SLOTDECK_UI_APP_H
+#define SLOTDECK_UI_APP_H
+
+#include "job/job.h"
+#include "live/live.h"
+
+/* What a job on one environment needs; lives until app_options.close_target(). */
+struct app_target {
+	struct job_context context;
+	struct apply_options options;
+	void *handle; /* of whoever made it */
+};
+
+struct app_options {
+	const char *project, *cluster;
+	bool read_only;
+	bool ascii, no_colour;
+	const char *theme;
+	struct live *live;
+	/* Loads the stack of an environment. False with err when its files are wrong. Main thread. */
+	bool (*open_target)(const char *env, int64_t slot, struct app_target *ret, struct error *err, void *arg);
+	void (*close_target)(struct app_target *target, void *arg);
+	void *arg;
+	const struct cancel *cancel; /* NULL: none; when set the program leaves */
+};
+
+/* Opens the terminal and runs until the person leaves. The exit status. */
+int app_run(const struct app_options *options, struct error *err);
+/* Waits until the first lists are complete (10 s at most), draws the first screen at that size and appends it: svg, or text. */
+bool app_dump(const struct app_options *options, int cols, int rows, bool svg, struct buf *out, struct error *err);
+
+#endif

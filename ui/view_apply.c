@@ -1,0 +1,370 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utc.h"
+#include "ui/view.h"
+
+#define LOG_MAX 500
+
+static void row_release(struct deploy_row *row)
+{
+	free(row->item);
+	free(row->kind);
+	free(row->namespace);
+	free(row->name);
+	free(row->message);
+	free(row->diff);
+	free(row->effect);
+	free(row->state);
+}
+
+void deploy_view_release(struct deploy_view *view)
+{
+	for (size_t i = 0; i < view->len; i++)
+		row_release(&view->rows[i]);
+	for (size_t i = 0; i < view->nlog; i++)
+		free(view->log[i]);
+	free(view->rows);
+	free(view->log);
+	map_release(&view->by_identity);
+	free(view->title);
+	free(view->env);
+	free(view->step);
+	free(view->verdict);
+	*view = (struct deploy_view){ 0 };
+}
+
+void deploy_view_begin(struct deploy_view *view, const char *title, const char *env, int64_t slot, enum deploy_phase phase, int64_t now_ms)
+{
+	AUTO_FREE char *kept_title = xstrdup(title), *kept_env = xstrdup(env);
+
+	deploy_view_release(view);
+	view->title = GIVE(kept_title);
+	view->env = GIVE(kept_env);
+	view->slot = slot;
+	view->phase = phase;
+	view->started_ms = now_ms;
+}
+
+/* ---- events ---- */
+
+static void set(char **text, const char *value)
+{
+	free(*text);
+	*text = value && *value ? xstrdup(value) : NULL;
+}
+
+static void say(struct deploy_view *view, const char *prefix, const char *text)
+{
+	if (view->nlog == LOG_MAX) {
+		free(view->log[0]);
+		memmove(view->log, view->log + 1, (view->nlog - 1) * sizeof *view->log);
+		view->nlog--;
+	}
+	LIST_PUSH(view->log, view->nlog, view->log_cap) = xasprintf("%s%s", prefix, text ? text : "");
+}
+
+static struct deploy_row *row_of(struct deploy_view *view, const struct job_object *object)
+{
+	AUTO_FREE char *identity = xasprintf("%s %s/%s", object->kind, object->namespace ? object->namespace : "", object->name);
+	size_t at = (size_t)map_get(&view->by_identity, str_of(identity));
+
+	if (at)
+		return &view->rows[at - 1];
+	LIST_PUSH(view->rows, view->len, view->cap) = (struct deploy_row){ .item = xstrdup(object->item ? object->item : ""),
+									   .kind = xstrdup(object->kind),
+									   .namespace = xstrdup(object->namespace ? object->namespace : ""),
+									   .name = xstrdup(object->name) };
+	map_set(&view->by_identity, str_of(identity), (void *)view->len);
+	return &view->rows[view->len - 1];
+}
+
+static void on_diff(struct deploy_view *view, const struct job_event *e)
+{
+	struct deploy_row *row = row_of(view, &e->object);
+
+	row->change = e->change;
+	set(&row->diff, e->text);
+	set(&row->effect, e->detail);
+	view->differences++;
+	if (view->differences == 1)
+		view->cursor = (size_t)(row - view->rows);
+}
+
+static void on_object(struct deploy_view *view, const struct job_event *e)
+{
+	struct deploy_row *row = row_of(view, &e->object);
+
+	row->change = e->change;
+	set(&row->message, e->text);
+	view->conflicts += e->change == CHANGE_CONFLICT;
+	if (e->change == CHANGE_FAILED || e->change == CHANGE_CONFLICT) {
+		AUTO_FREE char *text = xasprintf("%s %s: %s", e->object.kind, e->object.name, e->text ? e->text : "failed");
+
+		say(view, "✗ ", text);
+	}
+}
+
+static void on_conflict(struct deploy_view *view, const struct job_event *e)
+{
+	struct deploy_row *row = row_of(view, &e->object);
+	AUTO_FREE char *line = xasprintf("%s%s held by \"%s\": theirs %s, ours %s\n", row->diff ? row->diff : "", e->field, e->text,
+					 e->theirs ? e->theirs : "?", e->ours ? e->ours : "?");
+
+	set(&row->diff, line);
+}
+
+static void on_wait(struct deploy_view *view, const struct job_event *e)
+{
+	struct deploy_row *row = row_of(view, &e->object);
+	bool fine = e->state && strcmp(e->state, "healthy") == 0;
+
+	if (!fine || (row->state && strcmp(row->state, "healthy") != 0)) {
+		AUTO_FREE char *text = xasprintf("%s %s %s%s%s", e->object.kind, e->object.name, e->state, e->text && *e->text ? ": " : "", e->text ? e->text : "");
+
+		say(view, fine ? "✓ " : "~ ", text);
+	}
+	set(&row->state, e->state);
+}
+
+static void on_cause(struct deploy_view *view, const struct job_event *e)
+{
+	AUTO_FREE char *prefix = xasprintf("%*s└ ", 2 + 2 * (int)e->depth, "");
+
+	say(view, prefix, e->text);
+}
+
+static void on_step(struct deploy_view *view, const struct job_event *e)
+{
+	set(&view->step, e->step);
+	view->done = view->total = 0;
+}
+
+static void on_step_end(struct deploy_view *view, const struct job_event *e)
+{
+	char took[64];
+	AUTO_FREE char *text = xasprintf("%s: %s (%s)", e->step ? e->step : "", e->text ? e->text : "", duration_format_short(e->elapsed_ms, took));
+
+	say(view, e->ok ? "= " : "✗ ", text);
+}
+
+static void on_progress(struct deploy_view *view, const struct job_event *e)
+{
+	view->done = e->done;
+	view->total = e->total;
+}
+
+static void on_finished(struct deploy_view *view, const struct job_event *e)
+{
+	set(&view->verdict, e->text);
+	set(&view->step, NULL);
+	view->exit_code = e->exit_code;
+	view->phase = view->phase == DEPLOY_COMPARING && (e->exit_code == EXIT_DONE || e->exit_code == EXIT_DIFFERENCES || e->exit_code == EXIT_CONFLICT)
+			      ? DEPLOY_COMPARED
+			      : DEPLOY_ENDED;
+}
+
+void deploy_view_event(struct deploy_view *view, const struct job_event *e)
+{
+	switch (e->kind) {
+	case JOB_PLANNED:
+		row_of(view, &e->object);
+		break;
+	case JOB_DIFF:
+		on_diff(view, e);
+		break;
+	case JOB_OBJECT:
+		on_object(view, e);
+		break;
+	case JOB_CONFLICT:
+		on_conflict(view, e);
+		break;
+	case JOB_WAIT:
+		on_wait(view, e);
+		break;
+	case JOB_CAUSE:
+		on_cause(view, e);
+		break;
+	case JOB_STEP_STARTED:
+		on_step(view, e);
+		break;
+	case JOB_STEP_FINISHED:
+		on_step_end(view, e);
+		break;
+	case JOB_PROGRESS:
+		on_progress(view, e);
+		break;
+	case JOB_FINDING:
+		say(view, e->severity == DIAG_ERROR ? "✗ " : "  ", e->text);
+		break;
+	case JOB_NOTE:
+	case JOB_RETRY:
+		say(view, "  ", e->text);
+		break;
+	case JOB_LINE:
+		say(view, "  | ", e->text);
+		break;
+	case JOB_HOOK:
+		say(view, e->change == CHANGE_SKIPPED ? "- hook, skipped: " : "- hook: ", e->text);
+		break;
+	case JOB_FINISHED:
+		on_finished(view, e);
+		break;
+	case JOB_STARTED:
+		break;
+	}
+}
+
+/* ---- drawing ---- */
+
+static const struct {
+	const char *mark;
+	enum role role;
+} change_marks[CHANGE_COUNT] = {
+	[CHANGE_NONE] = { " ", ROLE_DIM },	       [CHANGE_CREATED] = { "+", ROLE_ADDED },	      [CHANGE_CONFIGURED] = { "~", ROLE_PROGRESS },
+	[CHANGE_UNCHANGED] = { "=", ROLE_DIM },	       [CHANGE_PRUNED] = { "-", ROLE_REMOVED },	      [CHANGE_CONFLICT] = { "!", ROLE_BAD },
+	[CHANGE_FAILED] = { "✗", ROLE_BAD },	       [CHANGE_SKIPPED] = { "-", ROLE_DIM },	      [CHANGE_WOULD_CREATE] = { "+", ROLE_ADDED },
+	[CHANGE_WOULD_CONFIGURE] = { "~", ROLE_PROGRESS }, [CHANGE_WOULD_PRUNE] = { "-", ROLE_REMOVED }, [CHANGE_WOULD_RECREATE] = { "!", ROLE_BAD },
+	[CHANGE_UNKNOWN] = { "?", ROLE_UNKNOWN },
+};
+
+static void draw_row(const struct deploy_row *row, struct canvas *canvas, int at, int width, bool selected)
+{
+	bool shows_state = row->state && strcmp(row->state, "healthy") != 0;
+
+	canvas_text(canvas, at, 0, 1, ROLE_KEY, selected ? ">" : " ");
+	canvas_text(canvas, at, 2, 1, change_marks[row->change].role, change_marks[row->change].mark);
+	int used = canvas_textf(canvas, at, 4, width - 5, ROLE_DIM, "%s ", row->kind);
+	int tail = shows_state ? (int)strlen(row->state) + 1 : row->state ? 2 : 0;
+
+	canvas_name(canvas, at, 4 + used, width - 5 - used - tail, change_marks[row->change].role == ROLE_DIM ? ROLE_TEXT : change_marks[row->change].role,
+		    row->name);
+	if (shows_state)
+		canvas_right(canvas, at, width - 1 - tail, tail, ROLE_PROGRESS, row->state);
+	else if (row->state)
+		canvas_right(canvas, at, width - 1 - tail, tail, ROLE_HEALTHY, "✓");
+	if (selected)
+		canvas_select(canvas, at, 0, width - 1);
+}
+
+/* The plan by item of services.yaml; the row under the cursor is always among those shown. */
+static void draw_plan(const struct deploy_view *view, struct canvas *canvas, int top, int rows, int width)
+{
+	size_t lines = 0, cursor_line = 0;
+
+	for (size_t i = 0; i < view->len; i++) {
+		lines += i == 0 || strcmp(view->rows[i].item, view->rows[i - 1].item) != 0;
+		if (i == view->cursor)
+			cursor_line = lines;
+		lines++;
+	}
+	size_t first = lines > (size_t)rows && cursor_line > (size_t)rows / 2 ? cursor_line - (size_t)rows / 2 : 0, line = 0;
+
+	if (lines > (size_t)rows && first > lines - (size_t)rows)
+		first = lines - (size_t)rows;
+	for (size_t i = 0; i < view->len; i++) {
+		if (i == 0 || strcmp(view->rows[i].item, view->rows[i - 1].item) != 0) {
+			if (line >= first && line - first < (size_t)rows)
+				canvas_name(canvas, top + (int)(line - first), 1, width - 2, ROLE_TITLE, *view->rows[i].item ? view->rows[i].item : "(none)");
+			line++;
+		}
+		if (line >= first && line - first < (size_t)rows)
+			draw_row(&view->rows[i], canvas, top + (int)(line - first), width, i == view->cursor);
+		line++;
+	}
+}
+
+static enum role role_of_diff_line(struct str line)
+{
+	if (str_starts(line, STR("@@")))
+		return ROLE_KEY;
+	return !line.len ? ROLE_TEXT : line.p[0] == '+' ? ROLE_ADDED : line.p[0] == '-' ? ROLE_REMOVED : ROLE_TEXT;
+}
+
+static void draw_detail(const struct deploy_view *view, struct canvas *canvas, int top, int rows, int col)
+{
+	int width = canvas->cols - col - 1, row = 0;
+
+	if (view->cursor >= view->len)
+		return;
+	const struct deploy_row *object = &view->rows[view->cursor];
+
+	canvas_textf(canvas, top + row++, col, width, ROLE_TITLE, "%s %s", object->kind, object->name);
+	canvas_textf(canvas, top + row++, col, width, change_marks[object->change].role, "%s%s%s",
+		     object->change == CHANGE_NONE ? "not looked at yet" : job_change_name(object->change), object->effect ? ": " : "",
+		     object->effect ? object->effect : "");
+	if (object->message && row < rows)
+		canvas_text(canvas, top + row++, col, width, ROLE_TEXT, object->message);
+	struct str rest = str_of(object->diff), line;
+
+	for (int skip = view->scroll; skip > 0 && str_cut(&rest, '\n', &line); skip--)
+		;
+	while (row < rows && str_cut(&rest, '\n', &line)) {
+		AUTO_FREE char *text = str_dup(line);
+
+		canvas_text(canvas, top + row++, col, width, role_of_diff_line(line), text);
+	}
+}
+
+static void draw_bar(const struct deploy_view *view, struct canvas *canvas, int row)
+{
+	AUTO_RELEASE(buf) bar = BUF_INIT(0);
+	size_t full = view->total ? view->done * 20 / view->total : 0;
+
+	for (size_t i = 0; i < 20; i++)
+		buf_adds(&bar, i < full ? "#" : ".");
+	canvas_textf(canvas, row, 1, canvas->cols - 2, ROLE_PROGRESS, "%s [%s] %zu of %zu", view->step ? view->step : "", buf_cstr(&bar), view->done, view->total);
+}
+
+static void draw_run(const struct deploy_view *view, struct canvas *canvas, int top, int rows, int64_t now_ms)
+{
+	AUTO_RELEASE(buf) took = BUF_INIT(0);
+	int row = top, end = top + rows;
+	bool runs = view->phase == DEPLOY_COMPARING || view->phase == DEPLOY_APPLYING;
+
+	if (runs)
+		add_age(&took, now_ms - view->started_ms);
+	canvas_rule(canvas, row++, "run", buf_cstr(&took));
+	if (runs && row < end) {
+		if (view->total)
+			draw_bar(view, canvas, row++);
+		else
+			canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_PROGRESS, "%s …", view->step ? view->step : view->phase == DEPLOY_COMPARING ? "comparing" : "starting");
+	} else if (view->verdict && row < end) {
+		bool good = view->exit_code == EXIT_DONE || view->exit_code == EXIT_DIFFERENCES;
+
+		canvas_textf(canvas, row++, 1, canvas->cols - 2, good ? ROLE_HEALTHY : ROLE_BAD, "%s (exit %d)", view->verdict, view->exit_code);
+	}
+	size_t room = row < end ? (size_t)(end - row) : 0, first = view->nlog > room ? view->nlog - room : 0;
+
+	for (size_t i = first; i < view->nlog && row < end; i++)
+		canvas_text(canvas, row++, 1, canvas->cols - 2, strncmp(view->log[i], "✗", strlen("✗")) == 0 ? ROLE_BAD : ROLE_TEXT, view->log[i]);
+}
+
+static const char *phase_name(enum deploy_phase phase)
+{
+	static const char *const names[] = { "", "comparing with the cluster", "compared: A asks before it applies", "applying", "ended" };
+
+	return names[phase];
+}
+
+void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, int top, int64_t now_ms)
+{
+	int body = canvas->rows - top - 1, run_rows = body >= 12 ? body * 2 / 5 : body >= 6 ? 3 : 1, row = top;
+	bool both = canvas->cols >= 70;
+	int width = both ? canvas->cols * 2 / 5 : canvas->cols, plan_rows;
+
+	if (view->phase == DEPLOY_IDLE) {
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, "nothing to show yet: A on an environment compares its stack with the cluster");
+		return;
+	}
+	canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TITLE, "apply %s   %zu objects, %zu differ%s   %s", view->title, view->len, view->differences,
+		     view->conflicts ? ", some in conflict" : "", phase_name(view->phase));
+	plan_rows = canvas->rows - 1 - run_rows - row;
+	draw_plan(view, canvas, row, plan_rows, width);
+	if (both) {
+		canvas_column(canvas, width - 1, row, plan_rows);
+		draw_detail(view, canvas, row, plan_rows, width + 1);
+	}
+	draw_run(view, canvas, canvas->rows - 1 - run_rows, run_rows, now_ms);
+}
