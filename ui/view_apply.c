@@ -162,6 +162,9 @@ static void on_finished(struct deploy_view *view, const struct job_event *e)
 	view->phase = view->phase == DEPLOY_COMPARING && (e->exit_code == EXIT_DONE || e->exit_code == EXIT_DIFFERENCES || e->exit_code == EXIT_CONFLICT)
 			      ? DEPLOY_COMPARED
 			      : DEPLOY_ENDED;
+	for (size_t i = 0; view->phase == DEPLOY_COMPARED && i < view->len; i++)
+		if (view->rows[i].change == CHANGE_NONE)
+			view->rows[i].change = CHANGE_UNCHANGED; /* a comparison is silent about what is equal */
 }
 
 void deploy_view_event(struct deploy_view *view, const struct job_event *e)

@@ -1101,8 +1101,11 @@ void cron_job_step(struct sim *sim, struct object *o, json_t *tree)
 	}
 	bool forbid = !strcmp(jstr(tree, "spec", "concurrencyPolicy"), "Forbid") && json_array_size(active);
 
-	if (o->life.number && o->life.number < minute && schedule_matches(jstr(tree, "spec", "schedule"), minute) &&
-	    !json_is_true(jget(tree, "spec", "suspend")) && !forbid) {
+	/* A controller that starts finds an old CronJob that never ran, and catches up. */
+	bool late = !o->life.number && !jget(status, "lastScheduleTime") && jx_time_ms(jstr(tree, "metadata", "creationTimestamp")) / 60000 + 10 < minute;
+	bool due = o->life.number && o->life.number < minute && schedule_matches(jstr(tree, "spec", "schedule"), minute);
+
+	if ((late || due) && !json_is_true(jget(tree, "spec", "suspend")) && !forbid) {
 		json_t *template = jget(tree, "spec", "jobTemplate"), *meta = json_deep_copy(json_object_get(template, "metadata"));
 		json_t *job = json_pack("{s:s,s:s,s:o,s:O}", "kind", "Job", "apiVersion", "batch/v1", "metadata",
 					meta ? meta : json_object(), "spec", json_object_get(template, "spec"));
