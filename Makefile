@@ -40,7 +40,7 @@ LIBS = $(eval LIBS := $$(shell pkg-config --libs $(PKGS)) -lm -pthread)$(LIBS)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs cmocka vterm) -lutil)$(TEST_LIBS)
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-fuzz run test unit fuzz fuzz-run test-threads install dist bench check-layers check-headers \
+.PHONY: all deps deps-fuzz run test unit fuzz fuzz-run test-cluster test-threads install dist bench check-layers check-headers \
 	clean help
 
 all: $(B)/slotdeck ## build the program (V=debug, release, asan or tsan)
@@ -109,6 +109,9 @@ $(B)/assets.S: $(ASSETS) Makefile
 
 $(B)/assets.o: $(B)/assets.S
 	@$(CC) -c $< -o $@
+
+test-cluster: $(B)/slotdeck ## the cluster suite on a real API server (needs Go; builds the testbed once)
+	@SLOTDECK_BIN=$(CURDIR)/$(B)/slotdeck tests/cluster/run $(T)
 
 test-threads: ## the suites of what runs on several threads, under ThreadSanitizer
 	@$(MAKE) --no-print-directory V=tsan unit T='http\|ground\|kube\|job\|live\|sim_control\|process'

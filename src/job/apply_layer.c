@@ -335,8 +335,25 @@ static bool again(struct batch *batch, struct sending *s, const struct kube_appl
 	return now_ms - s->since_ms < cause->limit_ms && (!cause->times || s->tries <= cause->times);
 }
 
+/* In a dry run the namespace that this very plan makes is not there: the server can't be asked. */
+static bool comes_with_plan(struct batch *batch, struct sending *s, const struct kube_apply *apply)
+{
+	struct deploy_object *o = s->object;
+
+	if (!batch->run->options->dry_run || apply->ok || !namespace_lag(apply))
+		return false;
+	s->settled = true;
+	o->change = CHANGE_WOULD_CREATE;
+	set_message(o, "not checked by the server: its namespace comes with this plan");
+	batch->outcome->written++;
+	emit_object(batch, o);
+	return true;
+}
+
 static void judge(struct batch *batch, struct sending *s, const struct kube_apply *apply)
 {
+	if (comes_with_plan(batch, s, apply))
+		return;
 	if (!apply->ok && again(batch, s, apply))
 		return;
 	s->settled = true;

@@ -28,7 +28,8 @@ struct watch {
 	bool bookmarks, initial_events, list_first;
 	enum form { FORM_OBJECT, FORM_PARTIAL, FORM_TABLE } form;
 	bool columns_sent;
-	int64_t ends_ms, next_bookmark_ms; /* of sim_wall_ms() */
+	_Atomic int64_t ends_ms; /* of sim_wall_ms(); any thread may end a watch early */
+	int64_t next_bookmark_ms;
 	struct watcher watcher;
 	bool attached, over;
 	struct sim *sim;

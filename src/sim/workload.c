@@ -1102,7 +1102,7 @@ void cron_job_step(struct sim *sim, struct object *o, json_t *tree)
 	bool forbid = !strcmp(jstr(tree, "spec", "concurrencyPolicy"), "Forbid") && json_array_size(active);
 
 	/* A controller that starts finds an old CronJob that never ran, and catches up. */
-	bool late = !o->life.number && !jget(status, "lastScheduleTime") && jx_time_ms(jstr(tree, "metadata", "creationTimestamp")) / 60000 + 10 < minute;
+	bool late = !jget(status, "lastScheduleTime") && jx_time_ms(jstr(tree, "metadata", "creationTimestamp")) / 60000 + 10 < minute;
 	bool due = o->life.number && o->life.number < minute && schedule_matches(jstr(tree, "spec", "schedule"), minute);
 
 	if ((late || due) && !json_is_true(jget(tree, "spec", "suspend")) && !forbid) {

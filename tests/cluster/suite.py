@@ -1,0 +1,517 @@
+#!/usr/bin/env python3
+"""The cluster suite: what apply, diff, wait, status and prune must do on a cluster, run on the simulation or on a real API server.
+
+usage: suite.py sim|real [PATTERN]
+
+`sim` starts `slotdeck sim` for each test. `real` wants KUBECONFIG (token.kubeconfig of tests/cluster/testbed) and a namespace prefix of its own.
+Ends with `N passed, N failed`. SLOTDECK_BIN names the program.
+"""
+import base64, concurrent.futures, json, os, re, shutil, signal, ssl, subprocess, sys, tempfile, threading, time, traceback
+import urllib.error, urllib.request
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BIN = os.environ.get('SLOTDECK_BIN', os.path.join(ROOT, 'build/debug/slotdeck'))
+BACKEND = sys.argv[1] if len(sys.argv) > 1 else 'sim'
+GOLDEN = os.path.join(ROOT, 'tests/golden/render/ef00de8/input')
+ENV_FILE = os.path.join(ROOT, 'tests/golden/render/env/full.env')
+SKIP = ['--skip-infra', 'echo-probe,tls-issuer']
+LIMIT = 120
+
+
+class Cluster:
+    """One API server: requests from the test's side, and the environment that slotdeck gets."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix='slotdeck-cluster-')
+        self.sim = None
+        if BACKEND == 'sim':
+            self.kubeconfig = os.path.join(self.folder, 'kubeconfig')
+            self.sim = subprocess.Popen([BIN, 'sim', '--listen', '127.0.0.1:0', '--kubeconfig', self.kubeconfig, '--speed', '20',
+                                         '--scenario', 'empty', '--until-eof'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self.url = self.sim.stdout.readline().split()[1]
+            self.context, self.token = None, None
+        else:
+            self.kubeconfig = os.environ['KUBECONFIG']
+            text = open(self.kubeconfig).read()
+            self.url = re.search(r'server: *"?([^"\s]+)', text).group(1)
+            self.token = re.search(r'token: *"?([^"\s]+)', text).group(1)
+            self.context = ssl.create_default_context()
+            ca = re.search(r'certificate-authority-data: *"?([^"\s]+)', text)
+            ca_file = re.search(r'certificate-authority: *"?([^"\s]+)', text)
+            if ca:
+                self.context.load_verify_locations(cadata=base64.b64decode(ca.group(1)).decode())
+            else:
+                self.context.load_verify_locations(os.path.join(os.path.dirname(self.kubeconfig), ca_file.group(1)))
+
+    def close(self):
+        if self.sim:
+            self.sim.stdin.close()
+            try:
+                self.sim.wait(10)
+            except subprocess.TimeoutExpired:
+                self.sim.kill()
+                self.sim.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def call(self, method, path, body=None, content='application/json'):
+        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
+        request = urllib.request.Request(self.url + path, data=data, method=method)
+        if data is not None:
+            request.add_header('Content-Type', content)
+        if self.token:
+            request.add_header('Authorization', 'Bearer ' + self.token)
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=self.context) as answer:
+                text = answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read().decode() or '{}')
+        try:
+            return 200, json.loads(text or '{}')
+        except ValueError:
+            return 200, text
+
+    def get(self, path):
+        code, answer = self.call('GET', path)
+        return answer if code == 200 else None
+
+    def ensure(self, path, body):
+        code, answer = self.call('POST', path, body)
+        assert code in (200, 201, 409), (path, code, answer)
+
+    def writes(self):
+        """Requests that could change something, besides the lease; the simulation only."""
+        text = self.call('GET', '/_sim/requests')[1]
+        lines = text.splitlines() if isinstance(text, str) else [json.dumps(text)]
+        rows = [json.loads(line) for line in lines if line.strip()]
+        return [r for r in rows if r['method'] != 'GET' and '/leases' not in r['path'] and 'dryRun' not in (r.get('query') or '') and
+                'accessreview' not in r['path'] and 'subjectreview' not in r['path']]
+
+    def forget_requests(self):
+        self.call('DELETE', '/_sim/requests')
+
+
+class Run:
+    def __init__(self, code, out, err, seconds):
+        self.code, self.out, self.err, self.seconds = code, out, err, seconds
+
+    def events(self, kind=None):
+        rows = [json.loads(line) for line in self.out.splitlines() if line.startswith('{')]
+        return [r for r in rows if kind is None or r['event'] == kind]
+
+    def __repr__(self):
+        return 'exit %s after %.1f s\n%s\n%s' % (self.code, self.seconds, self.out[-2500:], self.err[-2500:])
+
+
+def environment(cluster, extra=None):
+    env = {k: os.environ[k] for k in ('PATH', 'HOME', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS') if k in os.environ}
+    env.update(KUBECONFIG=cluster.kubeconfig, LC_ALL='C.UTF-8', NO_COLOR='1')
+    env.update(extra or {})
+    return env
+
+
+def slotdeck(cluster, folder, *args, env=None, limit=LIMIT):
+    start = time.monotonic()
+    done = subprocess.run([BIN, *args], cwd=folder, env=environment(cluster, env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit)
+    return Run(done.returncode, done.stdout, done.stderr, time.monotonic() - start)
+
+
+def project(cluster, name, manifests, services_extra='', infra=''):
+    """A small project in a folder of its own; its namespace is <name>-dev."""
+    folder = tempfile.mkdtemp(prefix=name + '-', dir=cluster.folder)
+    items = ''
+    for item, text in manifests.items():
+        with open(os.path.join(folder, item + '.yaml'), 'w') as f:
+            f.write(text)
+        items += '  - name: %s\n    manifests: [{path: %s.yaml}]\n' % (item, item)
+    with open(os.path.join(folder, 'services.yaml'), 'w') as f:
+        f.write('project: %s\nenvironments: {dev: {}, qa: {}}\n%sservices:\n%s%s' % (name, infra, items or '  []\n', services_extra))
+    return folder
+
+
+def config_map(name, **data):
+    return 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata:\n%s' % (name, ''.join('  %s: "%s"\n' % kv for kv in data.items()) or '  {}\n')
+
+
+def deployment(name, fault=None, image='example.test/web:1', replicas=1):
+    labels = 'app: %s%s' % (name, ', testbed/fault: %s' % fault if fault else '')
+    return ('apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: %s}\nspec:\n  replicas: %d\n  selector: {matchLabels: {app: %s}}\n  template:\n'
+            '    metadata: {labels: {%s}}\n    spec:\n      containers: [{name: %s, image: "%s"}]\n' % (name, replicas, name, labels, name, image))
+
+
+def golden_env():
+    env = dict(line.rstrip('\n').split('=', 1) for line in open(ENV_FILE) if '=' in line)
+    env.update({'CODEXCTL_%s_PVC' % k: 'project-example-%s' % k.lower() for k in ('DATA', 'REGISTRY', 'WORKSPACE')})
+    return env
+
+
+def golden_cluster(cluster):
+    for name in ('fast', 'slow', 'shared'):
+        cluster.ensure('/apis/storage.k8s.io/v1/storageclasses', {'metadata': {'name': name}, 'provisioner': 'testbed/hostpath'})
+    cluster.ensure('/apis/networking.k8s.io/v1/ingressclasses', {'metadata': {'name': 'nginx'}, 'spec': {'controller': 'example.test/nginx'}})
+    cluster.ensure('/api/v1/namespaces', {'metadata': {'name': 'codex-system'}})
+
+
+def versions(cluster, namespace):
+    """Names and resource versions of what a stack has in a namespace."""
+    found = {}
+    for path in ('/api/v1/namespaces/%s/%s' % (namespace, r) for r in ('configmaps', 'secrets', 'services', 'persistentvolumeclaims')):
+        for item in (cluster.get(path) or {'items': []})['items']:
+            found[path + '/' + item['metadata']['name']] = item['metadata']['resourceVersion']
+    for item in (cluster.get('/apis/apps/v1/namespaces/%s/deployments' % namespace) or {'items': []})['items']:
+        found['deployment/' + item['metadata']['name']] = str(item['metadata']['generation'])
+    return found
+
+
+# ---- the tests: each gets a cluster ----
+
+def the_golden_project_comes_up_from_nothing_and_a_second_apply_writes_nothing(c):
+    golden_cluster(c)
+    args = ['apply', '--env', 'ai-staging', *SKIP, '--wait', '--settle', '2s', '--output', 'jsonl']
+    first = slotdeck(c, GOLDEN, *args, env=golden_env())
+    assert first.code == 0, first
+    assert first.events('finished')[0]['exitCode'] == 0, first
+    assert len([e for e in first.events('object') if e['change'] == 'created']) >= 40, first
+    before = versions(c, 'project-example-ai-staging')
+    if BACKEND == 'sim':
+        c.forget_requests()
+    again = slotdeck(c, GOLDEN, *args, env=golden_env())
+    assert again.code == 0, again
+    assert {e['change'] for e in again.events('object')} == {'unchanged'}, again
+    assert versions(c, 'project-example-ai-staging') == before
+    if BACKEND == 'real':
+        assert [r for r in []] == []
+
+
+def a_slot_of_the_golden_project_comes_up(c):
+    golden_cluster(c)
+    run = slotdeck(c, GOLDEN, 'apply', '--env', 'ai', '--slot', '3', '--skip-infra', 'echo-probe,tls-issuer', '--no-hooks', '--wait', '--settle', '1s', '--output', 'jsonl',
+                   env=golden_env())
+    assert run.code == 0, run
+    labels = c.get('/apis/apps/v1/namespaces/project-example-dev-3/deployments')['items'][0]['metadata']['labels']
+    assert labels['slotdeck.dev/slot'] == '3' and labels['app.kubernetes.io/managed-by'] == 'slotdeck', labels
+
+
+def a_dry_run_writes_nothing(c):
+    folder = project(c, 'dry', {'a': config_map('a', k='v')})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--dry-run')
+    assert run.code == 0, run
+    assert c.get('/api/v1/namespaces/dry-dev') is None
+
+
+def diff_shows_what_another_manager_changed_and_apply_says_who_holds_it(c):
+    folder = project(c, 'drift', {'a': config_map('a', k='v')})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    assert slotdeck(c, folder, 'diff', '--env', 'dev').code == 0
+    code, _ = c.call('PATCH', '/api/v1/namespaces/drift-dev/configmaps/a?fieldManager=somebody', {'data': {'k': 'theirs'}}, 'application/merge-patch+json')
+    assert code == 200
+    shown = slotdeck(c, folder, 'diff', '--env', 'dev', '--force-conflicts')
+    assert shown.code == 3 and 'theirs' in shown.out, shown
+    refused = slotdeck(c, folder, 'apply', '--env', 'dev', '--output', 'jsonl')
+    assert refused.code == 7, refused
+    conflict = refused.events('conflict')[0]
+    assert conflict['field'] == '.data.k' and conflict['text'] == 'somebody' and conflict['theirs'] == '"theirs"' and conflict['ours'] == '"v"', conflict
+    assert slotdeck(c, folder, 'apply', '--env', 'dev', '--force-conflicts').code == 0
+    assert c.get('/api/v1/namespaces/drift-dev/configmaps/a')['data'] == {'k': 'v'}
+
+
+def an_object_of_client_side_apply_is_migrated_and_a_dropped_field_goes(c):
+    folder = project(c, 'mig', {'a': config_map('a', a='1')})
+    c.ensure('/api/v1/namespaces', {'metadata': {'name': 'mig-dev'}})
+    last = json.dumps({'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'a', 'namespace': 'mig-dev'}, 'data': {'a': '1', 'b': '2'}})
+    code, answer = c.call('POST', '/api/v1/namespaces/mig-dev/configmaps?fieldManager=kubectl-client-side-apply',
+                          {'metadata': {'name': 'a', 'annotations': {'kubectl.kubernetes.io/last-applied-configuration': last}}, 'data': {'a': '1', 'b': '2'}})
+    assert code in (200, 201), answer
+    code, answer = c.call('PATCH', '/api/v1/namespaces/mig-dev/configmaps/a?fieldManager=controller', {'data': {'c': '3'}}, 'application/merge-patch+json')
+    assert code == 200, answer
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 0, run
+    assert c.get('/api/v1/namespaces/mig-dev/configmaps/a')['data'] == {'a': '1', 'c': '3'}
+
+
+def prune_removes_exactly_what_it_listed(c):
+    folder = project(c, 'prune', {'a': config_map('a', k='v'), 'b': config_map('b', k='v')})
+    other = project(c, 'prune', {'x': config_map('x', k='v')})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    assert slotdeck(c, other, 'apply', '--env', 'qa', '--namespace', 'prune-dev').code == 0
+    services = os.path.join(folder, 'services.yaml')
+    text = open(services).read().replace('  - name: b\n    manifests: [{path: b.yaml}]\n', '')
+    open(services, 'w').write(text)
+    kept = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert kept.code == 0 and c.get('/api/v1/namespaces/prune-dev/configmaps/b'), kept
+    listed = slotdeck(c, folder, 'diff', '--env', 'dev', '--prune', '--output', 'jsonl')
+    names = [e['object']['name'] for e in listed.events('object') if e['change'] == 'would-prune']
+    assert listed.code == 3 and names == ['b'], listed
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--prune', '--output', 'jsonl')
+    assert run.code == 0 and [e['object']['name'] for e in run.events('object') if e['change'] == 'pruned'] == ['b'], run
+    assert c.get('/api/v1/namespaces/prune-dev/configmaps/b') is None
+    assert c.get('/api/v1/namespaces/prune-dev/configmaps/a') and c.get('/api/v1/namespaces/prune-dev/configmaps/x')
+
+
+def an_image_that_cannot_be_pulled_fails_within_15_seconds_with_the_chain(c):
+    folder = project(c, 'pull', {'web': deployment('web', 'imagepull')})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--output', 'jsonl')
+    assert run.code == 1 and run.seconds < 20, run
+    chain = ' / '.join(e['text'] for e in run.events('cause'))
+    assert 'Deployment web' in chain and 'ImagePull' in chain and 'Pod web' in chain, chain
+
+
+def a_crash_loop_fails_after_its_grace_with_the_last_log_line(c):
+    folder = project(c, 'crash', {'web': deployment('web', 'crashloop')})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--grace', '3s', '--output', 'jsonl')
+    assert run.code == 1, run
+    assert any('last log line' in e['text'] for e in run.events('cause')), run
+
+
+def a_wait_that_takes_too_long_ends_with_the_deadline(c):
+    folder = project(c, 'late', {'web': deployment('web', 'unready')})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--wait-timeout', '2s')
+    assert run.code == 5 and 'not ready' in run.err, run
+    status = slotdeck(c, folder, 'status', '--env', 'dev')
+    assert status.code == 8, status
+
+
+def status_is_healthy_or_says_what_is_missing(c):
+    folder = project(c, 'stat', {'web': deployment('web')})
+    absent = slotdeck(c, folder, 'status', '--env', 'dev')
+    assert absent.code == 1 and 'missing' in absent.out, absent
+    assert slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--settle', '0s').code == 0
+    assert slotdeck(c, folder, 'status', '--env', 'dev').code == 0
+
+
+def an_unknown_kind_is_found_before_the_first_write(c):
+    folder = project(c, 'kind', {'a': config_map('a', k='v'), 'b': 'apiVersion: nobody.test/v1\nkind: Thing\nmetadata: {name: t}\n'})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 2 and 'Thing' in run.err, run
+    assert c.get('/api/v1/namespaces/kind-dev') is None
+
+
+def a_custom_kind_of_the_same_stack_is_waited_for(c):
+    crd = ('apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: gears.suite.test}\nspec:\n  group: suite.test\n  scope: Namespaced\n'
+           '  names: {plural: gears, singular: gear, kind: Gear, listKind: GearList}\n  versions:\n    - name: v1\n      served: true\n      storage: true\n'
+           '      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}\n')
+    folder = project(c, 'gear', {'use': 'apiVersion: suite.test/v1\nkind: Gear\nmetadata: {name: g}\nspec: {teeth: 12}\n', 'def': crd})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 0, run
+    assert c.get('/apis/suite.test/v1/namespaces/gear-dev/gears/g')['spec'] == {'teeth': 12}
+
+
+def read_only_refuses_before_anything_is_sent(c):
+    folder = project(c, 'ro', {'a': config_map('a', k='v')})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--read-only')
+    assert run.code == 4 and 'read-only' in run.err, run
+    assert c.get('/api/v1/namespaces/ro-dev') is None
+
+
+def wrong_usage_and_wrong_files_end_with_2(c):
+    folder = project(c, 'use', {'a': config_map('a', k='v')})
+    assert slotdeck(c, folder, 'apply').code == 2
+    assert slotdeck(c, folder, 'aply', '--env', 'dev').code == 2
+    assert slotdeck(c, folder, 'apply', '--env', 'dev', 'extra').code == 2
+    assert slotdeck(c, folder, 'apply', '--env', 'nope').code == 2
+    assert slotdeck(c, folder, 'diff', '--env', 'dev', '--output', 'xml').code == 2
+
+
+def hooks_run_once_in_order_with_the_merged_variables(c):
+    hooks = ('hooks:\n  beforeAll:\n    - {name: first, run: \'echo "first $CODEXCTL_ENV $CODEXCTL_NAMESPACE $FOO"; pwd\'}\n'
+             '  afterAll:\n    - {name: last, run: \'echo "last $SLOTDECK_RUN_ID"\'}\n    - {name: skipped, when: "false", run: "echo no"}\n')
+    folder = project(c, 'hook', {'a': config_map('a', k='v')}, services_extra=hooks)
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--output', 'jsonl', '--var', 'FOO=bar')
+    lines = [e['text'] for e in run.events('line')]
+    assert run.code == 0 and lines[0] == 'first dev hook-dev bar' and lines[1] == os.path.realpath(folder), run
+    assert lines[2] == 'last ' + run.events('started')[0]['run'] and len(lines) == 3, run
+
+
+def a_failing_hook_ends_the_run_and_its_place_is_told(c):
+    folder = project(c, 'hookf', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{name: bad, run: "exit 3"}]}\n')
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 1 and 'status 3' in run.err and 'services.yaml:' in run.err, run
+    assert c.get('/api/v1/namespaces/hookf-dev/configmaps/a') is None
+
+
+def of_two_applies_at_once_one_wins_and_the_other_names_it(c):
+    folder = project(c, 'two', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [{run: "sleep 9"}]}\n')
+    first = subprocess.Popen([BIN, 'apply', '--env', 'dev'], cwd=folder, env=environment(c), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(100):
+            lease = c.get('/apis/coordination.k8s.io/v1/namespaces/two-dev/leases/slotdeck-two-dev')
+            if lease and lease['spec'].get('holderIdentity'):
+                break
+            time.sleep(0.1)
+        second = slotdeck(c, folder, 'apply', '--env', 'dev')
+        assert second.code == 7 and lease['spec']['holderIdentity'] in second.err, second
+        assert first.wait(60) == 0
+    finally:
+        first.kill()
+        first.communicate()
+
+
+def a_signal_ends_the_run_with_its_code_and_says_what_is_done(c):
+    folder = project(c, 'sig', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [{run: "sleep 60"}]}\n')
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        run = subprocess.Popen([BIN, 'apply', '--env', 'dev', '--output', 'jsonl'], cwd=folder, env=environment(c), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for line in run.stdout:
+            event = json.loads(line)
+            if event['event'] == 'hook':
+                break
+        start = time.monotonic()
+        run.send_signal(number)
+        out, _ = run.communicate(timeout=30)
+        last = json.loads(out.splitlines()[-1])
+        assert run.returncode == code and last['exitCode'] == code and time.monotonic() - start < 8, (run.returncode, last)
+
+
+def the_reports_can_be_read_by_their_readers(c):
+    import xml.etree.ElementTree
+    folder = project(c, 'rep', {'web': deployment('web', 'imagepull')})
+    files = {k: os.path.join(c.folder, 'rep-' + k) for k in ('summary', 'output', 'junit')}
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--output', 'jsonl', '--junit', files['junit'],
+                   env={'GITHUB_ACTIONS': 'true', 'GITHUB_STEP_SUMMARY': files['summary'], 'GITHUB_OUTPUT': files['output']})
+    assert run.code == 1, run
+    suite = xml.etree.ElementTree.parse(files['junit']).getroot()[0]
+    assert int(suite.get('failures')) >= 1 and int(suite.get('tests')) == len(suite), suite.attrib
+    assert '::error' in run.err and 'Deployment' in open(files['summary']).read()
+    assert 'namespace<<' in open(files['output']).read()
+    assert [e['seq'] for e in run.events()] == list(range(1, len(run.events()) + 1))
+
+
+def no_secret_value_is_shown_anywhere(c):
+    canary = 'canary-4711-value'
+    secret = 'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {token: "%s"}\n'
+    folder = project(c, 'sec', {'s': secret % canary})
+    runs = [slotdeck(c, folder, 'diff', '--env', 'dev', '--log-level', 'debug'), slotdeck(c, folder, 'apply', '--env', 'dev', '--log-level', 'debug', '--output', 'jsonl')]
+    open(os.path.join(folder, 's.yaml'), 'w').write(secret % (canary + '2'))
+    runs.append(slotdeck(c, folder, 'diff', '--env', 'dev'))
+    assert runs[0].code == 3 and runs[1].code == 0 and runs[2].code == 3 and 'changed' in runs[2].out, runs
+    encoded = base64.b64encode(canary.encode()).decode()
+    for run in runs:
+        assert canary not in run.out + run.err and encoded[:12] not in run.out + run.err, run
+
+
+def a_namespace_that_nobody_makes_is_found_before_the_first_write(c):
+    folder = project(c, 'nons', {'a': config_map('a', k='v').replace('{name: a}', '{name: a, namespace: not-there}')})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 2 and 'not-there' in run.err, run
+
+
+# ---- on the simulation only: what needs its switches ----
+
+def a_right_that_is_missing_ends_with_4_and_is_named(c):
+    c.call('POST', '/_sim/deny', [{'verb': 'patch', 'resource': 'configmaps'}])
+    folder = project(c, 'deny', {'a': config_map('a', k='v')})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight')
+    assert run.code == 4 and 'patch configmaps' in run.err, run
+    assert not [w for w in c.writes() if 'configmaps' in w['path']], c.writes()
+
+
+def a_second_apply_sends_nothing_but_the_lease(c):
+    folder = project(c, 'same', {'a': config_map('a', k='v'), 'b': config_map('b', k='v')})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    c.forget_requests()
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    assert c.writes() == [], c.writes()
+
+
+def an_old_server_without_aggregated_discovery_will_do(c):
+    c.call('POST', '/_sim/features', {'aggregated-discovery': False, 'watchlist': False, 'field-validation': False})
+    folder = project(c, 'old', {'a': config_map('a', k='v'), 'web': deployment('web')})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--settle', '0s')
+    assert run.code == 0, run
+
+
+def faults_of_the_server_are_survived_or_told(c):
+    table = [  # name, rules, acceptable exit codes
+        ('503 with Retry-After, then well', [{'method': 'PATCH', 'count': 2, 'status': 503, 'retryAfter': '0'}], {0}),
+        ('429 twice', [{'method': 'PATCH', 'count': 2, 'status': 429, 'retryAfter': '0'}], {0}),
+        ('reset of the first write', [{'method': 'PATCH', 'count': 1, 'action': 'reset'}], {0}),
+        ('cut answers', [{'method': 'PATCH', 'count': 1, 'action': 'cut', 'at': 20}], {0}),
+        ('garbage for discovery', [{'path': '/apis', 'action': 'garbage'}], {1}),
+        ('garbage for every write', [{'method': 'PATCH', 'action': 'garbage'}], {1, 6}),
+        ('a webhook that comes up late', [{'method': 'PATCH', 'path': 'configmaps/a', 'count': 2, 'status': 500,
+                                           'message': 'Internal error occurred: failed calling webhook "x": connection refused'}], {0}),
+    ]
+    for i, (name, rules, codes) in enumerate(table):
+        folder = project(c, 'fault%d' % i, {'a': config_map('a', k='v')})
+        c.call('POST', '/_sim/faults', rules)
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', '--timeout', '20s', limit=60)
+        c.call('DELETE', '/_sim/faults')
+        assert run.code in codes, (name, run)
+
+
+def killed_after_each_request_and_run_again_it_ends_in_the_same_state(c):
+    manifests = {'a': config_map('a', k='v'), 'web': deployment('web'), 'b': config_map('b', x='y')}
+
+    def state(cluster):
+        found = {}
+        for path in ('/api/v1/namespaces/kill-dev/configmaps', '/apis/apps/v1/namespaces/kill-dev/deployments'):
+            for item in (cluster.get(path) or {'items': []})['items']:
+                meta = item['metadata']
+                found[path + meta['name']] = json.dumps([meta.get('labels'), item.get('data'), item.get('spec')], sort_keys=True)
+        return found
+
+    folder = project(c, 'kill', manifests)
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    wanted = state(c)
+    total = len([1 for line in c.call('GET', '/_sim/requests')[1].splitlines() if 'slotdeck/' in line])
+
+    def one(n):
+        cluster = Cluster()
+        try:
+            target = project(cluster, 'kill', manifests)
+            cluster.call('POST', '/_sim/faults', [{'userAgent': 'slotdeck/', 'from': n, 'count': 1, 'action': 'pause', 'when': 'after'}])
+            run = subprocess.Popen([BIN, 'apply', '--env', 'dev'], cwd=target, env=environment(cluster), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            for _ in range(200):
+                seen = len([1 for line in str(cluster.call('GET', '/_sim/requests')[1]).splitlines() if 'slotdeck/' in line])
+                if seen >= n or run.poll() is not None:
+                    break
+                time.sleep(0.02)
+            time.sleep(0.05)
+            run.kill()
+            run.wait()
+            cluster.call('DELETE', '/_sim/faults')
+            cluster.call('POST', '/_sim/release')
+            again = slotdeck(cluster, target, 'apply', '--env', 'dev')
+            assert again.code == 0 and again.seconds < 25, (n, again)
+            assert state(cluster) == wanted, (n, state(cluster), wanted)
+        finally:
+            cluster.close()
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(pool.map(one, range(1, total + 1)))
+
+
+SIM_ONLY = [a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease, an_old_server_without_aggregated_discovery_will_do,
+            faults_of_the_server_are_survived_or_told, killed_after_each_request_and_run_again_it_ends_in_the_same_state]
+BOTH = [v for k, v in list(globals().items()) if callable(v) and getattr(v, '__code__', None) and v.__code__.co_varnames[:1] == ('c',) and v not in SIM_ONLY]
+
+
+def run_one(test):
+    cluster = Cluster()
+    try:
+        test(cluster)
+        return test, None
+    except BaseException:
+        return test, traceback.format_exc()
+    finally:
+        cluster.close()
+
+
+def main():
+    pattern = sys.argv[2] if len(sys.argv) > 2 else ''
+    tests = [t for t in BOTH + (SIM_ONLY if BACKEND == 'sim' else []) if re.search(pattern, t.__name__)]
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for test, error in pool.map(run_one, tests):
+            name = test.__name__.replace('_', ' ')
+            print('%s %s' % ('FAIL' if error else 'ok  ', name), flush=True)
+            if error:
+                print(error[-6000:], flush=True)
+            passed, failed = passed + (not error), failed + bool(error)
+    print('%d passed, %d failed' % (passed, failed))
+    return 1 if failed or not passed else 0
+
+
+sys.exit(main())
