@@ -18,7 +18,7 @@
 #define DUMP_LIMIT_MS 5000
 #define DUMP_QUIET_MS 500
 
-enum question { QUESTION_NONE, QUESTION_APPLY, QUESTION_LEAVE };
+enum question { QUESTION_NONE, QUESTION_APPLY, QUESTION_LEAVE, QUESTION_CANCEL };
 
 struct app {
 	const struct app_options *options;
@@ -223,8 +223,7 @@ static void do_action(struct app *app, enum action action)
 		break;
 	case ACTION_CANCEL:
 		if (job_runs(app)) {
-			job_cancel(app->job);
-			set_message(app, "cancelling; what is applied stays");
+			app->question = QUESTION_CANCEL;
 		} else {
 			set_message(app, "no job is running");
 		}
@@ -257,7 +256,10 @@ static void answer(struct app *app, uint32_t key)
 		return;
 	if (question == QUESTION_LEAVE)
 		app->quit = true;
-	else if (question == QUESTION_APPLY)
+	else if (question == QUESTION_CANCEL && job_runs(app)) {
+		job_cancel(app->job);
+		set_message(app, "cancelling; what is applied stays");
+	} else if (question == QUESTION_APPLY)
 		start_job(app, job_apply, app->deploy.title, app->deploy.env, app->deploy.slot, DEPLOY_APPLYING);
 }
 
@@ -391,6 +393,10 @@ static void draw_question(struct app *app)
 			     app->deploy.len);
 		canvas_text(canvas, row + 3, col + 2, cols - 4, app->deploy.conflicts ? ROLE_BAD : ROLE_DIM,
 			    app->deploy.conflicts ? "fields in conflict are kept: those objects will fail" : "hooks run; nothing is pruned; then it waits");
+	} else if (app->question == QUESTION_CANCEL) {
+		canvas_box(canvas, row, col, rows, cols, "Cancel");
+		canvas_textf(canvas, row + 1, col + 2, cols - 4, ROLE_TEXT, "the job on %s", app->deploy.title);
+		canvas_text(canvas, row + 2, col + 2, cols - 4, ROLE_TEXT, "what is not begun stops; what is applied stays");
 	} else {
 		canvas_box(canvas, row, col, rows, cols, "Leave");
 		canvas_textf(canvas, row + 1, col + 2, cols - 4, ROLE_TEXT, "a job is running on %s", app->deploy.title);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define EMPTY_READS_MAX 3 /* readable without a key: the other side has gone */
@@ -22,13 +23,16 @@ struct term {
 
 /* Written by term_open(), read by the handlers of fatal signals. */
 static char restore_text[256];
+static struct termios restore_modes; /* without them a shell would neither echo nor take Ctrl-C */
 static volatile sig_atomic_t restore_len;
 static volatile sig_atomic_t leave;
 
 static void restore(void)
 {
-	if (restore_len)
-		(void)!write(STDOUT_FILENO, restore_text, (size_t)restore_len);
+	if (!restore_len)
+		return;
+	(void)!write(STDOUT_FILENO, restore_text, (size_t)restore_len);
+	tcsetattr(STDIN_FILENO, TCSANOW, &restore_modes);
 }
 
 static void on_fatal(int number)
@@ -94,6 +98,7 @@ struct term *term_open(const struct term_options *options, struct error *err)
 	}
 	setlocale(LC_CTYPE, "");
 	setenv("ESCDELAY", "25", 0);
+	tcgetattr(STDIN_FILENO, &restore_modes);
 	SCREEN *screen = newterm(NULL, stdout, stdin);
 
 	if (!screen) {
