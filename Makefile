@@ -40,7 +40,7 @@ LIBS = $(eval LIBS := $$(shell pkg-config --libs $(PKGS)) -lm -pthread)$(LIBS)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs cmocka vterm) -lutil)$(TEST_LIBS)
 
 .DEFAULT_GOAL := all
-.PHONY: all deps deps-fuzz run test unit fuzz fuzz-run test-cluster test-threads install dist bench check-layers check-headers \
+.PHONY: all golden deps deps-fuzz run test unit fuzz fuzz-run test-cluster test-threads install dist bench check-layers check-headers \
 	clean help
 
 all: $(B)/slotdeck ## build the program (V=debug, release, asan or tsan)
@@ -64,6 +64,9 @@ test: deps ## run every suite that needs no Go tool chain
 
 unit: $(B)/slotdeck $(UNIT) $(if $(filter fuzz,$(V)),,$(FUZZ:%=$(B)/tests/fuzz/%_fuzz_test))
 	@tests/run $(B) "$(T)"
+
+golden: $(B)/tests/unit/ui_test ## write the screens below tests/screen/golden anew; review the diff like code
+	UPDATE_GOLDEN=1 $(B)/tests/unit/ui_test
 
 $(B)/slotdeck: $(B)/src/main.o $(B)/libslotdeck.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(B)/src/main.o $(B)/libslotdeck.a $(LIBS)
