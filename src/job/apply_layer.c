@@ -8,7 +8,7 @@
 #include "kube/apply.h"
 #include "kube/fields.h"
 
-#define PARALLEL 16
+#define PARALLEL 32
 #define LAG_LIMIT_MS 10000     /* caches and controllers that follow a new namespace */
 #define WEBHOOK_LIMIT_MS 60000 /* webhooks that come up with this very run */
 #define CRD_LIMIT_MS 30000

@@ -215,7 +215,7 @@ static bool compare_chunk(struct comparison *c, struct deploy_object **objects, 
 						  .force = c->options.force_conflicts || objects[i]->from_client_side,
 						  .want_object = true,
 						  .tag = objects[i] };
-	bool good = kube_apply_many(c->run.kube, applies, n, c->options.parallel ? c->options.parallel : 16, c->run.cancel, NULL, NULL, err);
+	bool good = kube_apply_many(c->run.kube, applies, n, c->options.parallel ? c->options.parallel : 32, c->run.cancel, NULL, NULL, err);
 
 	for (size_t i = 0; i < n; i++) {
 		if (good)

@@ -138,7 +138,7 @@ struct apply_options { /* zero: as `slotdeck apply --env E` */
 	bool force_conflicts;
 	bool hooks_of_all;     /* codexctl's way: hooks of items that filters left out run too (W-09) */
 	bool no_hooks;
-	unsigned parallel;     /* 0: 8 */
+	unsigned parallel;     /* 0: 32 */
 	unsigned apply_timeout_ms; /* writes of all layers with their retries; 0: 10 min, more for large plans */
 	unsigned wait_timeout_ms;  /* 0: codex.timeouts.deployWait, else 600 s */
 	unsigned settle_ms;	   /* how long ready must last; UINT_MAX: default 10 s */
