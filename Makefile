@@ -40,7 +40,7 @@ LIBS = $(eval LIBS := $$(shell pkg-config --libs $(PKGS)) -lm -pthread)$(LIBS)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs cmocka vterm) -lutil)$(TEST_LIBS)
 
 .DEFAULT_GOAL := all
-.PHONY: all golden deps deps-fuzz run test unit fuzz fuzz-run test-cluster test-threads install dist bench check-layers check-headers \
+.PHONY: all golden deps deps-fuzz run test unit fuzz fuzz-run test-cluster test-threads install dist bench pictures check-layers check-headers \
 	clean help
 
 all: $(B)/slotdeck ## build the program (V=debug, release, asan or tsan)
@@ -137,6 +137,10 @@ dist: ## make build/slotdeck-VERSION.tar.gz of what is committed
 bench: ## measure side by side with what a user would run instead, as ratios
 	@$(MAKE) --no-print-directory V=release all
 	@tests/bench/run
+
+pictures: ## make the README's picture from the real program
+	@$(MAKE) --no-print-directory V=release all
+	build/release/slotdeck --demo --dump svg --size 110x26 > docs/screen.svg
 
 check-layers: ## prove that includes point down only
 	@tests/check-layers
