@@ -511,6 +511,8 @@ int app_run(const struct app_options *options, struct error *err)
 	free(app.message);
 	queue_destroy(app.events);
 	canvas_destroy(app.canvas);
+	if (opened && term_signal())
+		return 128 + term_signal();
 	return opened ? EXIT_DONE : EXIT_USAGE;
 }
 

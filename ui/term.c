@@ -44,8 +44,7 @@ static void on_fatal(int number)
 
 static void on_leave(int number)
 {
-	(void)number;
-	leave = 1;
+	leave = number;
 }
 
 static void add_capability(const char *name)
@@ -249,4 +248,9 @@ int term_fd(const struct term *term)
 {
 	(void)term;
 	return STDIN_FILENO;
+}
+
+int term_signal(void)
+{
+	return leave;
 }

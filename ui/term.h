@@ -47,5 +47,7 @@ void term_redraw(struct term *term);
 /* The next key that was typed, KEY_TERM_NONE when there is none. Poll term_fd() for reading before. */
 uint32_t term_key(struct term *term);
 int term_fd(const struct term *term);
+/* The signal that asked us to leave; 0: none. */
+int term_signal(void);
 
 #endif

@@ -44,7 +44,8 @@ static struct apply_options apply_options_from(const struct options *o, const ch
 				       .wait_timeout_ms = times > 1 ? wait_ms * (unsigned)times : wait_ms,
 				       .settle_ms = ms_or(o, OPT_SETTLE, UINT_MAX),
 				       .grace_ms = ms_or(o, OPT_GRACE, UINT_MAX),
-				       .lease_wait_ms = ms_or(o, OPT_LEASE_WAIT, 0) };
+				       .lease_wait_ms = ms_or(o, OPT_LEASE_WAIT, 0),
+				       .attempts = (unsigned)option_number(o, OPT_APPLY_RETRIES, 0) };
 }
 
 static int fail(const struct error *err, const struct cancel *cancel)

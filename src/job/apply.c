@@ -13,6 +13,8 @@
 
 #define RATE_PER_S 1000 /* a deployment may go faster than a dashboard */
 #define BURST	   500
+#define WRITE_LIMIT_MS (10 * 60 * 1000) /* hooks included; more for large stacks */
+#define PER_OBJECT_MS  500
 
 struct application { /* one job_apply() */
 	struct run run;
@@ -308,6 +310,8 @@ int job_apply(const struct job_context *context, const struct apply_options *opt
 	run_step_end(&a.run, good, good ? "made" : a.err.message);
 	if (good)
 		tell_plan(&a);
+	a.run.write_due_ms = clock_now_ms(a.run.clock) + (options->apply_timeout_ms ? (int64_t)options->apply_timeout_ms
+									 : WRITE_LIMIT_MS + (int64_t)a.plan.len * PER_OBJECT_MS);
 	good = good && (!a.plan.len || (preflight(&a.run, &a.plan, &a.err) && write_all(&a, &a.err)));
 	if ((!good || !outcome_is_good(&a.outcome)) && a.layers_begun)
 		tell_skipped(&a);

@@ -332,6 +332,10 @@ static bool again(struct batch *batch, struct sending *s, const struct kube_appl
 		s->since_ms = now_ms;
 	}
 	s->tries++;
+	unsigned attempts = batch->run->options->attempts;
+
+	if (attempts && s->tries >= attempts)
+		return false;
 	return now_ms - s->since_ms < cause->limit_ms && (!cause->times || s->tries <= cause->times);
 }
 

@@ -97,5 +97,7 @@ void run_step_end(struct run *run, bool ok, const char *summary)
 
 bool run_may_write(struct run *run, struct error *err)
 {
+	if (run->write_due_ms && clock_now_ms(run->clock) > run->write_due_ms)
+		return error_set(err, ERR_TIMEOUT, "the time for writing is over (--timeout)");
 	return cancel_check(run->cancel, err) && (!run->lease || lease_held(run->lease, err));
 }

@@ -18,6 +18,7 @@ struct run {
 	char id[40];	/* "20261124-2231-7f3a9c" */
 	uint64_t seq;
 	int64_t started_ms;
+	int64_t write_due_ms; /* no write begins after that; 0: no limit */
 	size_t counts[CHANGE_COUNT];
 	const char *step; /* the present one, or NULL */
 	int64_t step_started_ms;
@@ -33,7 +34,7 @@ void run_emit(struct run *run, struct job_event *event);
 void run_note(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void run_step(struct run *run, const char *step);
 void run_step_end(struct run *run, bool ok, const char *summary);
-/* Whether writing may go on: not cancelled, lease still ours. */
+/* Whether writing may go on: not cancelled, time left, lease still ours. */
 bool run_may_write(struct run *run, struct error *err);
 
 /* ---- plan (plan.c) ---- */

@@ -396,6 +396,13 @@ def a_namespace_that_nobody_makes_is_found_before_the_first_write(c):
     assert run.code == 2 and 'not-there' in run.err, run
 
 
+def the_time_for_writing_ends_with_the_deadline(c):
+    folder = project(c, 'slowh', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{run: "sleep 1.2"}]}\n')
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--timeout', '1s')
+    assert run.code == 5 and '--timeout' in run.err, run
+    assert c.get('/api/v1/namespaces/slowh-dev/configmaps/a') is None
+
+
 # ---- on the simulation only: what needs its switches ----
 
 def a_right_that_is_missing_ends_with_4_and_is_named(c):
@@ -412,6 +419,13 @@ def a_second_apply_sends_nothing_but_the_lease(c):
     c.forget_requests()
     assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
     assert c.writes() == [], c.writes()
+
+
+def attempts_of_one_object_can_be_bounded(c):
+    folder = project(c, 'tries', {'a': config_map('a', k='v')})
+    c.call('POST', '/_sim/faults', [{'method': 'PATCH', 'path': 'configmaps/a', 'status': 500, 'message': 'failed calling webhook "x": connection refused'}])
+    run = slotdeck(c, folder, 'ci', 'apply', '--env', 'dev', '--apply-retries', '2')
+    assert run.code in (1, 6) and run.seconds < 15, run
 
 
 def an_old_server_without_aggregated_discovery_will_do(c):
@@ -483,7 +497,7 @@ def killed_after_each_request_and_run_again_it_ends_in_the_same_state(c):
         list(pool.map(one, range(1, total + 1)))
 
 
-SIM_ONLY = [a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease, an_old_server_without_aggregated_discovery_will_do,
+SIM_ONLY = [attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease, an_old_server_without_aggregated_discovery_will_do,
             faults_of_the_server_are_survived_or_told, killed_after_each_request_and_run_again_it_ends_in_the_same_state]
 BOTH = [v for k, v in list(globals().items()) if callable(v) and getattr(v, '__code__', None) and v.__code__.co_varnames[:1] == ('c',) and v not in SIM_ONLY]
 
