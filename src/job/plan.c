@@ -180,7 +180,7 @@ static bool add_object(struct making *m, const struct render_object *rendered, s
 				   .kind = text_of(root, "kind"),
 				   .namespace = text_of(metadata, "namespace"),
 				   .name = text_of(metadata, "name"),
-				   .file = rendered->file,
+				   .file = rendered->manifest->path.text, /* the stack's, which outlives the plan */
 				   .line = rendered->line,
 				   .generation = -1 };
 	AUTO_RELEASE(buf) json = BUF_INIT(0);
