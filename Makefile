@@ -114,7 +114,7 @@ $(B)/assets.o: $(B)/assets.S
 	@$(CC) -c $< -o $@
 
 test-cluster: $(B)/slotdeck ## the cluster suite on a real API server (needs Go; builds the testbed once)
-	@SLOTDECK_BIN=$(CURDIR)/$(B)/slotdeck tests/cluster/run $(T)
+	@SLOTDECK_BIN=$(CURDIR)/$(B)/slotdeck tests/cluster/run '$(T)'
 
 test-threads: ## the suites of what runs on several threads, under ThreadSanitizer
 	@$(MAKE) --no-print-directory V=tsan unit T='http\|ground\|kube\|job\|live\|sim_\|process\|ui_'

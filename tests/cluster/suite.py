@@ -396,6 +396,49 @@ def a_namespace_that_nobody_makes_is_found_before_the_first_write(c):
     assert run.code == 2 and 'not-there' in run.err, run
 
 
+def killed_at_every_tenth_event_the_golden_slot_ends_as_an_unbroken_run(c):
+    golden_cluster(c)
+    args = ['apply', '--env', 'ai', '--skip-infra', 'echo-probe,tls-issuer', '--no-hooks', '--output', 'jsonl']
+
+    def state(slot):
+        found = {}
+        for path in ('/api/v1/namespaces/%s/configmaps', '/api/v1/namespaces/%s/services', '/apis/apps/v1/namespaces/%s/deployments',
+                     '/api/v1/namespaces/%s/persistentvolumeclaims', '/apis/rbac.authorization.k8s.io/v1/namespaces/%s/roles'):
+            for item in c.get(path % ('project-example-dev-%d' % slot))['items']:
+                meta, spec = item['metadata'], json.loads(json.dumps(item.get('spec', {})))
+                if meta['name'].startswith('kube-root-ca') or meta['name'].startswith('slotdeck-inventory'):
+                    continue
+                for key in ('clusterIP', 'clusterIPs', 'volumeName'):
+                    spec.pop(key, None)
+                text = json.dumps([meta.get('labels'), sorted(item.get('data', {})), spec], sort_keys=True)
+                found[path + meta['name'].replace(str(slot), 'N')] = text.replace(str(slot), 'N')
+        return found
+
+    whole = slotdeck(c, GOLDEN, *args, '--slot', '7100', env=golden_env())
+    assert whole.code == 0, whole
+    wanted, total = state(7100), len(whole.events())
+    for n, slot in zip(range(5, total, 10), range(7101, 7199)):
+        run = subprocess.Popen([BIN, *args, '--slot', str(slot)], cwd=GOLDEN, env=environment(c, golden_env()), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(n):
+            run.stdout.readline()
+        run.kill()
+        run.wait()
+        run.stdout.close()
+        again = slotdeck(c, GOLDEN, *args, '--slot', str(slot), env=golden_env())
+        assert again.code == 0 and again.seconds < 25, (n, again)
+        now = state(slot)
+        assert now == wanted, (n, slot, [(k, now.get(k), wanted.get(k)) for k in set(now) | set(wanted) if now.get(k) != wanted.get(k)])
+
+
+def what_fails_after_something_was_written_is_part_done(c):
+    wrong = 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad}\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {x: y}}, spec: {containers: []}}}\n'
+    folder = project(c, 'part', {'a': config_map('a', k='v'), 'bad': wrong})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--output', 'jsonl')
+    assert run.code == 6, run
+    assert {(e['object']['name'], e['change']) for e in run.events('object')} >= {('a', 'created'), ('bad', 'failed')}, run
+
+
 def the_time_for_writing_ends_with_the_deadline(c):
     folder = project(c, 'slowh', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{run: "sleep 1.2"}]}\n')
     run = slotdeck(c, folder, 'apply', '--env', 'dev', '--timeout', '1s')
