@@ -10,6 +10,7 @@ CC = gcc
 PACKAGES := build-essential pkg-config libncurses-dev libuv1-dev libcurl4-openssl-dev libjansson-dev libyaml-dev \
 	libssl-dev libmicrohttpd-dev libcmocka-dev libvterm-dev python3 openssl nghttp2-proxy ncurses-term
 PACKAGES_FUZZ := clang libclang-rt-14-dev
+PACKAGES_CLUSTER := curl ca-certificates openssl util-linux
 
 PKGS := ncursesw libuv libcurl jansson yaml-0.1 libcrypto libssl libmicrohttpd
 SRC := $(shell find src model kube ui -name '*.c' | sort)
@@ -114,6 +115,7 @@ $(B)/assets.o: $(B)/assets.S
 	@$(CC) -c $< -o $@
 
 test-cluster: $(B)/slotdeck ## the cluster suite on a real API server (needs Go; builds the testbed once)
+	@$(MAKE) --no-print-directory deps PACKAGES="$(PACKAGES_CLUSTER)"
 	@SLOTDECK_BIN=$(CURDIR)/$(B)/slotdeck tests/cluster/run '$(T)'
 
 test-threads: ## the suites of what runs on several threads, under ThreadSanitizer
