@@ -138,15 +138,31 @@ json_t *fields_migrated(const json_t *live, const char *manager, const char *api
 
 /* ---- is an apply a no-op? ---- */
 
-/* Under these names values are quantities, which the server rewrites ("1000m" to "1"). */
-static bool holds_quantities(const char *key)
+/*
+ * Where built-in kinds hold quantities, which the server rewrites ("1000m" to "1"): name under name. Anywhere else such texts are texts:
+ * data of a ConfigMap, labels, custom resources.
+ */
+static bool holds_quantities(const char *parent, const char *key)
 {
-	static const char *const names[] = { "limits", "requests", "capacity", "hard", "sizeLimit", "max", "min", "default", "defaultRequest" };
+	static const struct {
+		const char *parent, *key;
+	} places[] = { { "resources", "limits" }, { "resources", "requests" }, { "spec", "hard" },	  { "spec", "capacity" },
+		       { "emptyDir", "sizeLimit" }, { "limits", "max" },	   { "limits", "min" },	  { "limits", "default" },
+		       { "limits", "defaultRequest" } };
 
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (strcmp(names[i], key) == 0)
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		if (strcmp(places[i].parent, parent) == 0 && strcmp(places[i].key, key) == 0)
 			return true;
 	return false;
+}
+
+/* "v1", "apps/v1", "networking.k8s.io/v1"; not "cert-manager.io/v1". */
+static bool is_built_in(const char *api_version)
+{
+	struct str version = str_of(api_version), group = STR("");
+
+	str_cut(&version, '/', &group);
+	return str_find_char(group, '.') < 0 || str_ends(group, STR(".k8s.io"));
 }
 
 static bool as_quantity(const json_t *value, struct quantity *ret)
@@ -163,6 +179,8 @@ static bool same_scalar(const json_t *wanted, const json_t *live, bool quantity)
 
 	if (json_equal(wanted, live))
 		return !json_is_null(wanted);
+	if (json_is_integer(wanted) && json_is_integer(live))
+		return false; /* as doubles, large ones would look equal */
 	if (json_is_number(wanted) && json_is_number(live))
 		return json_number_value(wanted) == json_number_value(live);
 	return quantity && as_quantity(wanted, &a) && as_quantity(live, &b) && quantity_cmp(a, b) == 0;
@@ -186,7 +204,7 @@ static bool same_atomic(const json_t *wanted, const json_t *live, bool quantity,
 		return false;
 	if (json_is_object(wanted) && json_is_object(live)) {
 		json_object_foreach((json_t *)wanted, key, value)
-			if (!same_atomic(value, json_object_get(live, key), quantity || holds_quantities(key), depth + 1))
+			if (!same_atomic(value, json_object_get(live, key), quantity, depth + 1))
 				return false;
 		json_object_foreach((json_t *)live, key, value)
 			if (!json_object_get(wanted, key) && !is_filled_in(key, value))
@@ -208,6 +226,8 @@ struct comparison {
 	bool quantity;
 	unsigned depth;
 	bool top, metadata; /* identity is not among managed fields */
+	bool built_in;	    /* a kind whose quantities the server rewrites */
+	const char *name;   /* of the field that is compared; its list items have it too */
 };
 
 static bool same(const json_t *set, const json_t *wanted, const json_t *live, struct comparison how);
@@ -216,6 +236,17 @@ static bool is_identity(const char *key, struct comparison how)
 {
 	return (how.top && (strcmp(key, "apiVersion") == 0 || strcmp(key, "kind") == 0)) ||
 	       (how.metadata && (strcmp(key, "name") == 0 || strcmp(key, "namespace") == 0));
+}
+
+static bool is_nothing_but_identity(const json_t *metadata)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)metadata, key, value)
+		if (!is_identity(key, (struct comparison){ .metadata = true }))
+			return false;
+	return true;
 }
 
 static bool same_object(const json_t *set, const json_t *wanted, const json_t *live, struct comparison how)
@@ -231,12 +262,14 @@ static bool same_object(const json_t *set, const json_t *wanted, const json_t *l
 			continue;
 		AUTO_FREE char *name = xasprintf("f:%s", key);
 		const json_t *below = json_object_get(set, name);
-		struct comparison next = { .quantity = how.quantity || holds_quantities(key),
+		struct comparison next = { .quantity = how.quantity || (how.built_in && holds_quantities(how.name, key)),
 					   .depth = how.depth + 1,
+					   .built_in = how.built_in,
+					   .name = key,
 					   .metadata = how.top && strcmp(key, "metadata") == 0 };
 
 		/* An object of nothing but identity owns nothing. */
-		if (!below && next.metadata && json_object_size(value) <= 2)
+		if (!below && next.metadata && is_nothing_but_identity(value))
 			continue;
 		if (!below || !same(below, value, json_object_get(live, key), next))
 			return false;
@@ -304,6 +337,42 @@ static bool same_member(const char *key, const json_t *below, const json_t *want
 	return good;
 }
 
+static size_t index_in(const json_t *list, const json_t *item)
+{
+	size_t i = 0;
+
+	while (i < json_array_size(list) && json_array_get(list, i) != item)
+		i++;
+	return i;
+}
+
+/* Order means something (init containers run in it, env refers backwards): items that we own must stand in live as we wrote them. */
+static bool same_order(const json_t *set, const json_t *wanted, const json_t *live)
+{
+	size_t n = json_array_size(wanted), last = 0;
+	size_t *places = xcalloc(n + 1, sizeof *places); /* in live, from 1, by index in wanted */
+	const char *key;
+	json_t *below;
+	bool ordered = true;
+
+	json_object_foreach((json_t *)set, key, below) {
+		json_t *keys = key[0] == 'k' ? json_loads(key + 2, JSON_DECODE_ANY, NULL) : NULL;
+		const json_t *mine = keys ? find_item(wanted, keys, true) : NULL, *theirs = keys ? find_item(live, keys, false) : NULL;
+
+		if (mine && theirs)
+			places[index_in(wanted, mine)] = index_in(live, theirs) + 1;
+		json_decref(keys);
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (places[i] && places[i] < last)
+			ordered = false;
+		if (places[i])
+			last = places[i];
+	}
+	free(places);
+	return ordered;
+}
+
 static bool same_list(const json_t *set, const json_t *wanted, const json_t *live, struct comparison how)
 {
 	const char *key;
@@ -318,7 +387,7 @@ static bool same_list(const json_t *set, const json_t *wanted, const json_t *liv
 			return false;
 		owned++;
 	}
-	return owned == json_array_size(wanted);
+	return owned == json_array_size(wanted) && same_order(set, wanted, live);
 }
 
 static bool same(const json_t *set, const json_t *wanted, const json_t *live, struct comparison how)
@@ -373,7 +442,8 @@ bool fields_unchanged(const json_t *wanted, const json_t *live, const char *mana
 	if (!own)
 		return false;
 	json_t *seen = with_string_data(wanted, live);
-	bool unchanged = same_object(set_of(own), wanted, seen, (struct comparison){ .top = true });
+	bool unchanged = same_object(set_of(own), wanted, seen, 
+				     (struct comparison){ .top = true, .built_in = is_built_in(text_at(wanted, "apiVersion")), .name = "" });
 
 	json_decref(seen);
 	return unchanged;

@@ -1,5 +1,7 @@
 #include "kube/lease.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -51,16 +53,17 @@ static const char *spec_text(const json_t *object, const char *key)
 
 /* ---- writing ---- */
 
-/* Start time of a process in clock ticks since boot; 0 when there is no such process. */
+#define START_UNKNOWN ULLONG_MAX
+/* Start time of a process in clock ticks since boot; 0 when there is certainly no such process. */
 static unsigned long long start_time_of(long pid)
 {
 	AUTO_FREE char *path = xasprintf("/proc/%ld/stat", pid);
 	FILE *file = fopen(path, "re");
 	char line[1024] = "";
-	unsigned long long start = 0;
+	unsigned long long start = START_UNKNOWN;
 
 	if (!file)
-		return 0;
+		return errno == ENOENT ? 0 : START_UNKNOWN;
 	if (fgets(line, sizeof line, file)) {
 		const char *rest = strrchr(line, ')'); /* the name may hold anything */
 
@@ -105,7 +108,9 @@ static bool is_dead_neighbour(const json_t *object)
 
 	if (!process || !*space || !starts_with(process, space) || sscanf(process + strlen(space), "%ld %llu", &pid, &start) != 2)
 		return false;
-	return start_time_of(pid) != start;
+	unsigned long long now = start_time_of(pid);
+
+	return now != START_UNKNOWN && start != START_UNKNOWN && now != start;
 }
 
 static void set_annotation(json_t *annotations, const char *key, const char *text)
@@ -223,6 +228,7 @@ bool lease_held(const struct lease *lease, struct error *err)
 struct watching { /* what we have seen of another holder */
 	char *version;
 	int64_t since_ms; /* when it last changed, by our clock */
+	unsigned changes; /* that happened while we looked: each proves that the holder lives */
 	bool told;
 };
 
@@ -241,18 +247,18 @@ static bool may_take(const struct lease *lease, const json_t *object, struct wat
 	const char *holder = spec_text(object, "holderIdentity");
 	const char *version = json_string_value(json_object_get(json_object_get(object, "metadata"), "resourceVersion"));
 	const json_t *duration = json_object_get(json_object_get(object, "spec"), "leaseDurationSeconds");
-	int64_t now_ms = clock_now_ms(lease->clock), limit_ms = (json_is_integer(duration) ? json_integer_value(duration) : DURATION_S) * 1000;
+	int64_t now_ms = clock_now_ms(lease->clock), limit_ms = DURATION_S * 1000;
+
+	if (json_is_integer(duration) && json_integer_value(duration) < DURATION_S)
+		limit_ms = json_integer_value(duration) * 1000;
 
 	if (!*holder || strcmp(holder, lease->identity) == 0 || is_dead_neighbour(object))
 		return true;
 	if (!seen->version || strcmp(seen->version, version ? version : "") != 0) {
-		bool first = !seen->version;
-
+		seen->changes += seen->version != NULL;
 		free(seen->version);
 		seen->version = xstrdup(version ? version : "");
-		/* A renewal while we look proves that the holder lives. */
 		seen->since_ms = now_ms;
-		seen->told = seen->told && !first;
 	}
 	return now_ms - seen->since_ms >= limit_ms;
 }
@@ -313,7 +319,7 @@ bool lease_acquire(struct kube *kube, const struct lease_options *options, const
 		}
 		/* A holder that renews while we look is alive; the first look proves nothing yet. */
 		int64_t waited_ms = clock_now_ms(lease->clock) - started_ms;
-		bool alive = seen.since_ms > started_ms + POLL_MS;
+		bool alive = seen.changes > 0;
 
 		if (alive && waited_ms >= (int64_t)options->wait_ms)
 			good = refuse(lease, other, err);

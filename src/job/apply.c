@@ -134,6 +134,7 @@ static bool has_layer(const struct deploy_plan *plan, unsigned layer)
 static bool step_layers(struct application *a, struct error *err)
 {
 	a->layers_begun = true;
+	a->run.hooks_ran = 0; /* only hooks that come after the writes can delete what was written */
 	for (unsigned layer = 0; layer < LAYERS; layer++) {
 		char step[16];
 

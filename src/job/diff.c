@@ -129,14 +129,26 @@ static void emit_diff(struct comparison *c, const struct deploy_object *o, enum 
 
 /* ---- judging one dry run ---- */
 
-static json_t *live_of(struct comparison *c, const struct deploy_object *o)
+/* What is there now; *ret NULL when it is not. False when the server would not say. */
+static bool live_of(struct comparison *c, const struct deploy_object *o, json_t **ret, struct error *err)
 {
-	AUTO_RELEASE(error) ignored = { 0 };
-	json_t *live = NULL;
+	*ret = NULL;
+	if (!o->live_version || kube_get(c->run.kube, o->resource, o->namespace, o->name, c->run.cancel, ret, err))
+		return true;
+	*ret = NULL;
+	if (err->kind != ERR_NOT_FOUND)
+		return false;
+	error_release(err);
+	return true;
+}
 
-	if (o->live_version && !kube_get(c->run.kube, o->resource, o->namespace, o->name, c->run.cancel, &live, &ignored))
-		live = NULL;
-	return live;
+static void emit_failed(struct comparison *c, const struct deploy_object *o, bool denied, const char *message)
+{
+	if (denied)
+		c->denied++;
+	else
+		c->failed++;
+	run_emit(&c->run, &(struct job_event){ .kind = JOB_OBJECT, .object = deploy_job_object(o), .change = CHANGE_FAILED, .text = message });
 }
 
 static void emit_conflicts(struct comparison *c, const struct deploy_object *o, const struct kube_apply *apply, const json_t *live)
@@ -174,9 +186,14 @@ static void emit_local(struct comparison *c, const struct deploy_object *o, enum
 static void judge(struct comparison *c, struct kube_apply *apply)
 {
 	struct deploy_object *o = apply->tag;
-	json_t *live = live_of(c, o);
+	AUTO_RELEASE(error) err = { 0 };
+	json_t *live;
 	const char *message = apply->status.code ? apply->status.message : apply->error.message;
 
+	if (!live_of(c, o, &live, &err)) {
+		emit_failed(c, o, err.kind == ERR_DENIED, err.message);
+		return;
+	}
 	if (apply->ok) {
 		AUTO_FREE char *effect = effect_of(o, live, apply->object);
 
@@ -192,13 +209,28 @@ static void judge(struct comparison *c, struct kube_apply *apply)
 	} else if (apply->status.code == 404 && !live) {
 		emit_local(c, o, CHANGE_WOULD_CREATE, NULL, "not checked by the server: its namespace or kind comes with this plan");
 	} else {
-		if (apply->status.code == 403 || apply->status.code == 401)
-			c->denied++;
-		else
-			c->failed++;
-		run_emit(&c->run, &(struct job_event){ .kind = JOB_OBJECT, .object = deploy_job_object(o), .change = CHANGE_FAILED, .text = message });
+		emit_failed(c, o, apply->status.code == 403 || apply->status.code == 401, message);
 	}
 	json_decref(live);
+}
+
+/*
+ * What client-side apply owns moves to us before an apply, so conflicts with it alone are none: then the dry run is asked by force. A
+ * conflict with anybody else stays one, as it will at apply.
+ */
+static bool ask_again_without_client_side(struct comparison *c, struct kube_apply *apply, struct error *err)
+{
+	struct deploy_object *o = apply->tag;
+
+	if (!o->from_client_side || !apply->nconflicts)
+		return true;
+	for (size_t i = 0; i < apply->nconflicts; i++)
+		if (!starts_with(apply->conflicts[i].manager, "kubectl-client-side-apply") && strcmp(apply->conflicts[i].manager, "before-first-apply") != 0)
+			return true;
+	kube_apply_release(apply);
+	*apply = (struct kube_apply){ .resource = o->resource, .namespace = o->namespace, .name = o->name, .body = { o->json, o->json_len },
+				      .dry_run = true, .force = true, .want_object = true, .tag = o };
+	return kube_apply_many(c->run.kube, apply, 1, 1, c->run.cancel, NULL, NULL, err);
 }
 
 static bool compare_chunk(struct comparison *c, struct deploy_object **objects, size_t n, struct error *err)
@@ -211,13 +243,13 @@ static bool compare_chunk(struct comparison *c, struct deploy_object **objects, 
 						  .name = objects[i]->name,
 						  .body = { objects[i]->json, objects[i]->json_len },
 						  .dry_run = true,
-						  /* what client-side apply owns moves to us at apply: no conflict then */
-						  .force = c->options.force_conflicts || objects[i]->from_client_side,
+						  .force = c->options.force_conflicts,
 						  .want_object = true,
 						  .tag = objects[i] };
 	bool good = kube_apply_many(c->run.kube, applies, n, c->options.parallel ? c->options.parallel : 32, c->run.cancel, NULL, NULL, err);
 
 	for (size_t i = 0; i < n; i++) {
+		good = good && ask_again_without_client_side(c, &applies[i], err);
 		if (good)
 			judge(c, &applies[i]);
 		kube_apply_release(&applies[i]);

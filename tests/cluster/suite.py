@@ -471,6 +471,31 @@ def attempts_of_one_object_can_be_bounded(c):
     assert run.code in (1, 6) and run.seconds < 15, run
 
 
+def diff_calls_an_object_that_it_may_not_read_failed_not_new(c):
+    folder = project(c, 'blind', {'a': config_map('a', k='v')})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    open(os.path.join(folder, 'a.yaml'), 'w').write(config_map('a', k='w'))
+    # the first GET of the object is the comparison's proof, the second the one that the diff stands on
+    c.call('POST', '/_sim/faults', [{'method': 'GET', 'path': 'configmaps/a', 'from': 2, 'status': 403}])
+    run = slotdeck(c, folder, 'diff', '--env', 'dev', '--output', 'jsonl')
+    c.call('DELETE', '/_sim/faults')
+    assert run.code == 4 and not [e for e in run.events('diff') if e['change'] == 'would-create'], run
+
+
+def what_somebody_else_deleted_is_missing_although_a_hook_ran_before(c):
+    folder = project(c, 'gone', {'web': deployment('web')}, services_extra='hooks: {beforeAll: [{run: "true"}]}\n')
+    assert slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--settle', '0s').code == 0
+    run = subprocess.Popen([BIN, 'apply', '--env', 'dev', '--wait', '--settle', '3s', '--wait-timeout', '6s', '--output', 'jsonl'], cwd=folder,
+                           env=environment(c), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    lines = []
+    for line in run.stdout:
+        lines.append(json.loads(line))
+        if lines[-1]['event'] == 'object':
+            c.call('DELETE', '/apis/apps/v1/namespaces/gone-dev/deployments/web')
+    assert run.wait(60) != 0, lines[-5:]
+    assert not [e for e in lines if 'deleted by a hook' in e.get('text', '')], lines
+
+
 def an_old_server_without_aggregated_discovery_will_do(c):
     c.call('POST', '/_sim/features', {'aggregated-discovery': False, 'watchlist': False, 'field-validation': False})
     folder = project(c, 'old', {'a': config_map('a', k='v'), 'web': deployment('web')})
@@ -540,7 +565,7 @@ def killed_after_each_request_and_run_again_it_ends_in_the_same_state(c):
         list(pool.map(one, range(1, total + 1)))
 
 
-SIM_ONLY = [attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease, an_old_server_without_aggregated_discovery_will_do,
+SIM_ONLY = [diff_calls_an_object_that_it_may_not_read_failed_not_new, what_somebody_else_deleted_is_missing_although_a_hook_ran_before, attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease, an_old_server_without_aggregated_discovery_will_do,
             faults_of_the_server_are_survived_or_told, killed_after_each_request_and_run_again_it_ends_in_the_same_state]
 BOTH = [v for k, v in list(globals().items()) if callable(v) and getattr(v, '__code__', None) and v.__code__.co_varnames[:1] == ('c',) and v not in SIM_ONLY]
 

@@ -77,6 +77,48 @@ static void a_key_taken_out_of_an_atomic_map_is_not_proven(void **state)
 			       "'fieldsV1':{'f:spec':{'f:selector':{}}}}]},'spec':{'selector':{'a':'1','b':'2'}}}"));
 }
 
+#define ORDERED(a_, b_)                                                                                                 \
+	"'spec':{'initContainers':[{'name':'" a_ "'},{'name':'" b_ "'}]}"
+static const char live_ordered[] =
+	"{'metadata':{'managedFields':[{'manager':'slotdeck','operation':'Apply','apiVersion':'v1','fieldsV1':{'f:spec':{'f:initContainers':{"
+	"'k:{\\\"name\\\":\\\"a\\\"}':{'.':{},'f:name':{}},'k:{\\\"name\\\":\\\"b\\\"}':{'.':{},'f:name':{}}}}}}]}," ORDERED("a", "b") "}";
+
+static void another_order_of_a_keyed_list_is_not_proven(void **state)
+{
+	(void)state;
+	assert_true(unchanged("{'apiVersion':'v1','kind':'Pod'," ORDERED("a", "b") "}", live_ordered));
+	assert_false(unchanged("{'apiVersion':'v1','kind':'Pod'," ORDERED("b", "a") "}", live_ordered));
+}
+
+static void texts_that_look_like_quantities_are_texts_outside_of_resources(void **state)
+{
+	(void)state;
+	assert_false(unchanged("{'apiVersion':'v1','kind':'ConfigMap','data':{'max':'1000m'}}",
+			       "{'metadata':{'managedFields':[{'manager':'slotdeck','operation':'Apply','apiVersion':'v1','fieldsV1':{'f:data':{'f:max':{}}}}]},"
+			       "'data':{'max':'1'}}"));
+	assert_false(unchanged("{'apiVersion':'x.test/v1','kind':'X','resources':{'limits':{'cpu':'1000m'}}}",
+			       "{'metadata':{'managedFields':[{'manager':'slotdeck','operation':'Apply','apiVersion':'x.test/v1','fieldsV1':{'f:resources':"
+			       "{'f:limits':{'f:cpu':{}}}}}]},'resources':{'limits':{'cpu':'1'}}}"));
+}
+
+static void labels_on_an_object_that_had_none_are_not_proven(void **state)
+{
+	(void)state;
+	assert_false(unchanged("{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'a','labels':{'x':'y'}},'data':{'a':'1'}}",
+			       "{'metadata':{'managedFields':[{'manager':'slotdeck','operation':'Apply','apiVersion':'v1','fieldsV1':{'f:data':{'f:a':{}}}}]},"
+			       "'data':{'a':'1'}}"));
+}
+
+static void large_numbers_are_compared_exactly(void **state)
+{
+	(void)state;
+	static const char live[] = "{'metadata':{'managedFields':[{'manager':'slotdeck','operation':'Apply','apiVersion':'v1','fieldsV1':{'f:n':{}}}]},"
+				   "'n':9007199254740993}";
+
+	assert_true(unchanged("{'apiVersion':'v1','kind':'X','n':9007199254740993}", live));
+	assert_false(unchanged("{'apiVersion':'v1','kind':'X','n':9007199254740992}", live));
+}
+
 static void without_an_entry_of_ours_nothing_is_proven(void **state)
 {
 	(void)state;
@@ -158,6 +200,10 @@ int main(void)
 		cmocka_unit_test(another_value_is_not_proven),
 		cmocka_unit_test(a_field_that_was_left_out_is_not_proven),
 		cmocka_unit_test(a_key_taken_out_of_an_atomic_map_is_not_proven),
+		cmocka_unit_test(another_order_of_a_keyed_list_is_not_proven),
+		cmocka_unit_test(texts_that_look_like_quantities_are_texts_outside_of_resources),
+		cmocka_unit_test(labels_on_an_object_that_had_none_are_not_proven),
+		cmocka_unit_test(large_numbers_are_compared_exactly),
 		cmocka_unit_test(without_an_entry_of_ours_nothing_is_proven),
 		cmocka_unit_test(string_data_of_a_secret_is_compared_with_what_became_of_it),
 		cmocka_unit_test(fields_of_client_side_apply_become_ours_and_others_stay),
