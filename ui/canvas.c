@@ -3,12 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct range {
-	uint32_t first, last;
-};
+#include "base/rune.h"
 
 /* Unicode 15 East Asian Width W and F, and emoji shown wide. */
-static const struct range wide[] = {
+static const struct rune_range wide[] = {
 	{ 0x1100, 0x115f },   { 0x231a, 0x231b },   { 0x2329, 0x232a },	  { 0x23e9, 0x23ec },	{ 0x23f0, 0x23f0 },   { 0x23f3, 0x23f3 },
 	{ 0x25fd, 0x25fe },   { 0x2614, 0x2615 },   { 0x2648, 0x2653 },	  { 0x267f, 0x267f },	{ 0x2693, 0x2693 },   { 0x26a1, 0x26a1 },
 	{ 0x26aa, 0x26ab },   { 0x26bd, 0x26be },   { 0x26c4, 0x26c5 },	  { 0x26ce, 0x26ce },	{ 0x26d4, 0x26d4 },   { 0x26ea, 0x26ea },
@@ -26,7 +24,7 @@ static const struct range wide[] = {
 };
 
 /* Combining marks, joiners and variation selectors; direction marks are here too, so that they are left out. */
-static const struct range none[] = {
+static const struct rune_range none[] = {
 	{ 0x00ad, 0x00ad }, { 0x0300, 0x036f }, { 0x0483, 0x0489 }, { 0x0591, 0x05bd }, { 0x05bf, 0x05bf }, { 0x05c1, 0x05c7 }, { 0x0600, 0x0605 },
 	{ 0x0610, 0x061c }, { 0x064b, 0x065f }, { 0x0670, 0x0670 }, { 0x06d6, 0x06dd }, { 0x06df, 0x06e4 }, { 0x06e7, 0x06ed }, { 0x0711, 0x0711 },
 	{ 0x0730, 0x074a }, { 0x0900, 0x0902 }, { 0x093a, 0x093a }, { 0x093c, 0x093c }, { 0x0941, 0x0948 }, { 0x094d, 0x094d }, { 0x0e31, 0x0e31 },
@@ -35,30 +33,13 @@ static const struct range none[] = {
 	{ 0xe0000, 0xe0fff },
 };
 
-static bool is_in(const struct range *ranges, size_t n, uint32_t rune)
-{
-	size_t low = 0;
-
-	while (low < n) {
-		size_t middle = low + (n - low) / 2;
-
-		if (rune > ranges[middle].last)
-			low = middle + 1;
-		else if (rune < ranges[middle].first)
-			n = middle;
-		else
-			return true;
-	}
-	return false;
-}
-
 static int rune_width(uint32_t rune)
 {
 	if (rune < 0x300)
 		return rune == 0xad ? 0 : 1;
-	if (is_in(none, ARRAY_LEN(none), rune))
+	if (rune_is_among(none, ARRAY_LEN(none), rune))
 		return 0;
-	return is_in(wide, ARRAY_LEN(wide), rune) ? 2 : 1;
+	return rune_is_among(wide, ARRAY_LEN(wide), rune) ? 2 : 1;
 }
 
 /* The next rune that may be shown; controls become '?', a tab or line break a blank. False at the end. */

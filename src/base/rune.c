@@ -4,12 +4,8 @@
 
 #include "base/mem.h"
 
-struct range {
-	uint32_t first, last;
-};
-
 /* Above ASCII; printed from the tables of Go's package unicode. */
-static const struct range letters[] = {
+static const struct rune_range letters[] = {
 	{ 0xaa, 0xaa }, { 0xb5, 0xb5 }, { 0xba, 0xba }, { 0xc0, 0xd6 }, { 0xd8, 0xf6 }, { 0xf8, 0x2c1 },
 	{ 0x2c6, 0x2d1 }, { 0x2e0, 0x2e4 }, { 0x2ec, 0x2ec }, { 0x2ee, 0x2ee }, { 0x370, 0x374 }, { 0x376, 0x377 },
 	{ 0x37a, 0x37d }, { 0x37f, 0x37f }, { 0x386, 0x386 }, { 0x388, 0x38a }, { 0x38c, 0x38c }, { 0x38e, 0x3a1 },
@@ -122,7 +118,7 @@ static const struct range letters[] = {
 	{ 0x2f800, 0x2fa1d }, { 0x30000, 0x3134a }, { 0x31350, 0x323af },
 };
 
-static const struct range digits[] = {
+static const struct rune_range digits[] = {
 	{ 0x660, 0x669 }, { 0x6f0, 0x6f9 }, { 0x7c0, 0x7c9 }, { 0x966, 0x96f }, { 0x9e6, 0x9ef }, { 0xa66, 0xa6f },
 	{ 0xae6, 0xaef }, { 0xb66, 0xb6f }, { 0xbe6, 0xbef }, { 0xc66, 0xc6f }, { 0xce6, 0xcef }, { 0xd66, 0xd6f },
 	{ 0xde6, 0xdef }, { 0xe50, 0xe59 }, { 0xed0, 0xed9 }, { 0xf20, 0xf29 }, { 0x1040, 0x1049 }, { 0x1090, 0x1099 },
@@ -136,7 +132,7 @@ static const struct range digits[] = {
 	{ 0x1e4f0, 0x1e4f9 }, { 0x1e950, 0x1e959 }, { 0x1fbf0, 0x1fbf9 },
 };
 
-static bool is_among(const struct range *ranges, size_t n, uint32_t rune)
+bool rune_is_among(const struct rune_range *ranges, size_t n, uint32_t rune)
 {
 	size_t low = 0, high = n;
 
@@ -157,12 +153,12 @@ bool rune_is_letter(uint32_t rune)
 {
 	if (rune < 0x80)
 		return (rune | 0x20) >= 'a' && (rune | 0x20) <= 'z';
-	return is_among(letters, ARRAY_LEN(letters), rune);
+	return rune_is_among(letters, ARRAY_LEN(letters), rune);
 }
 
 bool rune_is_digit(uint32_t rune)
 {
 	if (rune < 0x80)
 		return rune >= '0' && rune <= '9';
-	return is_among(digits, ARRAY_LEN(digits), rune);
+	return rune_is_among(digits, ARRAY_LEN(digits), rune);
 }

@@ -44,7 +44,8 @@ static int hex(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-static char *unescape(struct str s)
+/* plus_is_space: as in a query. What is no escape stays as it is. */
+static char *unescape(struct str s, bool plus_is_space)
 {
 	AUTO_RELEASE(buf) out = BUF_INIT(0);
 
@@ -54,23 +55,7 @@ static char *unescape(struct str s)
 			buf_addc(&out, (char)(hex(s.p[i + 1]) * 16 + hex(s.p[i + 2])));
 			i += 2;
 		} else {
-			buf_addc(&out, s.p[i]);
-		}
-	}
-	return buf_give(&out);
-}
-
-static char *unquery(struct str s)
-{
-	AUTO_RELEASE(buf) out = BUF_INIT(0);
-
-	buf_adds(&out, "");
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '%' && i + 2 < s.len && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0) {
-			buf_addc(&out, (char)(hex(s.p[i + 1]) * 16 + hex(s.p[i + 2])));
-			i += 2;
-		} else {
-			buf_addc(&out, s.p[i] == '+' ? ' ' : s.p[i]);
+			buf_addc(&out, plus_is_space && s.p[i] == '+' ? ' ' : s.p[i]);
 		}
 	}
 	return buf_give(&out);
@@ -93,9 +78,9 @@ void query_parse(const char *uri, struct map *query)
 			key = pair;
 			value = STR("true"); /* "?watch" */
 		}
-		AUTO_FREE char *name = unquery(key);
+		AUTO_FREE char *name = unescape(key, true);
 
-		map_set(query, str_of(name), unquery(value));
+		map_set(query, str_of(name), unescape(value, true));
 	}
 }
 
@@ -112,7 +97,7 @@ static bool path_split(const char *text, struct path *path)
 			continue;
 		if (path->n == SEGMENTS_MAX)
 			return false;
-		path->segments[path->n++] = unescape(word);
+		path->segments[path->n++] = unescape(word, false);
 	}
 	return true;
 }

@@ -3,10 +3,7 @@
 #include <stddef.h>
 
 #include "base/mem.h"
-
-struct rune_range {
-	uint32_t first, last;
-};
+#include "base/rune.h"
 
 struct lower_range {
 	uint32_t first, last, step;
@@ -15,34 +12,19 @@ struct lower_range {
 
 #include "template/unicode_table.inc"
 
-static bool in_ranges(const struct rune_range *ranges, size_t n, uint32_t rune)
-{
-	size_t low = 0, high = n;
-
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-
-		if (rune > ranges[middle].last)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < n && rune >= ranges[low].first;
-}
-
 bool unicode_is_word(uint32_t rune)
 {
 	if (rune < 0x80)
 		return (rune >= 'a' && rune <= 'z') || (rune >= 'A' && rune <= 'Z') || (rune >= '0' && rune <= '9') ||
 		       rune == '_';
-	return in_ranges(alphanumeric_ranges, ARRAY_LEN(alphanumeric_ranges), rune);
+	return rune_is_among(alphanumeric_ranges, ARRAY_LEN(alphanumeric_ranges), rune);
 }
 
 bool unicode_is_printable(uint32_t rune)
 {
 	if (rune < 0x80)
 		return rune >= ' ' && rune < 0x7f;
-	return in_ranges(printable_ranges, ARRAY_LEN(printable_ranges), rune);
+	return rune_is_among(printable_ranges, ARRAY_LEN(printable_ranges), rune);
 }
 
 uint32_t unicode_to_lower(uint32_t rune)
