@@ -3,6 +3,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "kube/api_version.h"
 #include "kube/client_private.h"
 
 static const char accept_aggregated[] = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
@@ -316,14 +317,9 @@ static bool has_kind(const struct kube_resource *r, const void *arg)
 
 static struct wanted split_api_version(const char *api_version, const char *kind)
 {
-	struct wanted wanted = { .version = str_of(api_version), .word = str_of(kind) };
-	struct str group;
+	struct api_version halves = api_version_split(api_version);
 
-	if (str_cut(&wanted.version, '/', &group))
-		wanted.group = group;
-	else
-		wanted.group = STR("");
-	return wanted;
+	return (struct wanted){ .group = halves.group, .version = halves.version, .word = str_of(kind) };
 }
 
 const struct kube_resource *kube_find_kind(struct kube *kube, const char *api_version, const char *kind,

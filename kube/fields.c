@@ -5,6 +5,7 @@
 
 #include "base/base64.h"
 #include "base/str.h"
+#include "kube/api_version.h"
 #include "model/quantity.h"
 
 #define LAST_APPLIED "kubectl.kubernetes.io/last-applied-configuration"
@@ -159,9 +160,8 @@ static bool holds_quantities(const char *parent, const char *key)
 /* "v1", "apps/v1", "networking.k8s.io/v1"; not "cert-manager.io/v1". */
 static bool is_built_in(const char *api_version)
 {
-	struct str version = str_of(api_version), group = STR("");
+	struct str group = api_version_split(api_version).group;
 
-	str_cut(&version, '/', &group);
 	return str_find_char(group, '.') < 0 || str_ends(group, STR(".k8s.io"));
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/queue.h"
+#include "kube/client.h"
 #include "kube/feed.h"
 #include "kube/last_line.h"
 #include "model/store.h"
@@ -442,4 +443,9 @@ void watcher_destroy(struct watcher *watcher)
 		free(watcher->scopes[i].namespace);
 	free(watcher->scopes);
 	free(watcher);
+}
+
+void watcher_prepare_kube(struct http_request *request, void *kube)
+{
+	kube_prepare(kube, request);
 }

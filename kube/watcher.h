@@ -31,6 +31,9 @@ struct watcher_options {
 	void *prepare_arg;
 };
 
+/* For prepare, with the struct kube as its argument: kube_prepare() of it. */
+void watcher_prepare_kube(struct http_request *request, void *kube);
+
 struct watcher *watcher_create(const struct watcher_options *options);
 /* No callback runs after this. Waits for one turn of the net thread, never for a socket.
  * NULL is fine. */

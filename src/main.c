@@ -120,11 +120,6 @@ static void close_target(struct app_target *target, void *arg)
 
 /* ---- live ---- */
 
-static void prepare(struct http_request *request, void *kube)
-{
-	kube_prepare(kube, request);
-}
-
 /* Environments with a namespace of their own; slots come from their records. */
 static void add_places(struct dashboard *d)
 {
@@ -151,7 +146,7 @@ static bool open_live(struct dashboard *d, struct error *err)
 	d->net = net_create(NULL, err);
 	if (!d->net || !kube_open(d->net, &kube_options, &d->kube, err))
 		return false;
-	options.watcher = (struct watcher_options){ .net = d->net, .http = kube_http(d->kube), .prepare = prepare, .prepare_arg = d->kube };
+	options.watcher = (struct watcher_options){ .net = d->net, .http = kube_http(d->kube), .prepare = watcher_prepare_kube, .prepare_arg = d->kube };
 	if (d->stack) {
 		const struct stack_state_config *state = d->stack->state;
 
@@ -206,16 +201,9 @@ static int run_app(struct dashboard *d, struct error *err)
 	return EXIT_DONE;
 }
 
-static void nothing(void *arg)
-{
-	(void)arg;
-}
-
 static void dashboard_close(struct dashboard *d)
 {
 	live_destroy(d->live);
-	if (d->net)
-		net_post_and_wait(d->net, nothing, NULL); /* prepare() may still be running there */
 	kube_close(d->kube);
 	stack_destroy(d->stack);
 	net_destroy(d->net);

@@ -8,6 +8,7 @@
 #include "cli/cmd_schema.h"
 #include "cli/cmd_validate.h"
 #include "cli/cluster.h"
+#include "cli/print.h"
 #include "job/job.h"
 
 const enum option_id common_options[] = { OPT_CONFIG,	OPT_ENV,	OPT_NAMESPACE, OPT_LOG_LEVEL, OPT_LOG_FORMAT,
@@ -116,15 +117,14 @@ static const char *const not_yet[] = {
 void command_print_error(const struct error *err)
 {
 	AUTO_RELEASE(buf) text = BUF_INIT(0);
+	AUTO_RELEASE(buf) clean = BUF_INIT(0);
 
 	buf_addf(&text, "Error: %s\n", err->message ? err->message : "unknown");
 	if (err->hint)
 		buf_addf(&text, "  hint: %s\n", err->hint);
 	log_redact(&text);
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.p[i] < ' ' && text.p[i] != '\n' && text.p[i] != '\t')
-			text.p[i] = '?';
-	fputs(buf_cstr(&text), stderr);
+	add_clean(&clean, buf_cstr(&text), true);
+	fputs(buf_cstr(&clean), stderr);
 }
 
 static int fail(const struct error *err)

@@ -62,7 +62,8 @@ static char *run_url(void)
 static bool take_lease(struct application *a, struct error *err)
 {
 	struct run *run = &a->run;
-	AUTO_FREE char *identity = identity_of(run), *url = run_url(), *name = xasprintf("slotdeck-%s", a->inventory.name + strlen("slotdeck-inventory-"));
+	AUTO_FREE char *identity = identity_of(run), *url = run_url(), *stem = inventory_stem(run->stack);
+	AUTO_FREE char *name = xasprintf("slotdeck-%s", stem);
 	const char *namespace = *run->stack->namespace ? run->stack->namespace : kube_namespace(run->kube);
 
 	return lease_acquire(run->kube,
@@ -92,15 +93,8 @@ static bool step_lease(struct application *a, struct error *err)
 	if (!wants_writes(a))
 		return inventory_load(&a->run, &a->inventory, err);
 	run_step(&a->run, "lease");
-	a->inventory.name = NULL;
-	/* The inventory is read again under the lease: its name is all that is needed before. */
-	bool good = inventory_load(&a->run, &a->inventory, err);
+	bool good = take_lease(a, err) && inventory_load(&a->run, &a->inventory, err);
 
-	good = good && take_lease(a, err);
-	if (good) {
-		inventory_release(&a->inventory);
-		good = inventory_load(&a->run, &a->inventory, err);
-	}
 	run_step_end(&a->run, good, good ? "ours" : err->message);
 	return good;
 }

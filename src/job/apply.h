@@ -6,6 +6,8 @@
 
 #include "job/run.h"
 
+#define APPLY_PARALLEL 32 /* requests at a time, unless options say other */
+
 /* How the writes of one run went. */
 struct outcome {
 	size_t written, unchanged, failed, conflicts, denied, skipped;

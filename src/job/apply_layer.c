@@ -4,11 +4,11 @@
 
 #include "base/json.h"
 #include "job/apply.h"
+#include "job/conflicts.h"
 #include "job/layers.h"
 #include "kube/apply.h"
 #include "kube/fields.h"
 
-#define PARALLEL 32
 #define LAG_LIMIT_MS 10000     /* caches and controllers that follow a new namespace */
 #define WEBHOOK_LIMIT_MS 60000 /* webhooks that come up with this very run */
 #define CRD_LIMIT_MS 30000
@@ -252,32 +252,16 @@ static void emit_object(struct batch *batch, struct deploy_object *o)
 	run_emit(batch->run, &(struct job_event){ .kind = JOB_PROGRESS, .done = batch->done, .total = batch->total });
 }
 
-static char *compact(const json_t *value)
-{
-	char *text = value ? json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT) : NULL;
-
-	return text ? text : xstrdup("(absent)");
-}
-
-/* Their value needs one look at the live object; a Secret's values are not shown. */
-static void emit_conflicts(struct run *run, const struct deploy_object *o, const struct kube_apply *apply)
+/* Their values need one look at the live object. */
+static void tell_conflicts(struct run *run, const struct deploy_object *o, const struct kube_apply *apply)
 {
 	AUTO_RELEASE(error) ignored = { 0 };
-	json_t *live = NULL, *wanted = json_loadb(o->json, o->json_len, 0, NULL);
-	bool hidden = strcmp(o->kind, "Secret") == 0;
+	json_t *live = NULL;
 
 	if (!kube_get(run->kube, o->resource, o->namespace, o->name, run->cancel, &live, &ignored))
 		live = NULL;
-	for (size_t i = 0; i < apply->nconflicts; i++) {
-		const struct kube_conflict *c = &apply->conflicts[i];
-		AUTO_FREE char *theirs = hidden ? xstrdup("(hidden)") : compact(live ? fields_value_at(live, c->field) : NULL);
-		AUTO_FREE char *ours = hidden ? xstrdup("(hidden)") : compact(fields_value_at(wanted, c->field));
-
-		run_emit(run, &(struct job_event){ .kind = JOB_CONFLICT, .object = deploy_job_object(o), .field = c->field, .text = c->manager,
-						   .detail = c->detail, .theirs = theirs, .ours = ours });
-	}
+	conflicts_tell(run, o, apply, live);
 	json_decref(live);
-	json_decref(wanted);
 }
 
 static void succeed(struct batch *batch, struct deploy_object *o, const struct kube_apply *apply)
@@ -315,7 +299,7 @@ static void fail(struct batch *batch, struct deploy_object *o, const struct kube
 		batch->outcome->failed++;
 	emit_object(batch, o);
 	if (conflict)
-		emit_conflicts(batch->run, o, apply);
+		tell_conflicts(batch->run, o, apply);
 }
 
 /* Whether the object goes out again; tells so once per try. */
@@ -406,7 +390,7 @@ static bool send_all(struct batch *batch, struct sending *sendings, size_t n, st
 {
 	struct run *run = batch->run;
 	struct kube_apply *applies = xcalloc(n, sizeof *applies);
-	unsigned parallel = run->options->parallel ? run->options->parallel : PARALLEL;
+	unsigned parallel = run->options->parallel ? run->options->parallel : APPLY_PARALLEL;
 	int64_t pause_ms = 250;
 	bool good = true;
 	size_t m;

@@ -7,12 +7,6 @@
 /* What verdicts on workloads look at besides the objects themselves. */
 static const struct kind *const helpers[] = { &kind_replica_set, &kind_pod, &kind_job, &kind_event };
 
-/* Impersonation and deadlines, on the net thread. */
-static void prepare(struct http_request *request, void *kube)
-{
-	kube_prepare(kube, request);
-}
-
 static const struct kind *kind_of(struct awaited *a, const struct deploy_object *o)
 {
 	const struct kind *kind = kind_find_api(o->api_version, o->kind);
@@ -53,24 +47,16 @@ void awaited_open(struct awaited *a, struct run *run, const struct deploy_plan *
 
 	*a = (struct awaited){ .run = run, .store = store_create() };
 	a->watcher = watcher_create(&(struct watcher_options){ .net = kube_net(run->kube), .http = kube_http(run->kube), .clock = run->clock,
-							       .prepare = prepare, .prepare_arg = run->kube });
+							       .prepare = watcher_prepare_kube, .prepare_arg = run->kube });
 	a->health = health_create(a->store, &config);
 	a->plan = plan_create(a->health, settle_ms);
 	for (size_t i = 0; i < plan->len; i++)
-		if (!plan->objects[i].gone_by_hook)
-			add_object(a, &plan->objects[i]);
-}
-
-static void nothing(void *arg)
-{
-	(void)arg;
+		add_object(a, &plan->objects[i]);
 }
 
 void awaited_close(struct awaited *a)
 {
 	watcher_destroy(a->watcher);
-	/* The net thread may still be inside prepare(): its argument must outlive that. */
-	net_post_and_wait(kube_net(a->run->kube), nothing, NULL);
 	plan_destroy(a->plan);
 	health_destroy(a->health);
 	store_destroy(a->store);

@@ -5,11 +5,11 @@
 
 #include "base/yaml.h"
 #include "job/apply.h"
+#include "job/conflicts.h"
 #include "job/layers.h"
 #include "job/prune.h"
 #include "job/text_diff.h"
 #include "kube/apply.h"
-#include "kube/fields.h"
 
 #define CHUNK	      32 /* dry runs whose answers are held at a time */
 #define CONTEXT_LINES 3
@@ -151,24 +151,6 @@ static void emit_failed(struct comparison *c, const struct deploy_object *o, boo
 	run_emit(&c->run, &(struct job_event){ .kind = JOB_OBJECT, .object = deploy_job_object(o), .change = CHANGE_FAILED, .text = message });
 }
 
-static void emit_conflicts(struct comparison *c, const struct deploy_object *o, const struct kube_apply *apply, const json_t *live)
-{
-	json_t *wanted = json_loadb(o->json, o->json_len, 0, NULL);
-	bool hidden = strcmp(o->kind, "Secret") == 0;
-
-	for (size_t i = 0; i < apply->nconflicts; i++) {
-		const struct kube_conflict *conflict = &apply->conflicts[i];
-		const json_t *theirs_value = live ? fields_value_at(live, conflict->field) : NULL, *ours_value = fields_value_at(wanted, conflict->field);
-		AUTO_FREE char *theirs = hidden || !theirs_value ? NULL : json_dumps(theirs_value, JSON_ENCODE_ANY | JSON_COMPACT);
-		AUTO_FREE char *ours = hidden || !ours_value ? NULL : json_dumps(ours_value, JSON_ENCODE_ANY | JSON_COMPACT);
-
-		run_emit(&c->run, &(struct job_event){ .kind = JOB_CONFLICT, .object = deploy_job_object(o), .field = conflict->field,
-						       .text = conflict->manager, .detail = conflict->detail,
-						       .theirs = hidden ? HIDDEN : theirs ? theirs : "(absent)", .ours = hidden ? HIDDEN : ours ? ours : "(absent)" });
-	}
-	json_decref(wanted);
-}
-
 static bool is_immutable(const struct kube_status *status)
 {
 	return status->code == 422 && status->message && (strstr(status->message, "immutable") || strstr(status->message, "Forbidden: updates to"));
@@ -201,7 +183,7 @@ static void judge(struct comparison *c, struct kube_apply *apply)
 	} else if (apply->nconflicts) {
 		c->conflicts++;
 		run_emit(&c->run, &(struct job_event){ .kind = JOB_OBJECT, .object = deploy_job_object(o), .change = CHANGE_CONFLICT, .text = message });
-		emit_conflicts(c, o, apply, live);
+		conflicts_tell(&c->run, o, apply, live);
 	} else if (is_immutable(&apply->status)) {
 		AUTO_FREE char *why = xasprintf("must be recreated: %s", message);
 
@@ -246,7 +228,7 @@ static bool compare_chunk(struct comparison *c, struct deploy_object **objects, 
 						  .force = c->options.force_conflicts,
 						  .want_object = true,
 						  .tag = objects[i] };
-	bool good = kube_apply_many(c->run.kube, applies, n, c->options.parallel ? c->options.parallel : 32, c->run.cancel, NULL, NULL, err);
+	bool good = kube_apply_many(c->run.kube, applies, n, c->options.parallel ? c->options.parallel : APPLY_PARALLEL, c->run.cancel, NULL, NULL, err);
 
 	for (size_t i = 0; i < n; i++) {
 		good = good && ask_again_without_client_side(c, &applies[i], err);

@@ -15,7 +15,6 @@
 
 #include "base/base64.h"
 #include "job/hook_use.h"
-#include "kube/apply.h"
 
 #define WAIT_LIMIT_MS	(120 * 1000)
 #define POLL_MS		2000
@@ -92,12 +91,8 @@ static bool put(const struct parking *p, json_t *secret, const char *namespace, 
 {
 	strip(secret, namespace);
 	AUTO_FREE char *body = json_dumps(secret, JSON_COMPACT);
-	struct kube_apply apply = { .resource = p->secrets, .namespace = namespace, .name = p->name, .body = str_of(body), .force = true };
-	bool good = run_may_write(p->call->run, err) && kube_apply_many(p->call->run->kube, &apply, 1, 1, p->call->cancel, NULL, NULL, err);
+	bool good = run_apply(p->call->run, p->secrets, namespace, p->name, str_of(body), "copy the Secret", err);
 
-	if (good && !apply.ok)
-		good = apply.status.code ? kube_status_error(&apply.status, "copy the Secret", err) : error_move(err, &apply.error);
-	kube_apply_release(&apply);
 	secret_wipe(body, strlen(body));
 	return good;
 }

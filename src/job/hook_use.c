@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "base/utc.h"
 #include "base/yaml.h"
-#include "kube/apply.h"
 
 #define WAIT_DEFAULT_MS (1200 * 1000)
 #define POLL_MS		1000
@@ -165,15 +164,9 @@ static bool apply_body(const struct hook_call *call, const char *kind, const cha
 {
 	const struct kube_resource *resource = kube_find_kind(call->run->kube, "v1", kind, call->cancel, err);
 
-	if (!resource || !run_may_write(call->run, err))
+	if (!resource)
 		return err->kind ? false : error_set(err, ERR_SERVER, "the server has no kind %s", kind);
-	struct kube_apply apply = { .resource = resource, .namespace = call->run->stack->namespace, .name = name, .body = body, .force = true };
-	bool good = kube_apply_many(call->run->kube, &apply, 1, 1, call->cancel, NULL, NULL, err);
-
-	if (good && !apply.ok)
-		good = apply.status.code ? kube_status_error(&apply.status, kind, err) : error_move(err, &apply.error);
-	kube_apply_release(&apply);
-	return good || error_wrap(err, "%s %s", kind, name);
+	return run_apply(call->run, resource, call->run->stack->namespace, name, body, kind, err) || error_wrap(err, "%s %s", kind, name);
 }
 
 static bool use_ensure_codex_secrets(const struct hook_call *call, struct error *err)

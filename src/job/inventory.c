@@ -6,7 +6,6 @@
 
 #include "base/json.h"
 #include "job/layers.h"
-#include "kube/apply.h"
 
 static void add_line(struct inventory *inventory, const char *api_version, const char *kind, const char *namespace, const char *name)
 {
@@ -44,13 +43,13 @@ bool inventory_split(const char *line, struct str words[4])
 	return rest.len > 0;
 }
 
-static char *name_of(const struct stack *stack)
+char *inventory_stem(const struct stack *stack)
 {
 	AUTO_RELEASE(buf) project = BUF_INIT(0);
 	struct buf name = BUF_INIT(0);
 
 	label_value(&project, str_of(stack->project.text));
-	buf_addf(&name, "slotdeck-inventory-%s-%s", buf_cstr(&project), stack->env);
+	buf_addf(&name, "%s-%s", buf_cstr(&project), stack->env);
 	if (stack->slot)
 		buf_addf(&name, "-%lld", stack->slot);
 	for (size_t i = 0; i < name.len; i++) {
@@ -90,7 +89,9 @@ bool inventory_load(struct run *run, struct inventory *inventory, struct error *
 	const struct kube_resource *resource = config_maps(run, err);
 	json_t *object;
 
-	*inventory = (struct inventory){ .name = name_of(run->stack) };
+	AUTO_FREE char *stem = inventory_stem(run->stack);
+
+	*inventory = (struct inventory){ .name = xasprintf("slotdeck-inventory-%s", stem) };
 	if (!resource)
 		return false;
 	if (!kube_get(run->kube, resource, run->stack->namespace, inventory->name, run->cancel, &object, &why))
@@ -155,7 +156,7 @@ bool inventory_save(struct run *run, struct inventory *inventory, struct error *
 	AUTO_RELEASE(buf) body = BUF_INIT(0);
 	const struct kube_resource *resource = config_maps(run, err);
 
-	if (!resource || !run_may_write(run, err))
+	if (!resource)
 		return false;
 	map_sort(&inventory->lines);
 	for (size_t i = 0; i < inventory->lines.len; i++)
@@ -163,17 +164,7 @@ bool inventory_save(struct run *run, struct inventory *inventory, struct error *
 	if (inventory->written && strcmp(inventory->written, buf_cstr(&text)) == 0)
 		return true;
 	write_body(run, inventory, buf_cstr(&text), &body);
-	struct kube_apply apply = { .resource = resource,
-				    .namespace = run->stack->namespace,
-				    .name = inventory->name,
-				    .body = buf_str(&body),
-				    .force = true };
-	bool good = kube_apply_many(run->kube, &apply, 1, 1, run->cancel, NULL, NULL, err);
-
-	if (good && !apply.ok)
-		good = apply.status.code ? kube_status_error(&apply.status, "write the inventory", err) : error_move(err, &apply.error);
-	kube_apply_release(&apply);
-	if (!good)
+	if (!run_apply(run, resource, run->stack->namespace, inventory->name, buf_str(&body), "write the inventory", err))
 		return error_wrap(err, "ConfigMap %s", inventory->name);
 	free(inventory->written);
 	inventory->written = buf_give(&text);

@@ -17,6 +17,8 @@ struct inventory {
 	char *written;	  /* text as the cluster has it; NULL: there is no ConfigMap */
 };
 
+/* "<project>-<env>[-<slot>]" as names of objects have it: what inventory and Lease of a stack are called after. Gives. */
+char *inventory_stem(const struct stack *stack);
 /* Reads it; an absent one is empty. */
 bool inventory_load(struct run *run, struct inventory *inventory, struct error *err);
 void inventory_release(struct inventory *inventory);

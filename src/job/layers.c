@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "kube/api_version.h"
+
 #define CUSTOM_LAYER 3 /* custom objects, beside the workloads */
 
 static const struct {
@@ -21,9 +23,8 @@ static const struct {
 
 unsigned layer_of(const char *api_version, const char *kind)
 {
-	struct str version = str_of(api_version), group = STR("");
+	struct str group = api_version_split(api_version).group;
 
-	str_cut(&version, '/', &group);
 	/* A custom kind that is merely called Service or Job has a dotted group that is not Kubernetes' own. */
 	if (str_find_char(group, '.') >= 0 && !str_ends(group, STR(".k8s.io")))
 		return CUSTOM_LAYER;

@@ -4,6 +4,7 @@
 #include "base/yaml.h"
 #include "job/layers.h"
 #include "job/run.h"
+#include "kube/api_version.h"
 
 #define LABEL_MAX 63
 
@@ -123,19 +124,17 @@ void deploy_plan_release(struct deploy_plan *plan)
 	*plan = (struct deploy_plan){ 0 };
 }
 
-static char *identity_of(const struct deploy_object *o)
+char *deploy_identity(const struct deploy_object *o)
 {
-	struct str version = str_of(o->api_version), group;
+	struct str group = api_version_split(o->api_version).group;
 
-	if (!str_cut(&version, '/', &group))
-		group = STR("");
 	return xasprintf("%.*s %s %s/%s", STR_ARG(group), o->kind, o->namespace, o->name);
 }
 
 /* The same object twice: equal text is said, different text can't be meant. */
 static bool is_duplicate(struct making *m, struct deploy_object *o)
 {
-	AUTO_FREE char *identity = identity_of(o);
+	AUTO_FREE char *identity = deploy_identity(o);
 	size_t first = (size_t)map_get(&m->by_identity, str_of(identity));
 
 	if (!first) {
@@ -238,9 +237,9 @@ static enum render_scope scope_of(const char *api_version, const char *kind, voi
 /* Whether a CustomResourceDefinition of the plan defines that group and kind. */
 static bool plan_defines(const struct deploy_plan *plan, const struct deploy_object *wanted)
 {
-	struct str version = str_of(wanted->api_version), group;
+	struct str group = api_version_split(wanted->api_version).group;
 
-	if (!str_cut(&version, '/', &group))
+	if (!group.len)
 		return false;
 	AUTO_FREE char *group_text = xasprintf("\"group\":\"%.*s\"", STR_ARG(group));
 	AUTO_FREE char *kind_text = xasprintf("\"kind\":\"%s\"", wanted->kind);

@@ -252,7 +252,7 @@ static void *resolve(void *arg)
 }
 
 /* True when it is known that the name has no address. */
-static bool is_unknown_host(struct check *c, struct str host)
+static bool is_unknown_host(struct str host)
 {
 	struct resolution *r = xcalloc(1, sizeof *r);
 	ptrdiff_t colon = str_find_char(host, ':');
@@ -268,7 +268,6 @@ static bool is_unknown_host(struct check *c, struct str host)
 		return false;
 	}
 	pthread_detach(thread);
-	(void)c;
 	cancel_sleep(r->done, RESOLVE_LIMIT_MS, &ignored);
 	bool unknown = atomic_load(&r->answer) == 2;
 
@@ -285,7 +284,7 @@ static void check_hosts(struct check *c)
 		/* Names inside of the cluster are never known outside. */
 		if (strstr(host, ".svc.") || ends_with(host, ".svc"))
 			continue;
-		if (is_unknown_host(c, str_of(host)))
+		if (is_unknown_host(str_of(host)))
 			tell(c, o, DIAG_WARNING, NULL, "image host \"%s\" is not known from here; the nodes may know it", host);
 	}
 }
@@ -313,7 +312,7 @@ static int64_t asks_for(const json_t *pod, const char *group, const char *resour
 	return sum;
 }
 
-static void check_quota_against(struct check *c, const char *quota, const char *name, const json_t *hard, const json_t *used)
+static void check_quota_against(struct check *c, const char *quota, const char *name, const json_t *hard)
 {
 	static const struct {
 		const char *quota, *group, *resource;
@@ -335,7 +334,6 @@ static void check_quota_against(struct check *c, const char *quota, const char *
 			json_decref(object);
 		}
 	}
-	(void)used;
 }
 
 static bool on_quota(struct str object, void *arg, struct error *err)
@@ -347,7 +345,7 @@ static bool on_quota(struct str object, void *arg, struct error *err)
 
 	(void)err;
 	json_object_foreach(json_object_get(status, "hard"), key, hard)
-		check_quota_against(arg, name ? name : "?", key, hard, json_object_get(json_object_get(status, "used"), key));
+		check_quota_against(arg, name ? name : "?", key, hard);
 	json_decref(quota);
 	return true;
 }

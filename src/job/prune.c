@@ -197,11 +197,7 @@ static bool find_places(struct run *run, const struct deploy_plan *plan, const s
 static void add_planned(const struct deploy_plan *plan, struct map *planned)
 {
 	for (size_t i = 0; i < plan->len; i++) {
-		const struct deploy_object *o = &plan->objects[i];
-		struct str version = str_of(o->api_version), group = STR("");
-
-		str_cut(&version, '/', &group);
-		AUTO_FREE char *identity = xasprintf("%.*s %s %s/%s", STR_ARG(group), o->kind, o->namespace, o->name);
+		AUTO_FREE char *identity = deploy_identity(&plan->objects[i]);
 
 		map_set(planned, str_of(identity), NULL);
 	}

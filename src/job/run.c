@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "base/utc.h"
+#include "kube/apply.h"
 #include "kube/lease.h"
 
 static void make_id(char *id, size_t size, int64_t wall_ms)
@@ -100,4 +101,16 @@ bool run_may_write(struct run *run, struct error *err)
 	if (run->write_due_ms && clock_now_ms(run->clock) > run->write_due_ms)
 		return error_set(err, ERR_TIMEOUT, "the time for writing is over (--timeout)");
 	return cancel_check(run->cancel, err) && (!run->lease || lease_held(run->lease, err));
+}
+
+bool run_apply(struct run *run, const struct kube_resource *resource, const char *namespace, const char *name, struct str body, const char *what,
+	       struct error *err)
+{
+	struct kube_apply apply = { .resource = resource, .namespace = namespace, .name = name, .body = body, .force = true };
+	bool good = run_may_write(run, err) && kube_apply_many(run->kube, &apply, 1, 1, run->cancel, NULL, NULL, err);
+
+	if (good && !apply.ok)
+		good = apply.status.code ? kube_status_error(&apply.status, what, err) : error_move(err, &apply.error);
+	kube_apply_release(&apply);
+	return good;
 }

@@ -37,6 +37,10 @@ void run_step_end(struct run *run, bool ok, const char *summary);
 /* Whether writing may go on: not cancelled, time left, lease still ours. */
 bool run_may_write(struct run *run, struct error *err);
 
+/* Applies one object of our own making (a Secret of a hook, the inventory) by force, if writing may go on. what: for the error. */
+bool run_apply(struct run *run, const struct kube_resource *resource, const char *namespace, const char *name, struct str body, const char *what,
+	       struct error *err);
+
 /* ---- plan (plan.c) ---- */
 
 struct deploy_object {
@@ -56,7 +60,6 @@ struct deploy_object {
 	char *message;		/* of a failure */
 	int64_t generation;	/* applied; -1: none */
 	bool from_client_side;	/* made by client-side apply: its fields become ours */
-	bool gone_by_hook;	/* rule 12: left the plan */
 };
 
 struct deploy_plan {
@@ -69,6 +72,8 @@ struct deploy_plan {
  * Findings are emitted; false when one is an error. */
 bool deploy_plan_make(struct run *run, struct deploy_plan *plan, struct error *err);
 void deploy_plan_release(struct deploy_plan *plan);
+/* "group kind namespace/name", without version: the same object whatever version it was written in. Gives. */
+char *deploy_identity(const struct deploy_object *object);
 struct job_object deploy_job_object(const struct deploy_object *object);
 
 /* ---- hooks (hooks.c) ---- */

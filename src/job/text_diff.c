@@ -47,7 +47,7 @@ static void backtrack(const struct lines *a, const struct lines *b, int **traces
 		int k = x - y, from_k = k == -d || (k != d && v[k - 1] < v[k + 1]) ? k + 1 : k - 1;
 		int from_x = d ? v[from_k] : 0, from_y = d ? from_x - from_k : 0;
 
-		while (x > from_x && y > from_y && d >= 0 && x > 0 && y > 0 && (d == 0 || (x > from_x && y > from_y))) {
+		while (x > from_x && y > from_y) {
 			push(edits, ' ', (size_t)x - 1, (size_t)y - 1);
 			x--, y--;
 		}
