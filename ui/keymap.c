@@ -25,7 +25,7 @@ const struct binding bindings[] = {
 	{ 'c', 0, "c", "Change", "cancel the running job (what is applied stays)", APPLY, ACTION_CANCEL },
 	{ '?', KEY_TERM_F1, "? F1", "Program", "the keys", ALL, ACTION_HELP },
 	{ 'q', 0, "q", "Program", "leave the view; on the first screen leave the program", ALL, ACTION_LEAVE },
-	{ 'Q', KEY_TERM_F10, "Q F10", "Program", "leave the program", ALL, ACTION_QUIT },
+	{ 'Q', KEY_TERM_F1 + 9, "Q F10", "Program", "leave the program", ALL, ACTION_QUIT },
 	{ 3, 0, "Ctrl-C", "Program", "leave the program", ALL, ACTION_QUIT },
 };
 const size_t nbindings = sizeof bindings / sizeof *bindings;

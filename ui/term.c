@@ -190,7 +190,10 @@ static uint32_t special_key(wint_t key)
 	} keys[] = { { KEY_UP, KEY_TERM_UP },	      { KEY_DOWN, KEY_TERM_DOWN },	{ KEY_LEFT, KEY_TERM_LEFT },
 		     { KEY_RIGHT, KEY_TERM_RIGHT },   { KEY_PPAGE, KEY_TERM_PAGE_UP },	{ KEY_NPAGE, KEY_TERM_PAGE_DOWN },
 		     { KEY_HOME, KEY_TERM_HOME },     { KEY_END, KEY_TERM_END },	{ KEY_ENTER, KEY_TERM_ENTER },
-		     { KEY_F(1), KEY_TERM_F1 },	      { KEY_F(10), KEY_TERM_F10 } };
+		     { KEY_BTAB, KEY_TERM_BACKTAB },  { KEY_BACKSPACE, KEY_TERM_BACKSPACE }, { KEY_DC, KEY_TERM_DELETE } };
+
+	if (key >= KEY_F(1) && key <= KEY_F(12))
+		return KEY_TERM_F1 + (uint32_t)(key - KEY_F(1));
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
 		if (keys[i].curses == key)
@@ -241,6 +244,8 @@ uint32_t term_key(struct term *term)
 	}
 	if (key == '\r' || key == '\n')
 		return KEY_TERM_ENTER;
+	if (key == 127 || key == 8)
+		return KEY_TERM_BACKSPACE;
 	return key == 27 ? KEY_TERM_ESCAPE : key == 0 ? KEY_TERM_NONE : (uint32_t)key;
 }
 

@@ -21,8 +21,11 @@ enum { /* keys that are no character; others are Unicode */
 	KEY_TERM_END,
 	KEY_TERM_ENTER,
 	KEY_TERM_ESCAPE,
-	KEY_TERM_F1,
-	KEY_TERM_F10,
+	KEY_TERM_BACKTAB, /* Shift-Tab; Tab is '\t' */
+	KEY_TERM_BACKSPACE,
+	KEY_TERM_DELETE,
+	KEY_TERM_F1, /* F1 to F12 follow each other: KEY_TERM_F1 + 9 is F10 */
+	KEY_TERM_F12 = KEY_TERM_F1 + 11,
 	KEY_TERM_RESIZE, /* another size: ask term_size() */
 	KEY_TERM_GONE	 /* the terminal is no more, or SIGTERM, SIGHUP: leave */
 };
