@@ -6,161 +6,10 @@ usage: suite.py sim|real [PATTERN]
 `sim` starts `slotdeck sim` for each test. `real` wants KUBECONFIG (token.kubeconfig of tests/cluster/testbed) and a namespace prefix of its own.
 Ends with `N passed, N failed`. SLOTDECK_BIN names the program.
 """
-import base64, concurrent.futures, json, os, re, shutil, signal, ssl, subprocess, sys, tempfile, threading, time, traceback
-import urllib.error, urllib.request
+import base64, concurrent.futures, json, os, re, signal, subprocess, sys, time, traceback
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(os.path.dirname(HERE))
-BIN = os.environ.get('SLOTDECK_BIN', os.path.join(ROOT, 'build/debug/slotdeck'))
-BACKEND = sys.argv[1] if len(sys.argv) > 1 else 'sim'
-GOLDEN = os.path.join(ROOT, 'tests/golden/render/ef00de8/input')
-ENV_FILE = os.path.join(ROOT, 'tests/golden/render/env/full.env')
-SKIP = ['--skip-infra', 'echo-probe,tls-issuer']
-LIMIT = 120
-
-
-class Cluster:
-    """One API server: requests from the test's side, and the environment that slotdeck gets."""
-
-    def __init__(self):
-        self.folder = tempfile.mkdtemp(prefix='slotdeck-cluster-')
-        self.sim = None
-        if BACKEND == 'sim':
-            self.kubeconfig = os.path.join(self.folder, 'kubeconfig')
-            self.sim = subprocess.Popen([BIN, 'sim', '--listen', '127.0.0.1:0', '--kubeconfig', self.kubeconfig, '--speed', '20',
-                                         '--scenario', 'empty', '--until-eof'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            self.url = self.sim.stdout.readline().split()[1]
-            self.context, self.token = None, None
-        else:
-            self.kubeconfig = os.environ['KUBECONFIG']
-            text = open(self.kubeconfig).read()
-            self.url = re.search(r'server: *"?([^"\s]+)', text).group(1)
-            self.token = re.search(r'token: *"?([^"\s]+)', text).group(1)
-            self.context = ssl.create_default_context()
-            ca = re.search(r'certificate-authority-data: *"?([^"\s]+)', text)
-            ca_file = re.search(r'certificate-authority: *"?([^"\s]+)', text)
-            if ca:
-                self.context.load_verify_locations(cadata=base64.b64decode(ca.group(1)).decode())
-            else:
-                self.context.load_verify_locations(os.path.join(os.path.dirname(self.kubeconfig), ca_file.group(1)))
-
-    def close(self):
-        if self.sim:
-            self.sim.stdin.close()
-            try:
-                self.sim.wait(10)
-            except subprocess.TimeoutExpired:
-                self.sim.kill()
-                self.sim.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def call(self, method, path, body=None, content='application/json'):
-        data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.url + path, data=data, method=method)
-        if data is not None:
-            request.add_header('Content-Type', content)
-        if self.token:
-            request.add_header('Authorization', 'Bearer ' + self.token)
-        try:
-            with urllib.request.urlopen(request, timeout=30, context=self.context) as answer:
-                text = answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read().decode() or '{}')
-        try:
-            return 200, json.loads(text or '{}')
-        except ValueError:
-            return 200, text
-
-    def get(self, path):
-        code, answer = self.call('GET', path)
-        return answer if code == 200 else None
-
-    def ensure(self, path, body):
-        code, answer = self.call('POST', path, body)
-        assert code in (200, 201, 409), (path, code, answer)
-
-    def writes(self):
-        """Requests that could change something, besides the lease; the simulation only."""
-        text = self.call('GET', '/_sim/requests')[1]
-        lines = text.splitlines() if isinstance(text, str) else [json.dumps(text)]
-        rows = [json.loads(line) for line in lines if line.strip()]
-        return [r for r in rows if r['method'] != 'GET' and '/leases' not in r['path'] and 'dryRun' not in (r.get('query') or '') and
-                'accessreview' not in r['path'] and 'subjectreview' not in r['path']]
-
-    def forget_requests(self):
-        self.call('DELETE', '/_sim/requests')
-
-
-class Run:
-    def __init__(self, code, out, err, seconds):
-        self.code, self.out, self.err, self.seconds = code, out, err, seconds
-
-    def events(self, kind=None):
-        rows = [json.loads(line) for line in self.out.splitlines() if line.startswith('{')]
-        return [r for r in rows if kind is None or r['event'] == kind]
-
-    def __repr__(self):
-        return 'exit %s after %.1f s\n%s\n%s' % (self.code, self.seconds, self.out[-2500:], self.err[-2500:])
-
-
-def environment(cluster, extra=None):
-    env = {k: os.environ[k] for k in ('PATH', 'HOME', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS') if k in os.environ}
-    env.update(KUBECONFIG=cluster.kubeconfig, LC_ALL='C.UTF-8', NO_COLOR='1')
-    env.update(extra or {})
-    return env
-
-
-def slotdeck(cluster, folder, *args, env=None, limit=LIMIT):
-    start = time.monotonic()
-    done = subprocess.run([BIN, *args], cwd=folder, env=environment(cluster, env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit)
-    return Run(done.returncode, done.stdout, done.stderr, time.monotonic() - start)
-
-
-def project(cluster, name, manifests, services_extra='', infra=''):
-    """A small project in a folder of its own; its namespace is <name>-dev."""
-    folder = tempfile.mkdtemp(prefix=name + '-', dir=cluster.folder)
-    items = ''
-    for item, text in manifests.items():
-        with open(os.path.join(folder, item + '.yaml'), 'w') as f:
-            f.write(text)
-        items += '  - name: %s\n    manifests: [{path: %s.yaml}]\n' % (item, item)
-    with open(os.path.join(folder, 'services.yaml'), 'w') as f:
-        f.write('project: %s\nenvironments: {dev: {}, qa: {}}\n%sservices:\n%s%s' % (name, infra, items or '  []\n', services_extra))
-    return folder
-
-
-def config_map(name, **data):
-    return 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\ndata:\n%s' % (name, ''.join('  %s: "%s"\n' % kv for kv in data.items()) or '  {}\n')
-
-
-def deployment(name, fault=None, image='example.test/web:1', replicas=1):
-    labels = 'app: %s%s' % (name, ', testbed/fault: %s' % fault if fault else '')
-    return ('apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: %s}\nspec:\n  replicas: %d\n  selector: {matchLabels: {app: %s}}\n  template:\n'
-            '    metadata: {labels: {%s}}\n    spec:\n      containers: [{name: %s, image: "%s"}]\n' % (name, replicas, name, labels, name, image))
-
-
-def golden_env():
-    env = dict(line.rstrip('\n').split('=', 1) for line in open(ENV_FILE) if '=' in line)
-    env.update({'CODEXCTL_%s_PVC' % k: 'project-example-%s' % k.lower() for k in ('DATA', 'REGISTRY', 'WORKSPACE')})
-    return env
-
-
-def golden_cluster(cluster):
-    for name in ('fast', 'slow', 'shared'):
-        cluster.ensure('/apis/storage.k8s.io/v1/storageclasses', {'metadata': {'name': name}, 'provisioner': 'testbed/hostpath'})
-    cluster.ensure('/apis/networking.k8s.io/v1/ingressclasses', {'metadata': {'name': 'nginx'}, 'spec': {'controller': 'example.test/nginx'}})
-    cluster.ensure('/api/v1/namespaces', {'metadata': {'name': 'codex-system'}})
-
-
-def versions(cluster, namespace):
-    """Names and resource versions of what a stack has in a namespace."""
-    found = {}
-    for path in ('/api/v1/namespaces/%s/%s' % (namespace, r) for r in ('configmaps', 'secrets', 'services', 'persistentvolumeclaims')):
-        for item in (cluster.get(path) or {'items': []})['items']:
-            found[path + '/' + item['metadata']['name']] = item['metadata']['resourceVersion']
-    for item in (cluster.get('/apis/apps/v1/namespaces/%s/deployments' % namespace) or {'items': []})['items']:
-        found['deployment/' + item['metadata']['name']] = str(item['metadata']['generation'])
-    return found
+import suite_hooks
+from harness import *
 
 
 # ---- the tests: each gets a cluster ----
@@ -567,7 +416,8 @@ def killed_after_each_request_and_run_again_it_ends_in_the_same_state(c):
 
 SIM_ONLY = [diff_calls_an_object_that_it_may_not_read_failed_not_new, what_somebody_else_deleted_is_missing_although_a_hook_ran_before, attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease, an_old_server_without_aggregated_discovery_will_do,
             faults_of_the_server_are_survived_or_told, killed_after_each_request_and_run_again_it_ends_in_the_same_state]
-BOTH = [v for k, v in list(globals().items()) if callable(v) and getattr(v, '__code__', None) and v.__code__.co_varnames[:1] == ('c',) and v not in SIM_ONLY]
+SIM_ONLY += suite_hooks.SIM_ONLY
+BOTH = [t for module in (sys.modules[__name__], suite_hooks) for t in tests_of(module) if t not in SIM_ONLY]
 
 
 def run_one(test):
