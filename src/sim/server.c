@@ -18,7 +18,7 @@
 #include "sim/faults.h"
 #include "sim/rest.h"
 
-enum { BODY_MAX = 16 << 20, LOG_MAX = 50000, STACK_BYTES = 2 << 20 };
+enum { BODY_MAX = 16 << 20, LOG_MAX = 50000, STACK_BYTES = 2 << 20, PAUSE_LIMIT_MS = 20000 };
 
 struct log_entry {
 	char *text; /* without status and fault, open at the end */
@@ -37,6 +37,7 @@ struct server {
 	unsigned long count, forgotten;
 	FILE *log_file;
 	int stop_fd;	/* readable once the server stops */
+	int paused_fd;	/* counts requests that came to a pause and were not told of yet */
 	unsigned long releases;
 	unsigned long die_after;
 	bool stopping;
@@ -183,6 +184,7 @@ static bool wait_release(struct server *s, int fd)
 	unsigned long generation = s->releases;
 
 	pthread_mutex_unlock(&s->lock);
+	eventfd_write(s->paused_fd, 1);
 	while (alive && !released) {
 		alive = doze(s, fd, -1, 50);
 		pthread_mutex_lock(&s->lock);
@@ -577,6 +579,19 @@ static void do_release(struct server *s, const char *method, const struct map *q
 	plain(reply, 200, "ok\n");
 }
 
+/* Answers when a request has come to a pause that was not told of yet. */
+static void do_paused(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
+{
+	struct pollfd fds[2] = { { .fd = s->stop_fd, .events = POLLIN }, { .fd = s->paused_fd, .events = POLLIN } };
+	eventfd_t value;
+	bool paused;
+
+	(void)method, (void)query, (void)body;
+	poll(fds, 2, PAUSE_LIMIT_MS);
+	paused = (fds[1].revents & POLLIN) && eventfd_read(s->paused_fd, &value) == 0;
+	plain(reply, paused ? 200 : 408, paused ? "paused\n" : "no request paused\n");
+}
+
 static void do_die(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
 {
 	const char *number = map_text(query, "request");
@@ -666,7 +681,7 @@ static const struct {
 } controls[] = {
 	{ "requests", do_requests }, { "faults", do_faults },	{ "release", do_release }, { "die", do_die },
 	{ "compact", do_compact },   { "deny", do_deny },	{ "features", do_features }, { "age", do_age },
-	{ "state", do_state },	     { "reset-watches", do_reset_watches },
+	{ "state", do_state },	     { "reset-watches", do_reset_watches }, { "paused", do_paused },
 };
 
 static const struct {
@@ -882,6 +897,7 @@ bool server_start(struct sim *sim, const struct sim_options *options, struct err
 	sim->server = s;
 	s->sim = sim;
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
+	s->paused_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	s->faults = faults_create();
 	pthread_mutex_init(&s->lock, NULL);
 	if (options->request_log && !(s->log_file = fopen(options->request_log, "ae")))
@@ -924,6 +940,7 @@ void server_stop(struct sim *sim)
 	faults_destroy(s->faults);
 	pthread_mutex_destroy(&s->lock);
 	close(s->stop_fd);
+	close(s->paused_fd);
 	free(s);
 	sim->server = NULL;
 }

@@ -29,7 +29,8 @@
  *            delay, drip, cut and header always execute it.
  *
  * Below /_sim/ (never logged, never hit by faults): GET requests (the log, JSON lines), DELETE requests (forgets them),
- * GET/POST/DELETE faults, POST release (wakes paused requests), POST die?request=N, POST compact (old resource versions
+ * GET/POST/DELETE faults, GET paused (answers 200 once for each request that has come to a pause, 408 when none does for 20 s),
+ * POST release (wakes paused requests), POST die?request=N, POST compact (old resource versions
  * become 410), POST deny (RBAC rules, see below), POST features {"watchlist": false, "controllers": true}, POST age?seconds=N (moves the
  * controllers' timers on), GET state (every object, without times, uids and resource versions, to compare two runs),
  * POST reset-watches (ends all watches).

@@ -145,6 +145,10 @@ def golden_cluster(cluster):
     cluster.ensure('/api/v1/namespaces', {'metadata': {'name': 'codex-system'}})
 
 
+def difference(now, wanted):
+    return [(k, now.get(k), wanted.get(k)) for k in sorted(set(now) | set(wanted)) if now.get(k) != wanted.get(k)]
+
+
 def versions(cluster, namespace):
     """Names and resource versions of what a stack has in a namespace."""
     found = {}

@@ -383,8 +383,10 @@ static void a_paused_request_waits_for_its_release(void **state)
 	assert_true(sim_set_faults(sim, "[{\"action\":\"pause\"}]", &err));
 	int fd = ask(sim, "GET", "/version", "", "");
 	struct pollfd early = { .fd = fd, .events = POLLIN };
+	AUTO_FREE char *paused = fetch(sim, "GET", "/_sim/paused", "", "");
 
-	assert_int_equal(poll(&early, 1, 150), 0);
+	assert_int_equal(status_of(paused), 200);
+	assert_int_equal(poll(&early, 1, 0), 0);
 	free(fetch(sim, "POST", "/_sim/release", "", ""));
 	assert_true(read_until(fd, &out, "v1.35"));
 	close(fd);
