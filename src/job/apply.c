@@ -107,7 +107,7 @@ static bool step_hooks(struct application *a, const char *step, const enum hook_
 		return true;
 	run_step(&a->run, step);
 	for (size_t i = 0; i < 2 && good; i++)
-		good = run_may_write(&a->run, err) && hooks_run(&a->run, stages[i], a->plan.selection, err);
+		good = run_may_write(&a->run, err) && hooks_run(&a->run, stages[i], err);
 	run_step_end(&a->run, good, good ? "done" : err->message);
 	return good;
 }

@@ -1,76 +1,182 @@
 /*
  * codex.reuse-dev-tls-secret: keeps a slot's certificate over the slot's re-creation by parking it in the staging namespace.
  *
- * Only a Secret of type kubernetes.io/tls whose certificate is valid for a day at least is copied, either way. It is waited
- * for only when an Ingress of the slot names it, and at most two minutes. Never fails the run.
+ * Only a Secret of type kubernetes.io/tls is copied whose key fits its certificate, which is valid now and for a day at least and covers
+ * every host that Ingresses and Certificates want the Secret for; and never over one that is good and newer. The slot's is waited for
+ * only when somebody wants it, and at most two minutes. What goes wrong in the slot's namespace is an error; parking is a
+ * convenience, so what goes wrong in the staging namespace is a warning.
  */
 #include <jansson.h>
-#include <openssl/bio.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
-#include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/base64.h"
+#include "job/hook_certificate.h"
 #include "job/hook_use.h"
+#include "kube/api_version.h"
 
-#define WAIT_LIMIT_MS	(120 * 1000)
-#define POLL_MS		2000
-#define VALID_FOR_S	(24 * 60 * 60)
+#define WAIT_LIMIT_MS (120 * 1000)
+#define POLL_MS	      2000
+#define MAX_PEM_BYTES (1 << 20)
+
+struct side { /* the Secret in one of the two namespaces */
+	const char *namespace;
+	json_t *secret; /* NULL: it is not there */
+	bool fits;
+	int64_t not_before_s;
+	struct buf unfit; /* why not */
+};
 
 struct parking {
 	const struct hook_call *call;
 	const struct kube_resource *secrets;
-	char *name, *slot_namespace, *staging_namespace;
-	char *host; /* that an Ingress of the slot wants it for; NULL: nobody does */
+	char *name;
+	struct side slot, staging;
+	bool wanted;	   /* an Ingress or Certificate names the Secret */
+	struct map hosts;  /* that it is wanted for */
+	struct map planned; /* names of the plan's Ingresses: what lives under them may be an older form */
 };
 
-static bool get_secret(const struct parking *p, const char *namespace, json_t **ret, struct error *err)
+/* ---- who wants it ---- */
+
+static void add_hosts(struct parking *p, const json_t *names)
 {
-	*ret = NULL;
-	if (kube_get(p->call->run->kube, p->secrets, namespace, p->name, p->call->cancel, ret, err))
-		return true;
-	if (err->kind != ERR_NOT_FOUND)
-		return false;
-	error_release(err);
+	size_t i;
+	json_t *name;
+
+	json_array_foreach(names, i, name)
+		if (json_string_length(name))
+			map_set(&p->hosts, str_of(json_string_value(name)), NULL);
+}
+
+static bool names_our_secret(const struct parking *p, const json_t *spec)
+{
+	const char *secret = json_string_value(json_object_get(spec, "secretName"));
+
+	return secret && strcmp(secret, p->name) == 0;
+}
+
+static void look_at_ingress(struct parking *p, const json_t *spec)
+{
+	size_t i;
+	json_t *tls;
+
+	json_array_foreach(json_object_get(spec, "tls"), i, tls) {
+		if (!names_our_secret(p, tls))
+			continue;
+		p->wanted = true;
+		add_hosts(p, json_object_get(tls, "hosts"));
+	}
+}
+
+static void look_at_certificate(struct parking *p, const json_t *spec)
+{
+	if (!names_our_secret(p, spec))
+		return;
+	p->wanted = true;
+	add_hosts(p, json_object_get(spec, "dnsNames"));
+}
+
+static void look_at_plan(struct parking *p)
+{
+	static const struct {
+		const char *group, *kind;
+		void (*look)(struct parking *p, const json_t *spec);
+	} rows[] = { { "networking.k8s.io", "Ingress", look_at_ingress }, { "cert-manager.io", "Certificate", look_at_certificate } };
+
+	for (size_t i = 0; i < p->call->run->plan->len; i++) {
+		const struct deploy_object *o = &p->call->run->plan->objects[i];
+
+		if (strcmp(o->namespace, p->slot.namespace) != 0)
+			continue;
+		for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+			if (strcmp(o->kind, rows[r].kind) != 0 || !str_is(api_version_split(o->api_version).group, rows[r].group))
+				continue;
+			json_t *object = json_loadb(o->json, o->json_len, 0, NULL);
+
+			rows[r].look(p, json_object_get(object, "spec"));
+			if (rows[r].look == look_at_ingress)
+				map_set(&p->planned, str_of(o->name), NULL);
+			json_decref(object);
+		}
+	}
+}
+
+static bool on_ingress(struct str object, void *arg, struct error *err)
+{
+	struct parking *p = arg;
+	json_t *ingress = json_loadb(object.p, object.len, JSON_ALLOW_NUL, NULL);
+
+	(void)err;
+	if (!map_has(&p->planned, str_of(json_string_value(json_object_get(json_object_get(ingress, "metadata"), "name")))))
+		look_at_ingress(p, json_object_get(ingress, "spec"));
+	json_decref(ingress);
 	return true;
 }
 
-/* Why the certificate is no good; NULL when it is. */
-static const char *check_certificate(struct str pem, const char *host)
+static bool look_at_cluster(struct parking *p, struct error *err)
 {
-	BIO *bio = BIO_new_mem_buf(pem.p, (int)pem.len);
-	X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-	time_t soon = time(NULL) + VALID_FOR_S;
-	const char *why = NULL;
+	struct kube *kube = p->call->run->kube;
+	const struct kube_resource *ingresses = kube_find_kind(kube, "networking.k8s.io/v1", "Ingress", p->call->cancel, err);
+	struct kube_list_options options = { .namespace = p->slot.namespace };
 
-	if (!certificate)
-		why = "its tls.crt is no certificate";
-	else if (X509_cmp_time(X509_get0_notAfter(certificate), &soon) <= 0)
-		why = "its certificate is expired, or will be within a day";
-	else if (host && X509_check_host(certificate, host, 0, 0, NULL) != 1)
-		why = "its certificate is for another host";
-	X509_free(certificate);
-	BIO_free(bio);
-	return why;
+	if (!ingresses)
+		return !err->kind;
+	return kube_list(kube, ingresses, &options, p->call->cancel, on_ingress, p, NULL, err) ||
+	       error_wrap(err, "who wants Secret %s of %s", p->name, p->slot.namespace);
 }
 
-static const char *check_secret(const struct parking *p, const json_t *secret)
-{
-	const json_t *data = json_object_get(secret, "data");
-	const char *type = json_string_value(json_object_get(secret, "type"));
-	const char *certificate = json_string_value(json_object_get(data, "tls.crt")), *key = json_string_value(json_object_get(data, "tls.key"));
-	AUTO_RELEASE(buf) pem = BUF_INIT(1 << 20);
+/* ---- the Secrets ---- */
 
-	if (!type || strcmp(type, "kubernetes.io/tls") != 0)
-		return "it is not of type kubernetes.io/tls";
-	if (!certificate || !*certificate || !key || !*key)
-		return "it lacks tls.crt or tls.key";
-	if (!base64_decode(&pem, str_of(certificate), BASE64_STANDARD))
-		return "its tls.crt can't be decoded";
-	return check_certificate(buf_str(&pem), p->host);
+static bool decode(const json_t *data, const char *key, struct buf *pem, struct buf *why)
+{
+	const char *text = json_string_value(json_object_get(data, key));
+
+	if (!text || !*text)
+		buf_addf(why, "it lacks %s", key);
+	else if (!base64_decode(pem, str_of(text), BASE64_STANDARD))
+		buf_addf(why, "its %s can't be decoded", key);
+	return !why->len;
+}
+
+static bool check_secret(const struct parking *p, struct side *side)
+{
+	const char *type = json_string_value(json_object_get(side->secret, "type"));
+	const json_t *data = json_object_get(side->secret, "data");
+	AUTO_RELEASE(buf) chain = BUF_INIT(MAX_PEM_BYTES);
+	AUTO_RELEASE(buf) key = BUF_INIT(MAX_PEM_BYTES);
+
+	if (!type || strcmp(type, "kubernetes.io/tls") != 0) {
+		buf_adds(&side->unfit, "it is not of type kubernetes.io/tls");
+		return false;
+	}
+	bool good = decode(data, "tls.crt", &chain, &side->unfit) && decode(data, "tls.key", &key, &side->unfit) &&
+		    certificate_fits(buf_str(&chain), buf_str(&key), &p->hosts, clock_wall_ms(p->call->run->clock) / 1000, &side->not_before_s,
+				     &side->unfit);
+
+	secret_wipe(key.p, key.len);
+	return good;
+}
+
+static bool look(const struct parking *p, struct side *side, struct error *err)
+{
+	json_decref(GIVE(side->secret));
+	buf_reset(&side->unfit);
+	side->fits = false;
+	if (!kube_get(p->call->run->kube, p->secrets, side->namespace, p->name, p->call->cancel, &side->secret, err)) {
+		if (err->kind != ERR_NOT_FOUND)
+			return error_wrap(err, "Secret %s of %s", p->name, side->namespace);
+		error_release(err);
+		buf_adds(&side->unfit, "it is not there");
+		return true;
+	}
+	side->fits = check_secret(p, side);
+	return true;
+}
+
+static bool is_better(const struct side *a, const struct side *b)
+{
+	return a->fits && (!b->fits || a->not_before_s > b->not_before_s);
 }
 
 static void strip(json_t *secret, const char *namespace)
@@ -87,142 +193,100 @@ static void strip(json_t *secret, const char *namespace)
 	json_object_set_new(secret, "kind", json_string("Secret"));
 }
 
-static bool put(const struct parking *p, json_t *secret, const char *namespace, struct error *err)
+static bool copy(const struct parking *p, const struct side *from, const struct side *to, struct error *err)
 {
-	strip(secret, namespace);
-	AUTO_FREE char *body = json_dumps(secret, JSON_COMPACT);
-	bool good = run_apply(p->call->run, p->secrets, namespace, p->name, str_of(body), "copy the Secret", err);
+	strip(from->secret, to->namespace);
+	AUTO_FREE char *body = json_dumps(from->secret, JSON_COMPACT);
+	bool good = run_apply(p->call->run, p->secrets, to->namespace, p->name, str_of(body), "copy the Secret", err);
 
 	secret_wipe(body, strlen(body));
-	return good;
+	if (good)
+		run_note(p->call->run, "Secret %s was copied from %s to %s", p->name, from->namespace, to->namespace);
+	return good || error_wrap(err, "Secret %s of %s", p->name, to->namespace);
 }
 
-/* One way; what does not fit is told and left. False only when cancelled. */
-static bool copy(const struct parking *p, const char *from, const char *to, bool *ret_copied, struct error *err)
-{
-	AUTO_RELEASE(error) why = { 0 };
-	json_t *secret;
-	const char *unfit;
+/* ---- the whole ---- */
 
-	*ret_copied = false;
-	if (get_secret(p, from, &secret, &why) && secret) {
-		unfit = check_secret(p, secret);
-		if (unfit)
-			run_note(p->call->run, "Secret %s of %s is not copied: %s", p->name, from, unfit);
-		else
-			*ret_copied = put(p, secret, to, &why);
-		json_decref(secret);
-	}
-	if (why.kind == ERR_CANCELLED || why.kind == ERR_CONFLICT)
-		return error_move(err, &why);
-	if (why.kind)
-		run_note(p->call->run, "warning: Secret %s: %s to %s: %s", p->name, from, to, why.message);
+/* Told, and no reason to stop; a run that was cancelled or lost its lease stops nevertheless. */
+static bool only_warn(const struct parking *p, struct error *why, struct error *err)
+{
+	if (why->kind == ERR_CANCELLED || why->kind == ERR_CONFLICT)
+		return error_move(err, why);
+	run_note(p->call->run, "warning: %s", why->message);
 	return true;
 }
 
-/* ---- who wants it ---- */
-
-struct search {
-	const char *name;
-	char *host;
-};
-
-static bool on_ingress(struct str object, void *arg, struct error *err)
+static bool wait_for_slot(struct parking *p, struct error *err)
 {
-	struct search *search = arg;
-	json_t *ingress = json_loadb(object.p, object.len, 0, NULL), *tls;
-	size_t i;
-
-	(void)err;
-	json_array_foreach(json_object_get(json_object_get(ingress, "spec"), "tls"), i, tls) {
-		const char *secret = json_string_value(json_object_get(tls, "secretName"));
-		const char *host = json_string_value(json_array_get(json_object_get(tls, "hosts"), 0));
-
-		if (!search->host && secret && strcmp(secret, search->name) == 0)
-			search->host = xstrdup(host ? host : "");
-	}
-	json_decref(ingress);
-	return true;
-}
-
-static void find_host(struct parking *p)
-{
-	AUTO_RELEASE(error) ignored = { 0 };
 	struct run *run = p->call->run;
-	const struct kube_resource *ingresses = kube_find_kind(run->kube, "networking.k8s.io/v1", "Ingress", p->call->cancel, &ignored);
-	struct search search = { .name = p->name };
-	struct kube_list_options options = { .namespace = p->slot_namespace };
+	int64_t due_ms = clock_now_ms(run->clock) + WAIT_LIMIT_MS;
 
-	if (ingresses)
-		kube_list(run->kube, ingresses, &options, p->call->cancel, on_ingress, &search, NULL, &ignored);
-	p->host = search.host;
-}
-
-/* Waits until the slot has a good one; false only when cancelled or at the hook's own limit. */
-static bool wait_for_secret(const struct parking *p, bool *ret_there, struct error *err)
-{
-	int64_t due_ms = clock_now_ms(p->call->run->clock) + WAIT_LIMIT_MS;
-
-	for (*ret_there = false;;) {
-		AUTO_RELEASE(error) why = { 0 };
-		json_t *secret = NULL;
-
-		if (!get_secret(p, p->slot_namespace, &secret, &why) && why.kind == ERR_CANCELLED)
-			return error_move(err, &why);
-		*ret_there = secret && !check_secret(p, secret);
-		json_decref(secret);
-		if (*ret_there || clock_now_ms(p->call->run->clock) >= due_ms)
-			return true;
-		if (!hook_sleep(p->call, POLL_MS, err))
+	if (!p->slot.fits)
+		run_note(run, "waiting for Secret %s of %s, at most %d s: %s", p->name, p->slot.namespace, WAIT_LIMIT_MS / 1000, buf_cstr(&p->slot.unfit));
+	while (!p->slot.fits && clock_now_ms(run->clock) < due_ms)
+		if (!hook_sleep(p->call, POLL_MS, err) || !look(p, &p->slot, err))
 			return false;
-	}
+	return true;
 }
 
 static bool park(struct parking *p, struct error *err)
 {
-	bool copied, there;
+	AUTO_RELEASE(error) why = { 0 };
+	struct run *run = p->call->run;
 
-	find_host(p);
-	if (p->host && !*p->host)
-		free(GIVE(p->host));
-	else if (!p->host) {
-		run_note(p->call->run, "no Ingress of %s names Secret %s: nothing to wait for", p->slot_namespace, p->name);
-		return copy(p, p->slot_namespace, p->staging_namespace, &copied, err);
-	}
-	if (!copy(p, p->staging_namespace, p->slot_namespace, &copied, err))
+	look_at_plan(p);
+	if (!look_at_cluster(p, err))
 		return false;
-	if (copied)
-		return true;
-	if (!wait_for_secret(p, &there, err))
+	bool staging_known = look(p, &p->staging, &why);
+
+	if ((!staging_known && !only_warn(p, &why, err)) || !look(p, &p->slot, err))
 		return false;
-	if (!there) {
-		run_note(p->call->run, "warning: Secret %s did not appear in %s", p->name, p->slot_namespace);
+	if (p->staging.secret && !p->staging.fits)
+		run_note(run, "Secret %s of %s is not used: %s", p->name, p->staging.namespace, buf_cstr(&p->staging.unfit));
+	if (p->wanted && is_better(&p->staging, &p->slot))
+		return copy(p, &p->staging, &p->slot, err);
+	if (!p->wanted)
+		run_note(run, "no Ingress or Certificate of %s names Secret %s: nothing to wait for", p->slot.namespace, p->name);
+	else if (!wait_for_slot(p, err))
+		return false;
+	if (!p->slot.fits && (p->wanted || p->slot.secret))
+		run_note(run, "warning: Secret %s of %s is not parked: %s", p->name, p->slot.namespace, buf_cstr(&p->slot.unfit));
+	if (!staging_known || !is_better(&p->slot, &p->staging) || copy(p, &p->slot, &p->staging, &why))
 		return true;
-	}
-	return copy(p, p->slot_namespace, p->staging_namespace, &copied, err);
+	return only_warn(p, &why, err);
+}
+
+static void side_release(struct side *side)
+{
+	json_decref(side->secret);
+	buf_release(&side->unfit);
 }
 
 bool hook_reuse_dev_tls_secret(const struct hook_call *call, struct error *err)
 {
 	const struct stack *stack = call->run->stack;
 	struct str name = hook_text(call, "secretName"), staging = hook_text(call, "stagingNamespace");
-	struct parking p = { .call = call, .slot_namespace = stack->namespace };
+	struct parking p = { .call = call, .slot.namespace = stack->namespace };
+	AUTO_FREE char *staging_namespace = NULL;
 	bool good = true;
 
 	if (!*stack->namespace || stack->slot <= 0 || !*stack->project.text)
 		return true;
 	p.secrets = kube_find_kind(call->run->kube, "v1", "Secret", call->cancel, err);
 	if (!p.secrets)
-		return false;
+		return err->kind ? false : error_set(err, ERR_SERVER, "the server has no kind Secret");
 	if (staging.len)
-		p.staging_namespace = str_dup(staging);
-	else if (!stack_namespace(stack, "ai-staging", 0, &p.staging_namespace, err))
+		staging_namespace = str_dup(staging);
+	else if (!stack_namespace(stack, "ai-staging", 0, &staging_namespace, err))
 		return false;
 	p.name = name.len ? str_dup(name) : xasprintf("%s-dev-%lld-tls", stack->project.text, stack->slot);
-	if (*p.staging_namespace)
+	p.staging.namespace = staging_namespace;
+	if (*staging_namespace && strcmp(staging_namespace, stack->namespace) != 0)
 		good = park(&p, err);
+	side_release(&p.slot);
+	side_release(&p.staging);
+	map_release(&p.hosts);
+	map_release(&p.planned);
 	free(p.name);
-	free(p.host);
-	free(p.staging_namespace);
 	return good;
 }

@@ -165,23 +165,21 @@ static bool run_list(struct run *run, const struct stack_hook_list *list, struct
 	return true;
 }
 
-static bool run_items(struct run *run, enum hook_stage stage, const struct stack_item_list *items, const struct selection *selection,
-		      struct error *err)
+static bool run_items(struct run *run, enum hook_stage stage, const struct stack_item_list *items, struct error *err)
 {
 	for (size_t i = 0; i < items->n; i++) {
 		const struct stack_item *item = &items->items[i];
 		struct place_of_hook place = { hook_stage_name(stage), item->name.text };
 
-		if ((run->options->hooks_of_all || selection_has(selection, item)) && !run_list(run, &item->hooks[stage], place, err))
+		if ((run->options->hooks_of_all || selection_has(run->plan->selection, item)) && !run_list(run, &item->hooks[stage], place, err))
 			return false;
 	}
 	return true;
 }
 
-bool hooks_run(struct run *run, enum hook_stage stage, const struct selection *selection, struct error *err)
+bool hooks_run(struct run *run, enum hook_stage stage, struct error *err)
 {
 	if (stage == HOOK_BEFORE_ALL || stage == HOOK_AFTER_ALL)
 		return run_list(run, &run->stack->hooks[stage], (struct place_of_hook){ hook_stage_name(stage), "" }, err);
-	return run_items(run, stage, &run->stack->infrastructure, selection, err) &&
-	       run_items(run, stage, &run->stack->services, selection, err);
+	return run_items(run, stage, &run->stack->infrastructure, err) && run_items(run, stage, &run->stack->services, err);
 }

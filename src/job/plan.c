@@ -290,6 +290,7 @@ bool deploy_plan_make(struct run *run, struct deploy_plan *plan, struct error *e
 	emit_diags(run, &diags);
 	if (!good)
 		return false;
+	run->plan = plan;
 	find_unknown_kinds(&m);
 	if (m.errors)
 		return error_set(err, ERR_INVALID, "%zu finding%s make%s it useless to go on; nothing was written", m.errors,

@@ -22,6 +22,7 @@ struct run {
 	size_t counts[CHANGE_COUNT];
 	const char *step; /* the present one, or NULL */
 	int64_t step_started_ms;
+	const struct deploy_plan *plan; /* NULL until it is made */
 	struct lease *lease; /* NULL: none needed */
 	unsigned hooks_ran;  /* after the first write */
 };
@@ -78,9 +79,9 @@ struct job_object deploy_job_object(const struct deploy_object *object);
 
 /* ---- hooks (hooks.c) ---- */
 
-/* Runs one stage in file order: HOOK_BEFORE_ALL, HOOK_BEFORE_APPLY (infra, then services), … Only items of the selection, unless
+/* Runs one stage in file order: HOOK_BEFORE_ALL, HOOK_BEFORE_APPLY (infra, then services), … Only items of the plan's selection, unless
  * hooks_of_all. False when a hook without continueOnError failed. */
-bool hooks_run(struct run *run, enum hook_stage stage, const struct selection *selection, struct error *err);
+bool hooks_run(struct run *run, enum hook_stage stage, struct error *err);
 
 /* ---- wait (wait.c) ---- */
 

@@ -149,6 +149,23 @@ def difference(now, wanted):
     return [(k, now.get(k), wanted.get(k)) for k in sorted(set(now) | set(wanted)) if now.get(k) != wanted.get(k)]
 
 
+def cert_manager_crd(plural, kind, scope):
+    """A definition of one of cert-manager's kinds that takes any content."""
+    schema = {'openAPIV3Schema': {'type': 'object', 'x-kubernetes-preserve-unknown-fields': True}}
+    return {'metadata': {'name': plural + '.cert-manager.io'}, 'spec': {
+        'group': 'cert-manager.io', 'scope': scope, 'names': {'plural': plural, 'singular': kind.lower(), 'kind': kind, 'listKind': kind + 'List'},
+        'versions': [{'name': 'v1', 'served': True, 'storage': True, 'schema': schema}]}}
+
+
+def wait_for_kind(cluster, path):
+    """Until what a definition defined is served."""
+    for _ in range(200):
+        if cluster.get(path):
+            return
+        time.sleep(0.05)
+    raise AssertionError('not served: ' + path)
+
+
 def versions(cluster, namespace):
     """Names and resource versions of what a stack has in a namespace."""
     found = {}

@@ -1,6 +1,10 @@
 """The cluster suite's tests of hooks: each built-in action through `slotdeck apply`."""
+import base64, os, subprocess, tempfile, time
+
 from harness import *
 
+
+# ---- sleep ----
 
 def a_hook_sleeps_for_its_duration_and_not_beyond_its_timeout(c):
     folder = project(c, 'hsleep', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{use: sleep, with: {duration: 1200ms}}]}\n')
@@ -12,4 +16,160 @@ def a_hook_sleeps_for_its_duration_and_not_beyond_its_timeout(c):
     assert run.code == 5 and run.seconds < 10 and 'services.yaml:' in run.err and '300ms' in run.err, run
 
 
-SIM_ONLY = []
+# ---- codex.reuse-dev-tls-secret ----
+
+REUSE = 'hooks: {afterAll: [{name: reuse, use: codex.reuse-dev-tls-secret, timeout: %s}]}\n'
+OPENSSL_CA = '''[ca]
+default_ca = d
+[d]
+database = index.txt
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = p
+[p]
+commonName = supplied
+[req]
+distinguished_name = dn
+[dn]
+[ext]
+subjectAltName = %s
+'''
+
+
+def certificate(cluster, *hosts, days=(-2, 30)):
+    """A new key and its certificate for hosts, valid from days[0] to days[1] as counted from now."""
+    folder = tempfile.mkdtemp(prefix='certificate-', dir=cluster.folder)
+    open(os.path.join(folder, 'conf'), 'w').write(OPENSSL_CA % ','.join('DNS:' + h for h in hosts))
+    open(os.path.join(folder, 'index.txt'), 'w')
+    start, end = (time.strftime('%Y%m%d%H%M%SZ', time.gmtime(time.time() + d * 86400)) for d in days)
+    for args in (['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'key', '-subj', '/CN=test', '-out', 'csr'],
+                 ['ca', '-batch', '-notext', '-selfsign', '-keyfile', 'key', '-in', 'csr', '-out', 'crt', '-startdate', start, '-enddate', end,
+                  '-extensions', 'ext']):
+        subprocess.run(['openssl', *args, '-config', 'conf'], cwd=folder, check=True, capture_output=True)
+    return {'tls.crt': open(os.path.join(folder, 'crt')).read(), 'tls.key': open(os.path.join(folder, 'key')).read()}
+
+
+def tls_secret(cluster, namespace, name, pair):
+    cluster.ensure('/api/v1/namespaces', {'metadata': {'name': namespace}})
+    code, answer = cluster.call('POST', '/api/v1/namespaces/%s/secrets' % namespace,
+                          {'metadata': {'name': name}, 'type': 'kubernetes.io/tls', 'data': {k: base64.b64encode(v.encode()).decode() for k, v in pair.items()}})
+    assert code in (200, 201), answer
+
+
+def secret(cluster, namespace, name):
+    found = cluster.get('/api/v1/namespaces/%s/secrets/%s' % (namespace, name))
+    return found and {k: base64.b64decode(v).decode() for k, v in found['data'].items()}
+
+
+def ingress(name, secret_name, *hosts):
+    return ('apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: %s}\nspec:\n  tls: [{secretName: %s, hosts: [%s]}]\n'
+            '  defaultBackend: {service: {name: web, port: {number: 80}}}\n' % (name, secret_name, ', '.join(hosts)))
+
+
+def slot_project(cluster, name, manifests, hooks):
+    """Environments ai-staging and ai of a project: the slot's namespace is <name>-dev-<slot>."""
+    folder = project(cluster, name, manifests, services_extra=hooks)
+    path = os.path.join(folder, 'services.yaml')
+    text = open(path).read().replace('environments: {dev: {}, qa: {}}', 'environments: {ai-staging: {}, ai: {}}')
+    open(path, 'w').write(text)
+    return folder
+
+
+def apply_slot(cluster, folder, *args, **kw):
+    return slotdeck(cluster, folder, 'apply', '--env', 'ai', '--slot', '3', *args, **kw)
+
+
+def a_parked_certificate_comes_back_to_the_slot_that_the_plan_wants_it_for(c):
+    folder = slot_project(c, 'tlsback', {'in': ingress('in', 'tlsback-dev-3-tls', 'a.tls.test', 'b.tls.test')}, REUSE % '30s')
+    pair = certificate(c, 'a.tls.test', '*.tls.test')
+    tls_secret(c, 'tlsback-ai-staging', 'tlsback-dev-3-tls', pair)
+    run = apply_slot(c, folder)
+    assert run.code == 0 and run.seconds < 20, run
+    found = c.get('/api/v1/namespaces/tlsback-dev-3/secrets/tlsback-dev-3-tls')
+    assert found['type'] == 'kubernetes.io/tls' and secret(c, 'tlsback-dev-3', 'tlsback-dev-3-tls') == pair, run
+
+
+def the_slots_certificate_is_parked_and_a_second_run_writes_nothing(c):
+    folder = slot_project(c, 'tlspark', {'in': ingress('in', 'tlspark-dev-3-tls', 'a.tls.test')}, REUSE % '30s')
+    pair = certificate(c, 'a.tls.test')
+    c.ensure('/api/v1/namespaces', {'metadata': {'name': 'tlspark-ai-staging'}})
+    tls_secret(c, 'tlspark-dev-3', 'tlspark-dev-3-tls', pair)
+    run = apply_slot(c, folder)
+    assert run.code == 0 and secret(c, 'tlspark-ai-staging', 'tlspark-dev-3-tls') == pair, run
+    before = c.get('/api/v1/namespaces/tlspark-ai-staging/secrets/tlspark-dev-3-tls')['metadata']['resourceVersion']
+    assert apply_slot(c, folder).code == 0
+    assert c.get('/api/v1/namespaces/tlspark-ai-staging/secrets/tlspark-dev-3-tls')['metadata']['resourceVersion'] == before
+
+
+def of_two_good_certificates_the_newer_one_stays(c):
+    older, newer = certificate(c, 'a.tls.test', days=(-9, 60)), certificate(c, 'a.tls.test', days=(-2, 30))
+    for name, staging, slot in (('tlsnew1', older, newer), ('tlsnew2', newer, older)):
+        folder = slot_project(c, name, {'in': ingress('in', name + '-dev-3-tls', 'a.tls.test')}, REUSE % '30s')
+        tls_secret(c, name + '-ai-staging', name + '-dev-3-tls', staging)
+        tls_secret(c, name + '-dev-3', name + '-dev-3-tls', slot)
+        run = apply_slot(c, folder)
+        assert run.code == 0, run
+        assert secret(c, name + '-ai-staging', name + '-dev-3-tls') == newer and secret(c, name + '-dev-3', name + '-dev-3-tls') == newer, (name, run)
+
+
+def a_certificate_that_does_not_fit_is_not_copied_and_the_reason_is_told(c):
+    good = certificate(c, 'a.tls.test', 'b.tls.test')
+    table = [  # what is parked, what is told
+        ({**good, 'tls.key': certificate(c, 'a.tls.test')['tls.key']}, 'private key belongs to another certificate'),
+        (certificate(c, 'a.tls.test', 'c.tls.test'), 'does not cover b.tls.test'),
+        (certificate(c, 'a.tls.test', 'b.tls.test', days=(-30, -1)), 'expired'),
+        (certificate(c, 'a.tls.test', 'b.tls.test', days=(1, 30)), 'not valid yet'),
+    ]
+    for i, (pair, why) in enumerate(table):
+        name = 'tlsbad%d' % i
+        folder = slot_project(c, name, {'in': ingress('in', name + '-dev-3-tls', 'a.tls.test', 'b.tls.test')}, REUSE % '1s')
+        tls_secret(c, name + '-ai-staging', name + '-dev-3-tls', pair)
+        run = apply_slot(c, folder)
+        assert run.code == 5 and why in run.err and 'services.yaml:' in run.err, (why, run)
+        assert secret(c, name + '-dev-3', name + '-dev-3-tls') is None
+
+
+def hosts_of_other_ingresses_of_the_slot_count_and_so_does_a_certificate_of_the_plan(c):
+    crd = c.call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', cert_manager_crd('certificates', 'Certificate', 'Namespaced'))
+    assert crd[0] in (200, 201, 409), crd
+    wanted = ('apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: cert}\nspec: {secretName: tlsall-dev-3-tls, dnsNames: [a.tls.test], '
+              'issuerRef: {name: letsencrypt}}\n')
+    folder = slot_project(c, 'tlsall', {'cert': wanted}, REUSE % '1s')
+    tls_secret(c, 'tlsall-ai-staging', 'tlsall-dev-3-tls', certificate(c, 'a.tls.test'))
+    c.ensure('/api/v1/namespaces', {'metadata': {'name': 'tlsall-dev-3'}})
+    c.ensure('/apis/networking.k8s.io/v1/namespaces/tlsall-dev-3/ingresses', {'metadata': {'name': 'foreign'}, 'spec': {
+        'tls': [{'secretName': 'tlsall-dev-3-tls', 'hosts': ['other.tls.test']}], 'defaultBackend': {'service': {'name': 'web', 'port': {'number': 80}}}}})
+    wait_for_kind(c, '/apis/cert-manager.io/v1/certificates')
+    run = apply_slot(c, folder)
+    assert run.code == 5 and 'does not cover other.tls.test' in run.err and 'a.tls.test,' not in run.err, run
+    c.call('DELETE', '/apis/networking.k8s.io/v1/namespaces/tlsall-dev-3/ingresses/foreign')
+    run = apply_slot(c, folder)
+    assert run.code == 0 and secret(c, 'tlsall-dev-3', 'tlsall-dev-3-tls'), run
+
+
+def a_secret_that_nobody_names_is_not_waited_for(c):
+    folder = slot_project(c, 'tlsno', {'in': ingress('in', 'another', 'a.tls.test')}, REUSE % '30s')
+    run = apply_slot(c, folder)
+    assert run.code == 0 and run.seconds < 15 and 'nothing to wait for' in run.err, run
+
+
+def a_secret_or_an_ingress_that_may_not_be_read_ends_the_run_at_once(c):
+    folder = slot_project(c, 'tlsdeny', {'in': ingress('in', 'tlsdeny-dev-3-tls', 'a.tls.test')}, REUSE % '100s')
+    for verb, resource in (('get', 'secrets'), ('list', 'ingresses')):
+        c.call('POST', '/_sim/deny', [{'verb': verb, 'resource': resource, 'namespace': 'tlsdeny-dev-3'}])
+        run = apply_slot(c, folder)
+        assert run.code == 4 and run.seconds < 20 and resource in run.err and 'services.yaml:' in run.err, (resource, run)
+
+
+def what_goes_wrong_with_the_parked_secret_is_a_warning(c):
+    folder = slot_project(c, 'tlswarn', {'in': ingress('in', 'tlswarn-dev-3-tls', 'a.tls.test')}, REUSE % '30s')
+    tls_secret(c, 'tlswarn-dev-3', 'tlswarn-dev-3-tls', certificate(c, 'a.tls.test'))
+    run = apply_slot(c, folder)
+    assert run.code == 0 and 'warning: Secret tlswarn-dev-3-tls of tlswarn-ai-staging' in run.err, run
+    c.call('POST', '/_sim/deny', [{'verb': 'get', 'resource': 'secrets', 'namespace': 'tlswarn-ai-staging'}])
+    run = apply_slot(c, folder)
+    assert run.code == 0 and 'warning: Secret tlswarn-dev-3-tls of tlswarn-ai-staging' in run.err, run
+
+
+SIM_ONLY = [a_secret_or_an_ingress_that_may_not_be_read_ends_the_run_at_once, what_goes_wrong_with_the_parked_secret_is_a_warning]
