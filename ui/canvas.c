@@ -1,68 +1,18 @@
 #include "ui/canvas.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "base/rune.h"
-
-/* Unicode 15 East Asian Width W and F, and emoji shown wide. */
-static const struct rune_range wide[] = {
-	{ 0x1100, 0x115f },   { 0x231a, 0x231b },   { 0x2329, 0x232a },	  { 0x23e9, 0x23ec },	{ 0x23f0, 0x23f0 },   { 0x23f3, 0x23f3 },
-	{ 0x25fd, 0x25fe },   { 0x2614, 0x2615 },   { 0x2648, 0x2653 },	  { 0x267f, 0x267f },	{ 0x2693, 0x2693 },   { 0x26a1, 0x26a1 },
-	{ 0x26aa, 0x26ab },   { 0x26bd, 0x26be },   { 0x26c4, 0x26c5 },	  { 0x26ce, 0x26ce },	{ 0x26d4, 0x26d4 },   { 0x26ea, 0x26ea },
-	{ 0x26f2, 0x26f3 },   { 0x26f5, 0x26f5 },   { 0x26fa, 0x26fa },	  { 0x26fd, 0x26fd },	{ 0x2705, 0x2705 },   { 0x270a, 0x270b },
-	{ 0x2728, 0x2728 },   { 0x274c, 0x274c },   { 0x274e, 0x274e },	  { 0x2753, 0x2755 },	{ 0x2757, 0x2757 },   { 0x2795, 0x2797 },
-	{ 0x27b0, 0x27b0 },   { 0x27bf, 0x27bf },   { 0x2b1b, 0x2b1c },	  { 0x2b50, 0x2b50 },	{ 0x2b55, 0x2b55 },   { 0x2e80, 0x303e },
-	{ 0x3041, 0x33ff },   { 0x3400, 0x4dbf },   { 0x4e00, 0xa4cf },	  { 0xa960, 0xa97f },	{ 0xac00, 0xd7a3 },   { 0xf900, 0xfaff },
-	{ 0xfe10, 0xfe19 },   { 0xfe30, 0xfe6f },   { 0xff00, 0xff60 },	  { 0xffe0, 0xffe6 },	{ 0x16fe0, 0x18cff }, { 0x1aff0, 0x1b2ff },
-	{ 0x1f004, 0x1f004 }, { 0x1f0cf, 0x1f0cf }, { 0x1f18e, 0x1f18e }, { 0x1f191, 0x1f19a }, { 0x1f200, 0x1f320 }, { 0x1f32d, 0x1f335 },
-	{ 0x1f337, 0x1f37c }, { 0x1f37e, 0x1f393 }, { 0x1f3a0, 0x1f3ca }, { 0x1f3cf, 0x1f3d3 }, { 0x1f3e0, 0x1f3f0 }, { 0x1f3f4, 0x1f3f4 },
-	{ 0x1f3f8, 0x1f43e }, { 0x1f440, 0x1f440 }, { 0x1f442, 0x1f4fc }, { 0x1f4ff, 0x1f53d }, { 0x1f54b, 0x1f567 }, { 0x1f57a, 0x1f57a },
-	{ 0x1f595, 0x1f596 }, { 0x1f5a4, 0x1f5a4 }, { 0x1f5fb, 0x1f64f }, { 0x1f680, 0x1f6c5 }, { 0x1f6cc, 0x1f6cc }, { 0x1f6d0, 0x1f6d7 },
-	{ 0x1f6dc, 0x1f6df }, { 0x1f6eb, 0x1f6ec }, { 0x1f6f4, 0x1f6fc }, { 0x1f7e0, 0x1f7f0 }, { 0x1f90c, 0x1f9ff }, { 0x1fa70, 0x1faff },
-	{ 0x20000, 0x3fffd },
-};
-
-/* Combining marks, joiners and variation selectors; direction marks are here too, so that they are left out. */
-static const struct rune_range none[] = {
-	{ 0x00ad, 0x00ad }, { 0x0300, 0x036f }, { 0x0483, 0x0489 }, { 0x0591, 0x05bd }, { 0x05bf, 0x05bf }, { 0x05c1, 0x05c7 }, { 0x0600, 0x0605 },
-	{ 0x0610, 0x061c }, { 0x064b, 0x065f }, { 0x0670, 0x0670 }, { 0x06d6, 0x06dd }, { 0x06df, 0x06e4 }, { 0x06e7, 0x06ed }, { 0x0711, 0x0711 },
-	{ 0x0730, 0x074a }, { 0x0900, 0x0902 }, { 0x093a, 0x093a }, { 0x093c, 0x093c }, { 0x0941, 0x0948 }, { 0x094d, 0x094d }, { 0x0e31, 0x0e31 },
-	{ 0x0e34, 0x0e3a }, { 0x0e47, 0x0e4e }, { 0x1160, 0x11ff }, { 0x1ab0, 0x1aff }, { 0x1dc0, 0x1dff }, { 0x200b, 0x200f }, { 0x2028, 0x202e },
-	{ 0x2060, 0x206f }, { 0x20d0, 0x20f0 }, { 0xfe00, 0xfe0f }, { 0xfe20, 0xfe2f }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0x1f3fb, 0x1f3ff },
-	{ 0xe0000, 0xe0fff },
-};
-
-static int rune_width(uint32_t rune)
-{
-	if (rune < 0x300)
-		return rune == 0xad ? 0 : 1;
-	if (rune_is_among(none, ARRAY_LEN(none), rune))
-		return 0;
-	return rune_is_among(wide, ARRAY_LEN(wide), rune) ? 2 : 1;
-}
-
-/* The next rune that may be shown; controls become '?', a tab or line break a blank. False at the end. */
-static bool next_shown(struct str *text, uint32_t *ret_rune)
-{
-	while (utf8_next(text, ret_rune)) {
-		if (*ret_rune == '\t' || *ret_rune == '\n')
-			*ret_rune = ' ';
-		else if (*ret_rune < ' ' || (*ret_rune >= 0x7f && *ret_rune < 0xa0))
-			*ret_rune = '?';
-		if (rune_width(*ret_rune) > 0)
-			return true;
-	}
-	return false;
-}
 
 /* In the ASCII set every mark has a letter of its own. */
 static uint32_t to_ascii(uint32_t rune)
 {
 	static const struct {
 		uint32_t rune, ascii;
-	} marks[] = { { 0x2713, 'v' }, { 0x2717, 'x' }, { 0x2500, '-' }, { 0x2502, '|' }, { 0x250c, '+' }, { 0x2510, '+' },
-		      { 0x2514, '`' }, { 0x2518, '+' }, { 0x2026, '~' }, { 0x2588, '#' }, { 0x2591, '.' } };
+	} marks[] = { { 0x2713, 'v' }, { 0x2717, 'x' }, { 0x2500, '-' }, { 0x2502, '|' }, { 0x250c, '+' }, { 0x2510, '+' }, { 0x2514, '`' },
+		      { 0x2518, '+' }, { 0x2026, '~' }, { 0x2581, '_' }, { 0x2582, '.' }, { 0x2583, '-' }, { 0x2584, '=' }, { 0x2585, '+' },
+		      { 0x2586, '*' }, { 0x2587, '%' }, { 0x2588, '#' }, { 0x2591, '.' }, { 0x2190, '<' }, { 0x2191, '^' }, { 0x2192, '>' },
+		      { 0x2193, 'v' }, { 0x00b7, '.' }, { 0x2013, '-' }, { 0x2014, '-' } };
 
 	if (rune < 0x80)
 		return rune;
@@ -74,13 +24,7 @@ static uint32_t to_ascii(uint32_t rune)
 
 int text_width(const char *text)
 {
-	struct str rest = str_of(text);
-	uint32_t rune;
-	int width = 0;
-
-	while (next_shown(&rest, &rune))
-		width += rune_width(rune);
-	return width;
+	return glyph_width(str_of(text));
 }
 
 struct canvas *canvas_create(int cols, int rows, bool ascii)
@@ -109,39 +53,54 @@ void canvas_clear(struct canvas *canvas)
 		canvas->cells[i] = (struct cell){ .rune = ' ' };
 }
 
-static void put(struct canvas *canvas, int row, int col, enum role role, uint32_t rune, int width)
+static void put_glyph(struct canvas *canvas, int row, int col, struct cell cell, int width)
 {
 	if (row < 0 || row >= canvas->rows || col < 0 || col + width > canvas->cols)
 		return;
-	struct cell *cell = &canvas->cells[row * canvas->cols + col];
+	struct cell *at = &canvas->cells[row * canvas->cols + col];
 
 	/* Half of a wide character must not stay behind. */
-	if (cell->rune == 0 && col > 0)
-		cell[-1].rune = ' ';
-	if (col + width < canvas->cols && cell[width].rune == 0)
-		cell[width].rune = ' ';
-	*cell = (struct cell){ .rune = canvas->ascii ? to_ascii(rune) : rune, .role = (uint8_t)role };
-	if (width == 2) {
-		cell[1] = (struct cell){ .rune = canvas->ascii ? ' ' : 0, .role = (uint8_t)role };
+	if (at->rune == 0 && col > 0)
+		at[-1] = (struct cell){ .rune = ' ', .role = at[-1].role };
+	if (col + width < canvas->cols && at[width].rune == 0)
+		at[width].rune = ' ';
+	if (canvas->ascii) {
+		cell.rune = to_ascii(cell.rune);
+		memset(cell.marks, 0, sizeof cell.marks);
 	}
+	*at = cell;
+	if (width == 2)
+		at[1] = (struct cell){ .rune = canvas->ascii ? ' ' : 0, .role = cell.role, .style = cell.style };
+}
+
+static void put(struct canvas *canvas, int row, int col, enum role role, uint32_t rune, int width)
+{
+	put_glyph(canvas, row, col, (struct cell){ .rune = rune, .role = (uint8_t)role }, width);
+}
+
+static struct cell cell_of(const struct glyph *glyph, enum role role)
+{
+	struct cell cell = { .rune = glyph->rune, .role = (uint8_t)role };
+
+	memcpy(cell.marks, glyph->marks, sizeof cell.marks);
+	return cell;
 }
 
 int canvas_text(struct canvas *canvas, int row, int col, int width, enum role role, const char *text)
 {
 	struct str rest = str_of(text);
-	uint32_t rune;
+	struct glyph glyph;
 	int at = 0, whole = text_width(text);
-	bool cut = whole > width;
 
 	if (col + width > canvas->cols)
-		width = canvas->cols - col, cut = whole > width;
-	while (width > 0 && next_shown(&rest, &rune)) {
-		int w = rune_width(rune);
+		width = canvas->cols - col;
+	bool cut = whole > width;
 
-		if (at + w > width - (cut ? 1 : 0))
+	while (width > 0 && glyph_next(&rest, &glyph)) {
+		if (at + glyph.width > width - (cut ? 1 : 0))
 			break;
-		put(canvas, row, col + at, role, rune, w);
-		at += w;
+		put_glyph(canvas, row, col + at, cell_of(&glyph, role), glyph.width);
+		at += glyph.width;
 	}
 	if (cut && width > 0)
 		put(canvas, row, col + at++, role, '~', 1);
@@ -167,16 +126,14 @@ int canvas_name(struct canvas *canvas, int row, int col, int width, enum role ro
 		return canvas_text(canvas, row, col, width, role, text);
 	int head = (width - 1) / 2, tail = width - 1 - head, skip = whole - tail, at = 0;
 	struct str rest = str_of(text);
-	uint32_t rune;
+	struct glyph glyph;
 
-	while (next_shown(&rest, &rune)) {
-		int w = rune_width(rune);
-
-		if (at + w <= head)
-			put(canvas, row, col + at, role, rune, w);
+	while (glyph_next(&rest, &glyph)) {
+		if (at + glyph.width <= head)
+			put_glyph(canvas, row, col + at, cell_of(&glyph, role), glyph.width);
 		else if (at >= skip)
-			put(canvas, row, col + head + 1 + at - skip, role, rune, w);
-		at += w;
+			put_glyph(canvas, row, col + head + 1 + at - skip, cell_of(&glyph, role), glyph.width);
+		at += glyph.width;
 	}
 	put(canvas, row, col + head, role, '~', 1);
 	return width;
@@ -231,16 +188,190 @@ void canvas_box(struct canvas *canvas, int row, int col, int rows, int cols, con
 	canvas_textf(canvas, row, col + 1, cols - 2, ROLE_TITLE, " %s ", title);
 }
 
+/* ---- runs ---- */
+
+int runs_width(const struct run *runs, size_t n)
+{
+	int width = 0;
+
+	for (size_t i = 0; i < n; i++)
+		width += glyph_width(runs[i].text);
+	return width;
+}
+
+int canvas_styled(struct canvas *canvas, int row, int col, int width, int skip, enum role role, const struct run *runs, size_t n)
+{
+	struct glyph glyph;
+	int at = -skip; /* of the next glyph, from col on */
+
+	for (size_t i = 0; i < n; i++) {
+		for (struct str rest = runs[i].text; glyph_next(&rest, &glyph); at += glyph.width) {
+			if (at + glyph.width > width)
+				return at > 0 ? at : width > 0 ? 1 : 0; /* never none: a wide one in one cell is left out */
+			if (at < 0)
+				continue;
+			struct cell cell = cell_of(&glyph, role);
+
+			cell.style = runs[i].style;
+			put_glyph(canvas, row, col + at, cell, glyph.width);
+		}
+	}
+	return at > 0 ? at : 0;
+}
+
+void canvas_paint(struct canvas *canvas, int row, int col, int width, enum role role)
+{
+	for (int i = col < 0 ? 0 : col; i < col + width && i < canvas->cols && row >= 0 && row < canvas->rows; i++) {
+		struct cell *cell = &canvas->cells[row * canvas->cols + i];
+
+		cell->role = (uint8_t)role;
+		cell->style = (struct style){ 0 };
+	}
+}
+
+/* ---- small pictures ---- */
+
+void canvas_scrollbar(struct canvas *canvas, int row, int col, int rows, size_t first, size_t shown, size_t total)
+{
+	if (total <= shown || rows < 1)
+		return;
+	size_t track = (size_t)rows, thumb = track * shown / total, last = total - shown;
+
+	if (thumb < 1)
+		thumb = 1;
+	/* Top and bottom are reached only when the list's are. */
+	size_t at = first >= last ? track - thumb : first == 0 || track - thumb < 2 ? 0 : 1 + (first - 1) * (track - thumb - 1) / last;
+
+	for (size_t i = 0; i < track; i++)
+		put(canvas, row + (int)i, col, ROLE_BORDER, i >= at && i < at + thumb ? 0x2588 : 0x2502, 1);
+}
+
+int canvas_strip(struct canvas *canvas, int row, int col, int width, enum role role, const double *values, size_t n, double max)
+{
+	size_t first = n > (size_t)(width > 0 ? width : 0) ? n - (size_t)(width > 0 ? width : 0) : 0;
+
+	for (size_t i = first; i < n; i++) {
+		double part = max > 0 ? values[i] / max : 0;
+		uint32_t height = !(part > 0) ? 0 : part >= 1 ? 7 : (uint32_t)(part * 8);
+
+		put(canvas, row, col + (int)(i - first), role, isnan(values[i]) ? ' ' : 0x2581 + height, 1);
+	}
+	return (int)(n - first);
+}
+
+/* ---- tables ---- */
+
+/* The column of the next higher rank than that of after (n: none before); the leftmost of several. n: no more. */
+static size_t next_by_rank(const struct table_column *columns, size_t n, size_t after)
+{
+	size_t best = n;
+
+	for (size_t i = 0; i < n; i++) {
+		bool later = after == n || columns[i].rank > columns[after].rank || (columns[i].rank == columns[after].rank && i > after);
+
+		if (later && (best == n || columns[i].rank < columns[best].rank))
+			best = i;
+	}
+	return best;
+}
+
+/* Gives each column that fits its min; what is left of width. */
+static int choose_columns(const struct table_column *columns, size_t n, int width, int *widths)
+{
+	bool any = false;
+
+	for (size_t i = next_by_rank(columns, n, n); i < n; i = next_by_rank(columns, n, i)) {
+		int need = columns[i].min + (any ? 1 : 0);
+
+		if (need > width && any)
+			continue;
+		widths[i] = need <= width ? columns[i].min : width > 0 ? width : 0;
+		width -= widths[i] + (any ? 1 : 0);
+		any = true;
+	}
+	return width;
+}
+
+void table_fit(const struct table_column *columns, size_t n, int width, int *ret_widths)
+{
+	int shares = 0;
+
+	memset(ret_widths, 0, n * sizeof *ret_widths);
+	int left = choose_columns(columns, n, width, ret_widths);
+
+	for (size_t i = next_by_rank(columns, n, n); i < n; i = next_by_rank(columns, n, i)) {
+		int more = columns[i].want - ret_widths[i];
+
+		if (!ret_widths[i])
+			continue;
+		if (more > 0) {
+			more = more < left ? more : left;
+			ret_widths[i] += more;
+			left -= more;
+		}
+		shares += columns[i].grow;
+	}
+	for (size_t i = 0; i < n && shares > 0; i++) {
+		int more = ret_widths[i] ? left * columns[i].grow / shares : 0;
+
+		if (ret_widths[i])
+			shares -= columns[i].grow;
+		ret_widths[i] += more;
+		left -= more;
+	}
+}
+
+static void put_column(struct canvas *canvas, int row, int col, const struct table_column *column, int width, struct table_cell cell)
+{
+	if (column->right)
+		canvas_right(canvas, row, col, width, cell.role, cell.text);
+	else if (column->cut == CUT_MIDDLE)
+		canvas_name(canvas, row, col, width, cell.role, cell.text);
+	else
+		canvas_text(canvas, row, col, width, cell.role, cell.text);
+}
+
+void canvas_table_row(struct canvas *canvas, int row, int col, const struct table_column *columns, const int *widths, size_t n,
+			const struct table_cell *cells)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!widths[i])
+			continue;
+		if (cells[i].text)
+			put_column(canvas, row, col, &columns[i], widths[i], cells[i]);
+		col += widths[i] + 1;
+	}
+}
+
+void canvas_table_head(struct canvas *canvas, int row, int col, const struct table_column *columns, const int *widths, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct table_cell cell = { columns[i].title, ROLE_DIM };
+
+		canvas_table_row(canvas, row, col, &columns[i], &widths[i], 1, &cell);
+		col += widths[i] ? widths[i] + 1 : 0;
+	}
+}
+
+/* ---- dumps ---- */
+
+static void add_cell(struct buf *out, const struct cell *cell)
+{
+	buf_add_rune(out, cell->rune);
+	for (size_t i = 0; i < GLYPH_MARKS && cell->marks[i]; i++)
+		buf_add_rune(out, cell->marks[i]);
+}
+
 void canvas_dump_text(const struct canvas *canvas, struct buf *out)
 {
 	for (int row = 0; row < canvas->rows; row++) {
 		size_t start = out->len;
 
 		for (int col = 0; col < canvas->cols; col++) {
-			uint32_t rune = canvas->cells[row * canvas->cols + col].rune;
+			const struct cell *cell = &canvas->cells[row * canvas->cols + col];
 
-			if (rune)
-				buf_add_rune(out, rune);
+			if (cell->rune)
+				add_cell(out, cell);
 		}
 		while (out->len > start && out->p[out->len - 1] == ' ')
 			buf_truncate(out, out->len - 1);
@@ -248,18 +379,19 @@ void canvas_dump_text(const struct canvas *canvas, struct buf *out)
 	}
 }
 
-static void add_svg_rune(struct buf *out, uint32_t rune)
+static void add_svg_cell(struct buf *out, const struct cell *cell)
 {
-	if (rune == '<' || rune == '&' || rune == '>')
-		buf_addf(out, "&#%u;", rune);
-	else if (rune)
-		buf_add_rune(out, rune);
+	if (cell->rune == '<' || cell->rune == '&' || cell->rune == '>')
+		buf_addf(out, "&#%u;", cell->rune);
+	else if (cell->rune)
+		add_cell(out, cell);
 }
 
 void canvas_dump_svg(const struct canvas *canvas, struct buf *out)
 {
-	static const char *const colours[ROLE_COUNT] = { "#d4d4d4", "#808080", "#ffffff", "#23d18b", "#f5d547",
-							 "#f14c4c", "#c678dd", "#29b8db", "#23d18b", "#f14c4c" };
+	static const char *const colours[ROLE_COUNT] = { "#d4d4d4", "#808080", "#ffffff", "#23d18b", "#f5d547", "#f14c4c", "#c678dd",
+							 "#29b8db", "#23d18b", "#f14c4c", "#29b8db", "#f5d547", "#f5d547", "#808080",
+							 "#ffffff", "#29b8db", "#23d18b", "#f5d547", "#c678dd", "#f14c4c", "#d4d4d4" };
 	enum { W = 9, H = 19 };
 
 	buf_addf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" "
@@ -278,7 +410,7 @@ void canvas_dump_svg(const struct canvas *canvas, struct buf *out)
 			buf_addf(out, "<text x=\"%d\" y=\"%d\" fill=\"%s\" xml:space=\"preserve\" textLength=\"%d\"%s>", col * W + 8, row * H + 22,
 				 colours[first->role], (end - col) * W, first->role == ROLE_TITLE ? " font-weight=\"bold\"" : "");
 			for (; col < end; col++)
-				add_svg_rune(out, canvas->cells[row * canvas->cols + col].rune);
+				add_svg_cell(out, &canvas->cells[row * canvas->cols + col]);
 			buf_adds(out, "</text>\n");
 		}
 	}

@@ -71,7 +71,9 @@ static void watch_signals(void)
 
 static void start_colours(struct term *term, const struct term_options *options)
 {
-	static const short dark[ROLE_COUNT] = { -1, COLOR_BLUE, -1, COLOR_GREEN, COLOR_YELLOW, COLOR_RED, COLOR_MAGENTA, COLOR_CYAN, COLOR_GREEN, COLOR_RED };
+	static const short dark[ROLE_COUNT] = { -1, COLOR_BLUE, -1, COLOR_GREEN, COLOR_YELLOW, COLOR_RED, COLOR_MAGENTA, COLOR_CYAN, COLOR_GREEN, COLOR_RED,
+						 COLOR_CYAN, COLOR_YELLOW, COLOR_YELLOW, -1, -1, COLOR_CYAN, COLOR_GREEN, COLOR_YELLOW, COLOR_MAGENTA,
+						 COLOR_RED, -1 };
 	bool mono = options->theme && strcmp(options->theme, "mono") == 0, light = options->theme && strcmp(options->theme, "light") == 0;
 
 	term->colour = !options->no_colour && !mono && has_colors() && start_color() == OK && use_default_colors() == OK;
@@ -163,7 +165,7 @@ void term_show(struct term *term, const struct canvas *canvas)
 	for (int row = 0; row < canvas->rows && row < term->rows; row++) {
 		for (int col = 0; col < canvas->cols && col < term->cols; col++) {
 			const struct cell *cell = &canvas->cells[row * canvas->cols + col];
-			wchar_t text[2] = { (wchar_t)cell->rune, 0 };
+			wchar_t text[GLYPH_MARKS + 2] = { (wchar_t)cell->rune, (wchar_t)cell->marks[0], (wchar_t)cell->marks[1] };
 			cchar_t character;
 
 			if (!cell->rune)

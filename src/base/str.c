@@ -334,8 +334,7 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap)
 	b->len += (size_t)len;
 }
 
-/* What follows ESC: a CSI sequence (to its final byte), a string (to BEL or ESC \\), or a single character. */
-static void skip_escape(struct str *s)
+void escape_skip(struct str *s)
 {
 	uint32_t rune = 0;
 	struct str rest = *s;
@@ -369,7 +368,7 @@ void buf_add_plain(struct buf *b, struct str text)
 
 	while (utf8_next(&text, &rune)) {
 		if (rune == 0x1b)
-			skip_escape(&text);
+			escape_skip(&text);
 		else if ((rune >= '\t' && rune <= '\r') || rune == 0x2028 || rune == 0x2029 || rune == 0x85)
 			buf_addc(b, ' ');
 		else if (rune >= 0x20 && (rune < 0x7f || rune > 0x9f) && !is_direction_mark(rune))

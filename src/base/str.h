@@ -83,6 +83,8 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
  * marks of writing direction go, white space becomes a space, bytes that are not UTF-8 become U+FFFD.
  */
 void buf_add_plain(struct buf *b, struct str text);
+/* Moves s past what follows an ESC: a CSI sequence (to its final byte), a string (to BEL or ESC \\), or a single character. */
+void escape_skip(struct str *s);
 /* Cuts to len bytes (no-op when shorter). */
 void buf_truncate(struct buf *b, size_t len);
 /* Removes the first n bytes. */
