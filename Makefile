@@ -38,6 +38,9 @@ CFLAGS += -std=gnu17 $(WARN) $(FLAGS_$(V))
 LDFLAGS += -Wl,--as-needed -Wl,--exclude-libs,libslotdeck.a $(LINK_$(V))
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
 LIBS = $(eval LIBS := $$(shell pkg-config --libs $(PKGS)) -lm -pthread)$(LIBS)
+# Libraries that are loaded with their first call (base/lazy.h); LAZY= links them as usual.
+LAZY ?= $(if $(filter x86_64%,$(shell $(CC) -dumpmachine)),curl ssl crypto microhttpd)
+LAZY_OBJ := $(if $(LAZY),$(B)/lazy-stubs.o)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs cmocka vterm) -lutil)$(TEST_LIBS)
 
 .DEFAULT_GOAL := all
@@ -69,8 +72,15 @@ unit: $(B)/slotdeck $(UNIT) $(if $(filter fuzz,$(V)),,$(FUZZ:%=$(B)/tests/fuzz/%
 golden: $(B)/tests/unit/ui_test ## write the screens below tests/screen/golden anew; review the diff like code
 	UPDATE_GOLDEN=1 $(B)/tests/unit/ui_test
 
-$(B)/slotdeck: $(B)/src/main.o $(B)/libslotdeck.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(B)/src/main.o $(B)/libslotdeck.a $(LIBS)
+$(B)/slotdeck: $(B)/src/main.o $(LAZY_OBJ) $(B)/libslotdeck.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(filter-out $(LAZY:%=-l%),$(LIBS))
+
+$(B)/lazy-stubs.c: $(B)/libslotdeck.a src/base/lazy-stubs
+	@src/base/lazy-stubs "$(CC)" $< $(LAZY) > $@
+
+$(B)/lazy-stubs.o $(B)/src/base/lazy.o: CFLAGS += -fno-lto
+$(B)/lazy-stubs.o: $(B)/lazy-stubs.c
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 $(B)/libslotdeck.a: $(LIB_OBJ)
 	@rm -f $@

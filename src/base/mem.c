@@ -16,14 +16,19 @@ void mem_set_panic_hook(void (*hook)(void))
 	panic_hook = hook;
 }
 
-static _Noreturn void out_of_memory(void)
+_Noreturn void mem_panic(int code, const char *message)
 {
-	static const char message[] = "slotdeck: out of memory\n";
-
 	if (panic_hook)
 		panic_hook();
-	(void)!write(STDERR_FILENO, message, sizeof message - 1);
-	_exit(1);
+	(void)!write(STDERR_FILENO, "slotdeck: ", strlen("slotdeck: "));
+	(void)!write(STDERR_FILENO, message, strlen(message));
+	(void)!write(STDERR_FILENO, "\n", 1);
+	_exit(code);
+}
+
+static _Noreturn void out_of_memory(void)
+{
+	mem_panic(1, "out of memory");
 }
 
 void *xmalloc(size_t size_bytes)

@@ -20,8 +20,10 @@ char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *xmemdup0(const char *bytes, size_t len) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), malloc, returns_nonnull));
 
-/* Runs before the program ends for want of memory; main sets it once. It must be async-signal-safe. */
+/* Runs before mem_panic() ends the program; main sets it once. It must be async-signal-safe. */
 void mem_set_panic_hook(void (*hook)(void));
+/* Ends the program with that code and one line on stderr: for want of memory, or of a library. */
+_Noreturn void mem_panic(int code, const char *message);
 
 /*
  * Grows *items (of *cap elements of item_size bytes) so that one more than len fits. Use the macro:
