@@ -78,11 +78,19 @@ static void link_replica_set(struct causes *causes, const struct row *row)
 	add_object(causes, row, "", buf_cstr(&words));
 }
 
-static void add_container(struct causes *causes, const struct row *pod, const struct row_container *c)
+static void add_container(struct causes *causes, const struct entry *entry, const struct row_container *c)
 {
-	bool ended = c->state == ROW_TERMINATED;
+	const struct row *pod = entry->row, *probe = health_failed_probe(entry);
+	bool ended = c->state == ROW_TERMINATED, unready = c->state == ROW_RUNNING && !c->ready && !c->last_finished_ms;
 	struct cause *cause = causes_add(causes, CAUSE_CONTAINER, pod->kind->kind, pod->namespace, pod->name,
 					 *c->reason ? c->reason : c->last_reason, *c->message ? c->message : c->last_message);
+
+	if (unready) { /* it runs and says nothing: the probe tells */
+		free(cause->reason);
+		free(cause->message);
+		cause->reason = xstrdup("Unready");
+		cause->message = xstrdup(probe ? probe->event->message : "");
+	}
 
 	free(cause->uid);
 	cause->uid = xstrdup(pod->uid);
@@ -107,7 +115,7 @@ static void link_pod(struct look *look)
 	cause->restarts = c ? c->restarts : -1;
 	if (!c)
 		return;
-	add_container(&look->verdict.causes, look->row, c);
+	add_container(&look->verdict.causes, look->entry, c);
 	line = container_ran(c) ? look_log_line(look, c) : NULL;
 	if (line) {
 		cause = causes_add(&look->verdict.causes, CAUSE_LOG, look->row->kind->kind, look->row->namespace, look->row->name,

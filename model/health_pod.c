@@ -249,7 +249,7 @@ static bool say_waiting(struct look *look, const struct row_container *c)
 		look->bad_since_ms = first_event_ms(look, "Failed");
 	}
 	if (!strcmp(rule->rule_id, "pod.crash")) {
-		look_say(look, HEALTH_DEGRADED, 9, rule->rule_id, c->reason, "%s %s ended %d time%s, last exit code %d", init_word(c),
+		look_say(look, HEALTH_DEGRADED, 9, rule->rule_id, c->reason, "%s %s restarted %d time%s, last exit code %d", init_word(c),
 			 c->name, c->restarts, c->restarts == 1 ? "" : "s", c->last_exit_code);
 		if (c->restarts >= 3)
 			look->bad_since_ms = not_ready_since(look);
@@ -325,18 +325,25 @@ static bool say_ready(struct look *look, bool repeats)
 	return true;
 }
 
+const struct row *health_failed_probe(const struct entry *pod)
+{
+	const struct row *newest = NULL;
+
+	for (const struct entry *e = pod->events; e; e = e->next_event) {
+		if (e->row && !strcmp(e->row->event->reason, "Unhealthy") && (!newest || e->row->event->last_ms > newest->event->last_ms))
+			newest = e->row;
+	}
+	return newest;
+}
+
 /* Not ready for longer than its probes need: name the probe and what it said last. */
 static bool say_probe(struct look *look, const struct row_container *c)
 {
-	const struct row *said = NULL;
+	const struct row *said = health_failed_probe(look->entry);
 	int64_t window = c->started || !c->startup_window_s ? c->readiness_window_s : c->startup_window_s;
 
 	if (c->state != ROW_RUNNING || c->ready || c->role == ROW_INIT)
 		return false;
-	for (const struct entry *e = look->entry->events; e; e = e->next_event) {
-		if (e->row && !strcmp(e->row->event->reason, "Unhealthy") && (!said || e->row->event->last_ms > said->event->last_ms))
-			said = e->row;
-	}
 	look->verdict.since_ms = not_ready_since(look);
 	if (look->now_ms < c->started_ms + window * SECOND_MS) {
 		look_recheck(look, c->started_ms + window * SECOND_MS);

@@ -82,6 +82,8 @@ struct store *look_store(const struct look *look);
 struct entry *health_newest_replica_set(const struct entry *deployment);
 /* A pod's last log line, NULL when not known; notes a wish for it. */
 const char *look_log_line(struct look *look, const struct row_container *container);
+/* The newest event of a failed probe of a pod; NULL. */
+const struct row *health_failed_probe(const struct entry *pod);
 /* The container that explains a pod's trouble; NULL. */
 const struct row_container *health_worst_container(const struct row *pod);
 /* Fills in verdict.causes. */

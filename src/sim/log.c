@@ -14,8 +14,7 @@ struct source {
 	char *pod, *container;
 	int64_t start_ms, end_ms; /* end 0: still runs */
 	int64_t rate;		  /* lines a second */
-	bool crashed;
-	char *pattern;
+	char *pattern, *last_words;
 };
 
 static void source_release(struct source *s)
@@ -23,6 +22,7 @@ static void source_release(struct source *s)
 	free(s->pod);
 	free(s->container);
 	free(s->pattern);
+	free(s->last_words);
 }
 DEFINE_AUTO_RELEASE(source);
 
@@ -69,12 +69,16 @@ static void print_line(struct buf *out, const struct source *s, int64_t n, bool 
 	}
 }
 
-static void print_panic(struct buf *out, bool timestamps, const struct source *s)
+/* What a crash leaves behind the last line. */
+static void print_last_words(struct buf *out, bool timestamps, const struct source *s)
 {
-	static const char *const lines[] = { "panic: runtime error: the fault of this pod is a crash", "", "goroutine 1 [running]:",
-					     "main.main()", "\t/src/main.go:42 +0x1d", "exit status 2" };
+	struct str rest = str_of(s->last_words), line;
 
-	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+	while (rest.len) {
+		if (!str_cut(&rest, '\n', &line)) {
+			line = rest;
+			rest.len = 0;
+		}
 		if (timestamps) {
 			json_t *time = jx_time(s->end_ms);
 
@@ -82,7 +86,7 @@ static void print_panic(struct buf *out, bool timestamps, const struct source *s
 				 (int)(s->end_ms % 1000));
 			json_decref(time);
 		}
-		buf_addf(out, "%s\n", lines[i]);
+		buf_addf(out, "%.*s\n", STR_ARG(line));
 	}
 }
 
@@ -98,6 +102,17 @@ static const json_t *container_status(const json_t *tree, const char *container)
 			return json_array_get(list, (size_t)at);
 	}
 	return NULL;
+}
+
+/* `testbed/crash-log`, else a panic. The kernel, that kills for want of memory, leaves none. */
+static const char *last_words(const json_t *tree, const json_t *ended)
+{
+	const char *own = jstr(tree, "metadata", "annotations", "testbed/crash-log");
+
+	if (!jint(0, ended, "exitCode") || !strcmp(jstr(ended, "reason"), "OOMKilled"))
+		return "";
+	return *own ? own : "panic: runtime error: the fault of this pod is a crash\n\ngoroutine 1 [running]:\nmain.main()\n"
+			    "\t/src/main.go:42 +0x1d\nexit status 2";
 }
 
 static bool read_source(const json_t *tree, const char *container, bool previous, struct source *s)
@@ -118,7 +133,7 @@ static bool read_source(const json_t *tree, const char *container, bool previous
 			      .start_ms = jx_time_ms(jstr(running ? running : ended, "startedAt")),
 			      .end_ms = ended ? jx_time_ms(jstr(ended, "finishedAt")) : 0,
 			      .rate = *rate ? strtol(rate, NULL, 10) : 1000 / LINE_MS,
-			      .crashed = ended && jint(0, ended, "exitCode"),
+			      .last_words = xstrdup(last_words(tree, ended)),
 			      .pattern = xstrdup(jstr(tree, "metadata", "annotations", "testbed/log-line")) };
 	if (s->rate < 1)
 		s->rate = 1;
@@ -215,8 +230,7 @@ void rest_log(struct sim *sim, const struct request *request, const struct targe
 		buf_adds(&reply->body, "");
 		for (int64_t n = first; n <= total && (!limit || reply->body.len < (size_t)limit); n++)
 			print_line(&reply->body, &s, n, timestamps);
-		if (s.crashed)
-			print_panic(&reply->body, timestamps, &s);
+		print_last_words(&reply->body, timestamps, &s);
 		if (limit > 0)
 			buf_truncate(&reply->body, (size_t)limit);
 		reply->status = 200;
@@ -257,8 +271,7 @@ bool follow_fill(struct follow *f)
 			for (; f->next_line <= total && f->out.len < 256 * 1024; f->next_line++)
 				print_line(&f->out, &s, f->next_line, f->timestamps);
 			if (s.end_ms) {
-				if (s.crashed)
-					print_panic(&f->out, f->timestamps, &s);
+				print_last_words(&f->out, f->timestamps, &s);
 				f->over = true;
 			}
 		}

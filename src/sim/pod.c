@@ -5,7 +5,7 @@
 
 #include "sim/control.h"
 
-enum phase { NEW, SCHEDULED, PULLING, BACKOFF_PULL, CONFIG_ERROR, INITS, STARTED, READY, CRASHED, DONE, PINNED, LEAVING };
+enum phase { NEW, SCHEDULED, PULLING, BACKOFF_PULL, INIT_CRASHED, INITS, STARTED, READY, CRASHED, DONE, PINNED, LEAVING };
 
 struct pod {
 	struct sim *sim;
@@ -535,29 +535,39 @@ static void finish_pod(struct pod *p)
 	enter(p, DONE, -1);
 }
 
+/* The first time at once; then it backs off. */
 static int64_t restart_delay(int restarts)
 {
-	static const int64_t waits[] = { 2000, 2000, 4000, 8000, 16000, 30000 };
+	static const int64_t waits[] = { 300, 2000, 4000, 8000, 16000, 30000 };
 
 	return waits[restarts < (int)ARRAY_LEN(waits) ? (size_t)restarts : ARRAY_LEN(waits) - 1];
 }
 
+/* A container has ended and waits for its next start. */
+static void back_off(struct pod *p, json_t *s)
+{
+	const char *name = jstr(s, "name");
+	int restarts = p->object->life.restarts;
+
+	json_object_set_new(s, "restartCount", json_integer(restarts));
+	if (!restarts)
+		return;
+	AUTO_FREE char *message = xasprintf("back-off %llds restarting failed container=%s pod=%s_%s(%s)",
+					    (long long)(restart_delay(restarts) / 1000), name, p->object->name, p->object->ns, p->object->uid);
+
+	json_object_set(s, "lastState", json_object_get(s, "state"));
+	json_object_set_new(s, "state", json_pack("{s:{s:s,s:s}}", "waiting", "reason", "CrashLoopBackOff", "message", message));
+	event_emit(p->sim, p->tree, "Warning", "kubelet", "BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)", name,
+		   p->object->name, p->object->ns, p->object->uid);
+}
+
 static void crash(struct pod *p)
 {
-	json_t *s = status_of(p, 0);
 	bool oom = !strcmp(p->fault, "oom");
-	const char *name = jstr(s, "name");
 	int64_t wait = restart_delay(p->object->life.restarts);
 
 	end_container(p, 0, oom ? 137 : 1, oom ? "OOMKilled" : "Error");
-	json_object_set(s, "lastState", json_object_get(s, "state"));
-	AUTO_FREE char *message = xasprintf("back-off %llds restarting failed container=%s pod=%s_%s(%s)", (long long)(wait / 1000), name,
-					    p->object->name, p->object->ns, p->object->uid);
-
-	json_object_set_new(s, "state", json_pack("{s:{s:s,s:s}}", "waiting", "reason", "CrashLoopBackOff", "message", message));
-	json_object_set_new(s, "restartCount", json_integer(p->object->life.restarts));
-	event_emit(p->sim, p->tree, "Warning", "kubelet", "BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)", name,
-		   p->object->name, p->object->ns, p->object->uid);
+	back_off(p, status_of(p, 0));
 	tell_unready(p);
 	save(p);
 	enter(p, CRASHED, wait);
@@ -569,27 +579,47 @@ static void restart(struct pod *p)
 
 	p->object->life.restarts++;
 	json_object_set_new(s, "restartCount", json_integer(p->object->life.restarts));
+	if (json_object_get(json_object_get(s, "state"), "terminated"))
+		json_object_set(s, "lastState", json_object_get(s, "state"));
 	start_container(p, 0, false);
 	tell_unready(p);
 	save(p);
 	enter(p, STARTED, crashes(p) ? 1000 : 20);
 }
 
+static json_t *ended_init(const json_t *s, int code, const json_t *now)
+{
+	return json_pack("{s:{s:i,s:s,s:s,s:O}}", "terminated", "exitCode", code, "reason", code ? "Error" : "Completed", "startedAt",
+			 jstr(s, "state", "running", "startedAt"), "finishedAt", now);
+}
+
+/* Init containers run one after the other; `testbed/init-exit-code` makes the first fail, again and again. */
 static void run_inits(struct pod *p)
 {
 	json_t *list = json_object_get(p->status, "initContainerStatuses"), *now = jx_time(sim_wall_ms());
+	int code = (int)strtol(jstr(p->tree, "metadata", "annotations", "testbed/init-exit-code"), NULL, 10);
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		json_t *s = json_array_get(list, i);
 
-		if (json_object_get(json_object_get(s, "state"), "terminated"))
+		if (!code && json_object_get(json_object_get(s, "state"), "terminated"))
 			continue;
+		if (code && json_object_get(json_object_get(s, "state"), "running")) {
+			json_object_set_new(s, "state", ended_init(s, code, now));
+			back_off(p, s);
+			json_decref(now);
+			save(p);
+			enter(p, INIT_CRASHED, restart_delay(p->object->life.restarts++));
+			return;
+		}
 		if (json_object_get(json_object_get(s, "state"), "running")) {
-			json_object_set_new(s, "state", json_pack("{s:{s:i,s:s,s:s,s:O}}", "terminated", "exitCode", 0, "reason", "Completed",
-								  "startedAt", jstr(s, "state", "running", "startedAt"), "finishedAt", now));
+			json_object_set_new(s, "state", ended_init(s, 0, now));
 			json_object_set_new(s, "ready", json_true());
 			continue;
 		}
+		if (json_object_get(json_object_get(s, "state"), "terminated"))
+			json_object_set(s, "lastState", json_object_get(s, "state"));
+		json_object_set_new(s, "restartCount", json_integer(p->object->life.restarts));
 		json_object_set_new(s, "state", json_pack("{s:{s:O}}", "running", "startedAt", now));
 		event_emit(p->sim, p->tree, "Normal", "kubelet", "Started", "Container started: %s", jstr(s, "name"));
 		json_decref(now);
@@ -770,6 +800,12 @@ void pod_step(struct sim *sim, struct object *o, json_t *tree)
 				run_inits(&p);
 			else
 				control_wake(sim, o, 150 - passed(&p));
+			break;
+		case INIT_CRASHED:
+			if (passed(&p) >= restart_delay(o->life.restarts - 1))
+				run_inits(&p);
+			else
+				control_wake(sim, o, restart_delay(o->life.restarts - 1) - passed(&p));
 			break;
 		case STARTED:
 			run(&p);

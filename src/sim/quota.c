@@ -27,7 +27,7 @@ static int64_t usage(const struct resource *r, const json_t *tree, const char *k
 		return 0;
 	const char *part = !strncmp(key, "limits.", 7) ? "limits" : "requests", *what = dot ? dot + 1 : key;
 
-	if (strcmp(what, "cpu") && strcmp(what, "memory"))
+	if (strcmp(what, "cpu") && strcmp(what, "memory") && !strchr(what, '/')) /* "nvidia.com/gpu" */
 		return 0;
 	for (size_t i = 0; i < json_array_size(containers); i++)
 		sum += jx_milli(jstr(json_array_get(containers, i), "resources", part, what));

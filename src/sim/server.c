@@ -17,6 +17,7 @@
 #include "sim/control.h"
 #include "sim/faults.h"
 #include "sim/rest.h"
+#include "sim/trouble.h"
 
 enum { BODY_MAX = 16 << 20, LOG_MAX = 50000, STACK_BYTES = 2 << 20, PAUSE_LIMIT_MS = 20000 };
 
@@ -58,7 +59,7 @@ struct faults *server_faults(struct server *server)
 
 /* ---- the log ---- */
 
-static unsigned long log_begin(struct server *s, const char *method, const char *uri, const char *agent, const char *type)
+static unsigned long log_begin(struct server *s, const char *method, const char *uri, const struct request *request)
 {
 	json_t *line;
 	AUTO_RELEASE(buf) text = BUF_INIT(0);
@@ -68,9 +69,11 @@ static unsigned long log_begin(struct server *s, const char *method, const char 
 	pthread_mutex_lock(&s->lock);
 	number = ++s->count;
 	line = json_pack("{s:I,s:s,s:s%,s:s,s:s}", "n", (json_int_t)number, "method", method, "path", uri,
-			 mark ? (size_t)(mark - uri) : strlen(uri), "query", mark ? mark + 1 : "", "userAgent", agent);
-	if (line && *type)
-		json_object_set_new(line, "contentType", json_string(type));
+			 mark ? (size_t)(mark - uri) : strlen(uri), "query", mark ? mark + 1 : "", "userAgent", request->user_agent ? request->user_agent : "");
+	if (line && request->content_type)
+		json_object_set_new(line, "contentType", json_string(request->content_type));
+	if (line && request->accept)
+		json_object_set_new(line, "accept", json_string(request->accept));
 	if (line)
 		jx_dump(line, &text);
 	json_decref(line);
@@ -470,15 +473,14 @@ static enum MHD_Result strike(struct server *s, struct MHD_Connection *connectio
 
 static enum MHD_Result answer(struct server *s, struct MHD_Connection *connection, struct exchange *x, const char *method)
 {
-	const char *agent = header_of(connection, "User-Agent"), *type = header_of(connection, "Content-Type");
+	const char *agent = header_of(connection, "User-Agent");
 	AUTO_RELEASE(reply) reply = { 0 };
-	struct request request = { .method = method, .accept = header_of(connection, "Accept"), .content_type = type,
-				   .user_agent = agent, .authorization = header_of(connection, "Authorization"),
+	struct request request = { .method = method, .accept = header_of(connection, "Accept"), .content_type = header_of(connection, "Content-Type"), .user_agent = agent, .authorization = header_of(connection, "Authorization"),
 				   .if_none_match = header_of(connection, "If-None-Match"), .body = buf_str(&x->body) };
 	AUTO_FREE char *path = xmemdup0(x->uri, strcspn(x->uri, "?"));
 	enum MHD_Result result = MHD_YES;
 	bool done = false;
-	unsigned long number = log_begin(s, method, x->uri, agent ? agent : "", type ? type : "");
+	unsigned long number = log_begin(s, method, x->uri, &request);
 	struct fault fault = faults_match(s->faults, number, method, x->uri, agent ? agent : "");
 
 	if (fault.action && !fault.after) {
@@ -675,6 +677,21 @@ static void do_reset_watches(struct server *s, const char *method, const struct 
 	plain(reply, 200, "ok\n");
 }
 
+static void do_trouble(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
+{
+	const char *name = jstr(body, "name"), *ns = *jstr(body, "namespace") ? jstr(body, "namespace") : "default";
+	AUTO_RELEASE(error) err = { 0 };
+	bool good;
+
+	(void)query;
+	if (!strcmp(method, "GET")) {
+		json_text(reply, trouble_list());
+		return;
+	}
+	good = strcmp(method, "DELETE") ? sim_play(s->sim, name, ns, &err) : trouble_end(s->sim, name, ns, &err);
+	plain(reply, good ? 200 : 400, good ? "ok\n" : err.message);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(struct server *, const char *, const struct map *, json_t *, struct reply *);
@@ -682,6 +699,7 @@ static const struct {
 	{ "requests", do_requests }, { "faults", do_faults },	{ "release", do_release }, { "die", do_die },
 	{ "compact", do_compact },   { "deny", do_deny },	{ "features", do_features }, { "age", do_age },
 	{ "state", do_state },	     { "reset-watches", do_reset_watches }, { "paused", do_paused },
+	{ "trouble", do_trouble },
 };
 
 static const struct {

@@ -9,8 +9,10 @@
  * Pods have a status, events, logs and a life, but no process. Labels and annotations `testbed/fault` (crashloop, oom,
  * imagepull, pending, slow, unready, stuck, fail) play failures, and so do image names: a tag that ends in `missing` is
  * not found. Annotations of pods: `testbed/delay` (of slow), `testbed/duration`, `testbed/exit-code` (of a Job's pod),
- * `testbed/termination`, `testbed/log-rate`, `testbed/log-line`, `testbed/cpu`, `testbed/memory`. On a namespace
- * `testbed/delay` slows all its pods; on a CustomResourceDefinition `sim/serve-delay` keeps its kind unserved for a while.
+ * `testbed/init-exit-code`, `testbed/termination`, `testbed/log-rate`, `testbed/log-line`, `testbed/crash-log` (the last
+ * lines of a container that failed), `testbed/cpu`, `testbed/memory`. On a namespace `testbed/delay` slows all its pods; on a
+ * CustomResourceDefinition `sim/serve-delay` keeps its kind unserved for a while; a ValidatingWebhookConfiguration with
+ * `sim/deny: TEXT` denies what its rules and selectors match. Whole failures with all their objects: sim_play().
  *
  * Faults, as JSON (file, sim_set_faults() or POST /_sim/faults); the first rule that matches a request is taken:
  *
@@ -33,7 +35,8 @@
  * POST release (wakes paused requests), POST die?request=N, POST compact (old resource versions
  * become 410), POST deny (RBAC rules, see below), POST features {"watchlist": false, "controllers": true}, POST age?seconds=N (moves the
  * controllers' timers on), GET state (every object, without times, uids and resource versions, to compare two runs),
- * POST reset-watches (ends all watches).
+ * POST reset-watches (ends all watches), GET trouble (the failures that sim_play() knows), POST trouble {"name": "oom",
+ * "namespace": "shop"} (plays one), DELETE trouble with the same body (deletes its objects).
  *
  * Denials: [{"user": "…", "token": "…", "verb": "create", "group": "apps", "resource": "deployments",
  *            "namespace": "shop", "name": "web"}]: each key may be absent or "*"; a match is answered with 403, and
@@ -85,9 +88,14 @@ char *sim_request(struct sim *sim, const char *method, const char *path_and_quer
 		  const char *body, unsigned *ret_status);
 /* Replaces the fault rules. */
 bool sim_set_faults(struct sim *sim, const char *json, struct error *err);
+/*
+ * Makes a failure happen in namespace ns, which is made when it is not there: image-missing, crash, oom, quota,
+ * unschedulable, claim-pending, secret-key, probe, init, job, ingress, webhook (assets/sim/trouble.json).
+ */
+bool sim_play(struct sim *sim, const char *trouble, const char *ns, struct error *err);
 /* Switches one of the words of features_off; false if there is no such word. Controllers catch up when switched on. */
 bool sim_set_feature(struct sim *sim, const char *name, bool on);
-/* Gives the request log: one JSON object per line (n, method, path, query, status, userAgent, fault). */
+/* Gives the request log: one JSON object per line (n, method, path, query, status, userAgent, contentType, accept, fault). */
 char *sim_requests(struct sim *sim);
 /* How many requests were logged so far. */
 unsigned long sim_request_count(struct sim *sim);

@@ -11,6 +11,7 @@
 #include "base/yaml.h"
 #include "sim/managed.h"
 #include "sim/quota.h"
+#include "sim/webhook.h"
 
 enum { BODY_MAX = 16 << 20 };
 
@@ -312,6 +313,16 @@ static bool check_quota(struct writing *w)
 	return false;
 }
 
+static bool check_webhooks(struct writing *w)
+{
+	AUTO_RELEASE(error) err = { 0 };
+
+	if (w->sub || webhooks_admit(w->sim, w->resource, w->ns, w->next, w->live ? "UPDATE" : "CREATE", &err))
+		return true;
+	reply_status(w->reply, 403, "Forbidden", details_of(w->resource, jstr(w->next, "metadata", "name")), "%s", err.message);
+	return false;
+}
+
 static bool finish_create(struct writing *w, bool applied)
 {
 	char label[256];
@@ -326,7 +337,7 @@ static bool finish_create(struct writing *w, bool applied)
 
 		managed_update(&writer, NULL, w->next);
 	}
-	if (!limits_admit(w->sim, w->resource, w->ns, w->next) || !check_valid(w))
+	if (!limits_admit(w->sim, w->resource, w->ns, w->next) || !check_webhooks(w) || !check_valid(w))
 		return false;
 	defaults_admit(w->sim, w->resource, NULL, w->next);
 	decode_normalise(w->resource->type, w->next);
@@ -446,7 +457,7 @@ static bool finish_update(struct writing *w, bool applied)
 
 		managed_update(&writer, w->live, w->next);
 	}
-	if (!(w->sub && !strcmp(w->sub, "status")) && !check_valid(w))
+	if (!check_webhooks(w) || (!(w->sub && !strcmp(w->sub, "status")) && !check_valid(w)))
 		return false;
 	count_generation(w);
 	if (managed_same(w->live, w->next)) {

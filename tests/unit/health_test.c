@@ -216,7 +216,7 @@ static const struct expectation expectations[] = {
 	{ "unschedulable", &kind_deployment, "web", 61, HEALTH_DEGRADED, 1, 1, "pod.unschedulable", "Insufficient cpu" },
 	{ "probe", &kind_deployment, "web", 30, HEALTH_PROGRESSING, 0, 0, "deployment.rollout", "0 of 1 pods ready" },
 	{ "bad_secret", &kind_deployment, "web", 10, HEALTH_DEGRADED, 1, 1, "pod.config", "couldn't find key DB_DSN" },
-	{ "init_fails", &kind_deployment, "web", 61, HEALTH_DEGRADED, 1, 1, "pod.crash", "init container migrate ended 4 times" },
+	{ "init_fails", &kind_deployment, "web", 61, HEALTH_DEGRADED, 1, 1, "pod.crash", "init container migrate restarted 4 times" },
 	{ "webhook", &kind_deployment, "web", 0, HEALTH_DEGRADED, 1, 1, "workload.webhook", "denied the request" },
 	{ "evicted", &kind_deployment, "web", 60, HEALTH_HEALTHY, 0, 0, "deployment", "" },
 	{ "paused", &kind_deployment, "web", 0, HEALTH_SUSPENDED, 0, 0, "deployment.paused", "" },
