@@ -5,9 +5,11 @@
 
 #include "base/json.h"
 #include "base/secret.h"
+#include "base/url.h"
 #include "job/hook_use.h"
 
 #define API_VERSION_HEADER "X-GitHub-Api-Version: 2022-11-28"
+#define PUBLIC_API	   "https://api.github.com"
 #define COMMENT_PAGES	   20 /* of 100 comments: where a marker is looked for */
 
 struct github {
@@ -96,6 +98,15 @@ static bool find_marked(const struct hook_call *call, struct github *github, int
 	return true;
 }
 
+static void tell_where(struct run *run, struct str answer, bool changed)
+{
+	json_t *comment = json_loadb(answer.p, answer.len, 0, NULL);
+	const char *url = json_string_value(json_object_get(comment, "html_url"));
+
+	run_note(run, "github.comment: %s %s", changed ? "changed" : "posted", url ? url : "the comment");
+	json_decref(comment);
+}
+
 static bool send_comment(const struct hook_call *call, struct github *github, int64_t number, struct str text, struct error *err)
 {
 	struct str marker = hook_text(call, "marker");
@@ -114,7 +125,10 @@ static bool send_comment(const struct hook_call *call, struct github *github, in
 	AUTO_FREE char *path = id ? xasprintf("/repos/%s/issues/comments/%lld", github->repo, (long long)id)
 				  : xasprintf("/repos/%s/issues/%lld/comments", github->repo, (long long)number);
 
-	return call_github(call, github, id ? "PATCH" : "POST", path, buf_str(&body), &response, err);
+	if (!call_github(call, github, id ? "PATCH" : "POST", path, buf_str(&body), &response, err))
+		return false;
+	tell_where(call->run, buf_str(&response.body), id != 0);
+	return true;
 }
 
 static const char *repo_of(const struct hook_call *call)
@@ -136,6 +150,18 @@ static bool is_repo(const char *repo)
 	return slashes == 1 && repo[0] != '/' && repo[strlen(repo) - 1] != '/' && !strstr(repo, "..");
 }
 
+/* The token goes nowhere where others could read it. */
+static bool check_api(const char *api, bool *ret_loopback, struct error *err)
+{
+	struct url url;
+
+	if (!url_parse(str_of(api), &url, err))
+		return error_wrap(err, "github.comment: GITHUB_API_URL");
+	*ret_loopback = url_host_is_loopback(url.host);
+	return str_is(url.scheme, "https") || *ret_loopback ||
+	       error_set(err, ERR_INVALID, "github.comment: GITHUB_API_URL is %s: the token is sent over https only", api);
+}
+
 bool hook_github_comment(const struct hook_call *call, struct error *err)
 {
 	struct str token = hook_variable(call, "CODEXCTL_GH_PAT");
@@ -143,6 +169,7 @@ bool hook_github_comment(const struct hook_call *call, struct error *err)
 	int64_t number = hook_number(call, "pr") ? hook_number(call, "pr") : hook_number(call, "issue");
 	AUTO_RELEASE(buf) text = BUF_INIT(0);
 	struct github github;
+	bool loopback = false;
 
 	if (!token.len)
 		return error_set(err, ERR_DENIED, "github.comment: CODEXCTL_GH_PAT is not set");
@@ -154,14 +181,17 @@ bool hook_github_comment(const struct hook_call *call, struct error *err)
 		return error_set(err, ERR_INVALID, "github.comment: with.issue or with.pr must be a number");
 	if (!repo || !is_repo(repo))
 		return error_set(err, ERR_INVALID, "github.comment: no repository: set CODEXCTL_REPO to OWNER/NAME");
+	api = api && *api ? api : PUBLIC_API;
+	if (!check_api(api, &loopback, err))
+		return false;
 	struct secret *held = xcalloc(1, sizeof *held);
 
 	secret_set(held, token);
 	github.repo = xstrdup(repo);
 	github.http = http_create(call->run->context->net,
-				  &(struct http_options){ .base_url = api && *api ? api : "https://api.github.com", .authorise = authorise,
+				  &(struct http_options){ .base_url = api, .authorise = authorise,
 							  .authorise_release = release_token, .authorise_arg = held,
-							  .authorise_without_tls = api && starts_with(api, "http://127.0.0.1"), .probe_path = "" },
+							  .authorise_without_tls = loopback, .probe_path = "" },
 				  err);
 	bool good = github.http && send_comment(call, &github, number, str_trim(buf_str(&text)), err);
 

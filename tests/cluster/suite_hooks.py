@@ -1,6 +1,7 @@
 """The cluster suite's tests of hooks: each built-in action through `slotdeck apply`."""
 import base64, os, subprocess, tempfile, time
 
+import github
 from harness import *
 
 
@@ -170,6 +171,75 @@ def what_goes_wrong_with_the_parked_secret_is_a_warning(c):
     c.call('POST', '/_sim/deny', [{'verb': 'get', 'resource': 'secrets', 'namespace': 'tlswarn-ai-staging'}])
     run = apply_slot(c, folder)
     assert run.code == 0 and 'warning: Secret tlswarn-dev-3-tls of tlswarn-ai-staging' in run.err, run
+
+
+# ---- github.comment ----
+
+def comment_project(cluster, name, parameters, more=''):
+    hook = 'hooks: {afterAll: [{name: tell, use: github.comment, with: {%s}%s}]}\n' % (parameters, more)
+    return project(cluster, name, {'a': config_map('a', k='v')}, services_extra=hook)
+
+
+def a_comment_is_posted_with_the_bodys_template_rendered(c):
+    folder = comment_project(c, 'ghpost', 'issue: 7, body: "{{ .Env }} is at {{ .Namespace }}: \\"up\\""')
+    with github.GitHub() as hub:
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', '--log-level', 'debug', env=hub.env())
+        assert run.code == 0 and [(x['issue'], x['body']) for x in hub.comments] == [(7, 'dev is at ghpost-dev: "up"')], run
+        assert hub.requests == [('POST', '/repos/example-org/example-repo/issues/7/comments')], hub.requests
+        assert hub.comments[0]['html_url'] in run.err, run
+        assert github.TOKEN not in run.out + run.err, run
+
+
+def a_pull_request_wins_over_an_issue_and_numbers_may_be_text(c):
+    folder = comment_project(c, 'ghpr', 'issue: 7, pr: "43", body: hello')
+    with github.GitHub() as hub:
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env())
+        assert run.code == 0 and [x['issue'] for x in hub.comments] == [43], run
+
+
+def a_marked_comment_is_changed_by_the_next_run_wherever_it_stands(c):
+    folder = comment_project(c, 'ghmark', "pr: 43, marker: deploy-dev, body: 'run {{ envOr \"ROUND\" \"0\" }}'")
+    with github.GitHub() as hub:
+        for i in range(130):
+            hub.comment(43, 'talk %d' % i)
+        for n in '12':
+            run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env(ROUND=n))
+            assert run.code == 0, run
+            assert len(hub.comments) == 131 and hub.comments[-1]['body'] == 'run %s\n\n<!-- deploy-dev -->' % n, hub.comments[-1]
+        assert [m for m, _ in hub.requests] == ['GET', 'GET', 'POST', 'GET', 'GET', 'PATCH'], hub.requests
+
+
+def what_github_refuses_is_told_with_its_words_and_its_exit_code(c):
+    folder = comment_project(c, 'ghno', 'issue: 7, body: hello')
+    table = [  # environment, answers, exit code, what is told
+        ({'CODEXCTL_GH_PAT': 'wrong-token'}, [], 4, 'does not accept the token of CODEXCTL_GH_PAT'),
+        ({'CODEXCTL_GH_PAT': ''}, [], 4, 'CODEXCTL_GH_PAT is not set'),
+        ({'CODEXCTL_REPO': 'example-org/other'}, [], 1, 'Not Found'),
+        ({'CODEXCTL_REPO': 'no-repository'}, [], 2, 'CODEXCTL_REPO'),
+        ({'GITHUB_API_URL': 'http://github.test'}, [], 2, 'https only'),
+        ({}, [(403, {'message': 'Resource not accessible by personal access token'})], 4, 'Resource not accessible'),
+        ({}, [(422, {'message': 'Validation Failed'})], 1, 'Validation Failed'),
+    ]
+    for env, answers, code, text in table:
+        with github.GitHub() as hub:
+            hub.answers = answers
+            run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env(**env))
+            assert run.code == code and text in run.err and 'services.yaml:' in run.err, (env, text, run)
+            assert not hub.comments and 'wrong-token' not in run.out + run.err, run
+
+
+def a_busy_github_is_asked_again_and_comments_once(c):
+    folder = comment_project(c, 'ghbusy', 'issue: 7, body: hello')
+    with github.GitHub() as hub:
+        hub.answers = [(429, {'message': 'slow down'}), (503, {'message': 'later'})]
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env())
+        assert run.code == 0 and len(hub.comments) == 1, run
+
+
+def a_comment_that_may_fail_is_a_warning(c):
+    folder = comment_project(c, 'ghwarn', 'issue: 7, body: hello', more=', continueOnError: true')
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', env={'GITHUB_API_URL': 'http://127.0.0.1:9', 'CODEXCTL_GH_PAT': 'x', 'CODEXCTL_REPO': 'a/b'})
+    assert run.code == 0 and 'warning: ' in run.err and 'github.comment' in run.err, run
 
 
 SIM_ONLY = [a_secret_or_an_ingress_that_may_not_be_read_ends_the_run_at_once, what_goes_wrong_with_the_parked_secret_is_a_warning]
