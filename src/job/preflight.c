@@ -43,45 +43,67 @@ static void tell(struct check *c, const struct deploy_object *o, enum diag_sever
 
 /* ---- rights ---- */
 
-static bool check_rights(struct check *c, struct error *err)
+struct rights {
+	struct kube_access *questions;
+	const struct deploy_object **askers; /* NULL: the deployment itself */
+	size_t n, questions_cap, naskers, askers_cap;
+	struct map seen; /* "resource.group namespace" */
+};
+
+/* verbs ends with NULL. What was asked about before is not asked again. */
+static void ask(struct rights *r, const char *const *verbs, const char *group, const char *resource, const char *namespace,
+		const struct deploy_object *asker)
 {
-	static const char *const verbs[] = { "get", "create", "patch", "delete" };
-	size_t nverbs = c->run->options->prune ? 4 : 3, n = 0, cap = 0;
-	AUTO_RELEASE(map) seen = MAP_INIT(NULL);
-	struct kube_access *questions = NULL;
-	const struct deploy_object **asked_for = NULL;
-	size_t nasked = 0, asked_cap = 0;
+	AUTO_FREE char *key = xasprintf("%s.%s %s", resource, group, namespace);
+
+	if (map_has(&r->seen, str_of(key)))
+		return;
+	map_set(&r->seen, str_of(key), NULL);
+	for (; *verbs; verbs++) {
+		LIST_PUSH(r->questions, r->n, r->questions_cap) =
+			(struct kube_access){ .verb = *verbs, .group = group, .resource = resource, .namespace = namespace };
+		LIST_PUSH(r->askers, r->naskers, r->askers_cap) = asker;
+	}
+}
+
+static void ask_all(struct check *c, struct rights *r)
+{
+	static const char *const apply[] = { "get", "create", "patch", NULL }, *const prune[] = { "get", "create", "patch", "delete", NULL },
+				 *const lease[] = { "get", "create", "update", NULL };
+	const char *namespace = *c->run->stack->namespace ? c->run->stack->namespace : kube_namespace(c->run->kube);
 
 	for (size_t i = 0; i < c->plan->len; i++) {
 		const struct deploy_object *o = &c->plan->objects[i];
 
-		if (!o->resource)
-			continue;
-		AUTO_FREE char *key = xasprintf("%s.%s %s", o->resource->resource, o->resource->group, o->namespace);
-
-		if (map_has(&seen, str_of(key)))
-			continue;
-		map_set(&seen, str_of(key), NULL);
-		for (size_t v = 0; v < nverbs; v++) {
-			LIST_PUSH(questions, n, cap) = (struct kube_access){ .verb = verbs[v], .group = o->resource->group,
-									     .resource = o->resource->resource, .namespace = o->namespace };
-			LIST_PUSH(asked_for, nasked, asked_cap) = o;
-		}
+		if (o->resource)
+			ask(r, c->run->options->prune ? prune : apply, o->resource->group, o->resource->resource, o->namespace, o);
 	}
-	bool good = n == 0 || kube_can(c->run->kube, questions, n, c->run->cancel, err);
+	if (c->run->options->dry_run)
+		return;
+	ask(r, lease, "coordination.k8s.io", "leases", namespace, NULL);
+	ask(r, apply, "", "configmaps", namespace, NULL); /* the inventory */
+}
 
-	for (size_t i = 0; i < n; i++) {
-		const struct kube_access *q = &questions[i];
+static bool check_rights(struct check *c, struct error *err)
+{
+	struct rights r = { .seen = MAP_INIT(NULL) };
+
+	ask_all(c, &r);
+	bool good = r.n == 0 || kube_can(c->run->kube, r.questions, r.n, c->run->cancel, err);
+
+	for (size_t i = 0; i < r.n; i++) {
+		const struct kube_access *q = &r.questions[i];
 
 		if (good && !q->allowed) {
 			c->denied = true;
-			tell(c, asked_for[i], DIAG_ERROR, q->reason, "no right to %s %s%s%s%s%s", q->verb, q->resource, *q->group ? "." : "", q->group,
+			tell(c, r.askers[i], DIAG_ERROR, q->reason, "no right to %s %s%s%s%s%s", q->verb, q->resource, *q->group ? "." : "", q->group,
 			     *q->namespace ? " in namespace " : "", q->namespace);
 		}
-		free(questions[i].reason);
+		free(r.questions[i].reason);
 	}
-	free(questions);
-	free(asked_for);
+	map_release(&r.seen);
+	free(r.questions);
+	free(r.askers);
 	return good;
 }
 
