@@ -40,7 +40,7 @@
  *
  * Denials: [{"user": "…", "token": "…", "verb": "create", "group": "apps", "resource": "deployments",
  *            "namespace": "shop", "name": "web"}]: each key may be absent or "*"; a match is answered with 403, and
- * SelfSubjectAccessReview agrees. {"requireToken": ["a", "b"]} instead of a list makes other tokens a 401.
+ * SelfSubjectAccessReview agrees (which itself is denied only by its name). {"requireToken": ["a", "b"]} instead of a list makes other tokens a 401.
  */
 #ifndef SLOTDECK_SIM_SIM_H
 #define SLOTDECK_SIM_SIM_H

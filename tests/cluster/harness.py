@@ -17,13 +17,13 @@ class Cluster:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix='slotdeck-cluster-')
-        self.sim = None
+        self.sim = self.proxy = None
         if BACKEND == 'sim':
             self.kubeconfig = os.path.join(self.folder, 'kubeconfig')
             self.sim = subprocess.Popen([BIN, 'sim', '--listen', '127.0.0.1:0', '--kubeconfig', self.kubeconfig, '--speed', '20',
                                          '--scenario', 'empty', '--until-eof'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             self.url = self.sim.stdout.readline().split()[1]
-            self.context, self.token = None, None
+            self.control, self.context, self.token = self.url, None, None
         else:
             self.kubeconfig = os.environ['KUBECONFIG']
             text = open(self.kubeconfig).read()
@@ -38,31 +38,74 @@ class Cluster:
                 self.context.load_verify_locations(os.path.join(os.path.dirname(self.kubeconfig), ca_file.group(1)))
 
     def close(self):
-        if self.sim:
-            self.sim.stdin.close()
+        for child in (self.proxy, self.sim):
+            if not child:
+                continue
+            child.stdin.close()
             try:
-                self.sim.wait(10)
+                child.wait(10)
             except subprocess.TimeoutExpired:
-                self.sim.kill()
-                self.sim.wait()
+                child.kill()
+                child.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def call(self, method, path, body=None, content='application/json'):
+    def kubeconfig_of(self, name, token):
+        path = os.path.join(self.folder, name + '.kubeconfig')
+        ca = ''.join(ssl.DER_cert_to_PEM_cert(der) for der in self.context.get_ca_certs(binary_form=True)) if self.context else ''
+        cluster = {'server': self.url, **({'certificate-authority-data': base64.b64encode(ca.encode()).decode()} if ca else {})}
+        with open(path, 'w') as f:
+            json.dump({'apiVersion': 'v1', 'kind': 'Config', 'current-context': name, 'clusters': [{'name': name, 'cluster': cluster}],
+                       'users': [{'name': name, 'user': {'token': token}}],
+                       'contexts': [{'name': name, 'context': {'cluster': name, 'user': name}}]}, f)
+        return path
+
+    def of_somebody_without_rights(self):
+        """A kubeconfig that is let in and may do nothing."""
+        if self.sim:
+            self.call('POST', '/_sim/deny', [{'token': 'nobody'}])
+            return self.kubeconfig_of('nobody', 'nobody')
+        self.ensure('/api/v1/namespaces/default/serviceaccounts', {'metadata': {'name': 'nobody'}})
+        token = self.call('POST', '/api/v1/namespaces/default/serviceaccounts/nobody/token', {'spec': {}})[1]['status']['token']
+        return self.kubeconfig_of('nobody', token)
+
+    def of_somebody_who_may_only_look(self):
+        """A kubeconfig as of the ClusterRole "view": it reads everything but Secrets and writes nothing."""
+        if self.sim:
+            self.call('POST', '/_sim/deny', [{'token': 'viewer', 'verb': verb} for verb in ('create', 'update', 'patch', 'delete')] +
+                      [{'token': 'viewer', 'resource': 'secrets'}])
+            return self.kubeconfig_of('viewer', 'viewer')
+        return os.path.join(os.path.dirname(os.environ['KUBECONFIG']), 'readonly.kubeconfig')
+
+    def watch_requests(self):
+        """From now on what slotdeck asks is logged and can be paused: by the simulation, or by a proxy before the real server."""
+        if self.sim or self.proxy:
+            return
+        ca = os.path.join(self.folder, 'ca.pem')
+        with open(ca, 'w') as f:
+            f.writelines(ssl.DER_cert_to_PEM_cert(der) for der in self.context.get_ca_certs(binary_form=True))
+        self.kubeconfig = os.path.join(self.folder, 'kubeconfig')
+        self.proxy = subprocess.Popen([os.path.join(ROOT, 'tests/fault/counting_proxy'), '--to', self.url, '--ca', ca, '--token', self.token,
+                                       '--kubeconfig', self.kubeconfig], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.control = self.proxy.stdout.readline().split()[1]
+
+    def call(self, method, path, body=None, content='application/json', accept=None):
         data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.url + path, data=data, method=method)
+        request = urllib.request.Request((self.control if path.startswith('/_sim/') else self.url) + path, data=data, method=method)
         if data is not None:
             request.add_header('Content-Type', content)
+        if accept:
+            request.add_header('Accept', accept)
         if self.token:
             request.add_header('Authorization', 'Bearer ' + self.token)
         try:
             with urllib.request.urlopen(request, timeout=30, context=self.context) as answer:
-                text = answer.read().decode()
+                code, text = 200, answer.read().decode()
         except urllib.error.HTTPError as error:
-            return error.code, json.loads(error.read().decode() or '{}')
+            code, text = error.code, error.read().decode()
         try:
-            return 200, json.loads(text or '{}')
+            return code, json.loads(text or '{}')
         except ValueError:
-            return 200, text
+            return code, text
 
     def get(self, path):
         code, answer = self.call('GET', path)
@@ -72,16 +115,42 @@ class Cluster:
         code, answer = self.call('POST', path, body)
         assert code in (200, 201, 409), (path, code, answer)
 
-    def writes(self):
-        """Requests that could change something, besides the lease; the simulation only."""
+    def requests(self):
+        """What slotdeck asked since watch_requests() or forget_requests()."""
         text = self.call('GET', '/_sim/requests')[1]
         lines = text.splitlines() if isinstance(text, str) else [json.dumps(text)]
-        rows = [json.loads(line) for line in lines if line.strip()]
-        return [r for r in rows if r['method'] != 'GET' and '/leases' not in r['path'] and 'dryRun' not in (r.get('query') or '') and
-                'accessreview' not in r['path'] and 'subjectreview' not in r['path']]
+        return [row for row in map(json.loads, lines) if row.get('userAgent', '').startswith('slotdeck/')]
+
+    def writes(self, lease=False):
+        """Those that could change something; the lease's only if asked for."""
+        return [r for r in self.requests() if r['method'] != 'GET' and (lease or '/leases' not in r['path']) and
+                'dryRun' not in (r.get('query') or '') and 'accessreview' not in r['path'] and 'subjectreview' not in r['path']]
 
     def forget_requests(self):
         self.call('DELETE', '/_sim/requests')
+
+    def pause_request(self, number, when='after', **rule):
+        """The number-th request of slotdeck from now on is never answered; it is executed if when is 'after'."""
+        self.call('POST', '/_sim/faults', [{'userAgent': 'slotdeck/', 'from': number, 'count': 1, 'action': 'pause', 'when': when, **rule}])
+
+    def wait_until_paused(self):
+        return self.call('GET', '/_sim/paused')[0] == 200
+
+    def objects(self):
+        """Every object of the cluster but events, leases and measurements: "plural.group namespace/name" to the object."""
+        found = {}
+        for root in ('/api', '/apis'):
+            groups = self.call('GET', root, accept='application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList')[1]
+            for group in groups['items']:
+                name, version = group['metadata'].get('name', ''), group['versions'][0]
+                for resource in version['resources']:
+                    if 'list' not in resource['verbs'] or name == 'metrics.k8s.io' or resource['resource'] in ('events', 'leases', 'componentstatuses'):
+                        continue
+                    answer = self.get('%s/%s' % ('/'.join(filter(None, (root, name, version['version']))), resource['resource']))
+                    for item in (answer or {'items': []})['items'] or []:
+                        meta = item['metadata']
+                        found['%s.%s %s/%s' % (resource['resource'], name, meta.get('namespace', ''), meta['name'])] = item
+        return found
 
 
 class Run:
@@ -166,15 +235,19 @@ def wait_for_kind(cluster, path):
     raise AssertionError('not served: ' + path)
 
 
+def of_stack(objects, namespace):
+    """Those in a namespace, and whatever else slotdeck applied for the same project and environment."""
+    def key(item):
+        labels = item['metadata'].get('labels', {})
+        return [labels.get('slotdeck.dev/' + k) for k in ('project', 'env', 'slot')]
+
+    inside = {k: v for k, v in objects.items() if v['metadata'].get('namespace') == namespace or k == 'namespaces. /' + namespace}
+    keys = [key(v) for v in inside.values() if key(v)[0]]
+    return {**inside, **{k: v for k, v in objects.items() if key(v)[0] and key(v) in keys}}
+
+
 def versions(cluster, namespace):
-    """Names and resource versions of what a stack has in a namespace."""
-    found = {}
-    for path in ('/api/v1/namespaces/%s/%s' % (namespace, r) for r in ('configmaps', 'secrets', 'services', 'persistentvolumeclaims')):
-        for item in (cluster.get(path) or {'items': []})['items']:
-            found[path + '/' + item['metadata']['name']] = item['metadata']['resourceVersion']
-    for item in (cluster.get('/apis/apps/v1/namespaces/%s/deployments' % namespace) or {'items': []})['items']:
-        found['deployment/' + item['metadata']['name']] = str(item['metadata']['generation'])
-    return found
+    return {k: v['metadata']['resourceVersion'] for k, v in of_stack(cluster.objects(), namespace).items()}
 
 
 def tests_of(module):

@@ -6,10 +6,15 @@ usage: suite.py sim|real [PATTERN]
 `sim` starts `slotdeck sim` for each test. `real` wants KUBECONFIG (token.kubeconfig of tests/cluster/testbed) and a namespace prefix of its own.
 Ends with `N passed, N failed`. SLOTDECK_BIN names the program.
 """
-import base64, concurrent.futures, json, os, re, signal, subprocess, sys, time, traceback
+import base64, calendar, concurrent.futures, json, os, re, signal, subprocess, sys, time, traceback
 
 import suite_hooks
 from harness import *
+
+
+CRD = ('apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: %(plural)s.suite.test}\nspec:\n  group: suite.test\n  scope: Namespaced\n'
+       '  names: {plural: %(plural)s, kind: %(kind)s}\n  versions:\n    - name: v1\n      served: true\n      storage: true\n'
+       '      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}\n')
 
 
 # ---- the tests: each gets a cluster ----
@@ -22,14 +27,15 @@ def the_golden_project_comes_up_from_nothing_and_a_second_apply_writes_nothing(c
     assert first.events('finished')[0]['exitCode'] == 0, first
     assert len([e for e in first.events('object') if e['change'] == 'created']) >= 40, first
     before = versions(c, 'project-example-ai-staging')
-    if BACKEND == 'sim':
-        c.forget_requests()
+    assert len(before) > 80, sorted(before)
+    c.watch_requests()
+    c.forget_requests()
     again = slotdeck(c, GOLDEN, *args, env=golden_env())
     assert again.code == 0, again
     assert {e['change'] for e in again.events('object')} == {'unchanged'}, again
-    assert versions(c, 'project-example-ai-staging') == before
-    if BACKEND == 'sim':
-        assert not [w for w in c.writes() if '/deployments/' not in w['path']], c.writes()
+    assert c.requests() and not c.writes(), c.writes()
+    after = versions(c, 'project-example-ai-staging')
+    assert after == before, difference(after, before)
 
 
 def a_slot_of_the_golden_project_comes_up(c):
@@ -42,10 +48,13 @@ def a_slot_of_the_golden_project_comes_up(c):
 
 
 def a_dry_run_writes_nothing(c):
-    folder = project(c, 'dry', {'a': config_map('a', k='v')})
-    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--dry-run')
-    assert run.code == 0, run
-    assert c.get('/api/v1/namespaces/dry-dev') is None
+    c.watch_requests()
+    folder = project(c, 'dry', {'a': config_map('a', k='v'), 'web': deployment('web')}, services_extra='hooks: {beforeAll: [{run: "exit 3"}]}\n')
+    for there in (False, True):  # without its namespace the server can't be asked about an object
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', '--dry-run', '--prune')
+        assert run.code == 0, run
+        assert c.requests() and not c.writes(lease=True), c.writes(lease=True)
+        c.ensure('/api/v1/namespaces', {'metadata': {'name': 'dry-dev'}})
 
 
 def diff_shows_what_another_manager_changed_and_apply_says_who_holds_it(c):
@@ -97,12 +106,16 @@ def prune_removes_exactly_what_it_listed(c):
     assert c.get('/api/v1/namespaces/prune-dev/configmaps/a') and c.get('/api/v1/namespaces/prune-dev/configmaps/x')
 
 
-def an_image_that_cannot_be_pulled_fails_within_15_seconds_with_the_chain(c):
+def an_image_that_cannot_be_pulled_fails_within_15_seconds_of_the_event_with_the_chain(c):
     folder = project(c, 'pull', {'web': deployment('web', 'imagepull')})
     run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--output', 'jsonl')
-    assert run.code == 1 and run.seconds < 20, run
+    ended = time.time()
+    assert run.code == 1, run
     chain = ' / '.join(e['text'] for e in run.events('cause'))
     assert 'Deployment web' in chain and 'ImagePull' in chain and 'Pod web' in chain, chain
+    failures = [e for e in c.get('/api/v1/namespaces/pull-dev/events')['items'] if e['reason'] == 'Failed' and e['type'] == 'Warning']
+    first = min(calendar.timegm(time.strptime(e['firstTimestamp'], '%Y-%m-%dT%H:%M:%SZ')) for e in failures)
+    assert ended - first <= 15, (ended - first, run)
 
 
 def a_crash_loop_fails_after_its_grace_with_the_last_log_line(c):
@@ -110,6 +123,40 @@ def a_crash_loop_fails_after_its_grace_with_the_last_log_line(c):
     run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--grace', '3s', '--output', 'jsonl')
     assert run.code == 1, run
     assert any('last log line' in e['text'] for e in run.events('cause')), run
+
+
+def prune_keeps_what_holds_data_until_it_is_named(c):
+    guarded = {
+        'Namespace': 'apiVersion: v1\nkind: Namespace\nmetadata: {name: guard-more}\n',
+        'CustomResourceDefinition': CRD % {'kind': 'Axle', 'plural': 'axles'},
+        'PersistentVolumeClaim': 'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: disk}\nspec: {storageClassName: "", accessModes: [ReadWriteOnce], '
+                                 'resources: {requests: {storage: 1Gi}}}\n',
+        'PersistentVolume': 'apiVersion: v1\nkind: PersistentVolume\nmetadata: {name: guard-disk}\nspec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], '
+                            'storageClassName: by-hand, hostPath: {path: /nowhere}}\n',
+    }
+    paths = {'Namespace': '/api/v1/namespaces/guard-more', 'PersistentVolumeClaim': '/api/v1/namespaces/guard-dev/persistentvolumeclaims/disk',
+             'CustomResourceDefinition': '/apis/apiextensions.k8s.io/v1/customresourcedefinitions/axles.suite.test',
+             'PersistentVolume': '/api/v1/persistentvolumes/guard-disk'}
+    folder = project(c, 'guard', {'a': config_map('a', k='v'), 'keep': '---\n'.join(guarded.values())})
+    first = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert first.code == 0, first
+    services = os.path.join(folder, 'services.yaml')
+    text = open(services).read().replace('  - name: keep\n    manifests: [{path: keep.yaml}]\n', '')
+    open(services, 'w').write(text)
+    kept = slotdeck(c, folder, 'apply', '--env', 'dev', '--prune', '--output', 'jsonl')
+    assert kept.code == 0 and not [e for e in kept.events('object') if e['change'] == 'pruned'], kept
+    notes = [e['text'] for e in kept.events('note')]
+    for kind, path in paths.items():
+        assert c.get(path), kind
+        assert [n for n in notes if n.startswith(kind + ' ') and 'kept' in n], (kind, notes)
+    names = [path.rsplit('/')[-1] for path in paths.values()]
+    also = [word for kind, path in paths.items() for word in ('--prune-also', '%s/%s' % (kind, path.rsplit('/')[-1]))]
+    gone = slotdeck(c, folder, 'apply', '--env', 'dev', '--prune', *also, '--output', 'jsonl')
+    assert gone.code == 0, gone
+    assert sorted(e['object']['name'] for e in gone.events('object') if e['change'] == 'pruned') == sorted(names), gone
+    for kind, path in paths.items():  # finalizers may still be at work
+        left = c.get(path)
+        assert not left or left['metadata'].get('deletionTimestamp'), (kind, left)
 
 
 def a_wait_that_takes_too_long_ends_with_the_deadline(c):
@@ -128,17 +175,39 @@ def status_is_healthy_or_says_what_is_missing(c):
     assert slotdeck(c, folder, 'status', '--env', 'dev').code == 0
 
 
+def status_without_the_right_to_look_ends_with_4(c):
+    folder = project(c, 'norights', {'web': deployment('web')})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--settle', '0s').code == 0
+    run = slotdeck(c, folder, 'status', '--env', 'dev', '--kubeconfig', c.of_somebody_without_rights())
+    assert run.code == 4 and 'no right to list or watch' in run.out + run.err, run
+
+
+def with_a_read_only_kubeconfig_one_may_look_and_not_touch(c):
+    folder = project(c, 'look', {'a': config_map('a', k='v'), 'web': deployment('web')})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--settle', '0s').code == 0
+    before, only = versions(c, 'look-dev'), ['--kubeconfig', c.of_somebody_who_may_only_look()]
+    assert slotdeck(c, folder, 'status', '--env', 'dev', *only).code == 0
+    open(os.path.join(folder, 'a.yaml'), 'w').write(config_map('a', k='w'))
+    for args in (['apply'], ['apply', '--preflight'], ['apply', '--dry-run'], ['diff']):
+        run = slotdeck(c, folder, *args, '--env', 'dev', *only)
+        assert run.code == 4, (args, run)
+    listed = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight', *only)
+    assert 'patch configmaps' in listed.err and 'update leases' in listed.err, listed
+    after = versions(c, 'look-dev')
+    assert after == before, difference(after, before)
+
+
 def an_unknown_kind_is_found_before_the_first_write(c):
+    c.watch_requests()
     folder = project(c, 'kind', {'a': config_map('a', k='v'), 'b': 'apiVersion: nobody.test/v1\nkind: Thing\nmetadata: {name: t}\n'})
     run = slotdeck(c, folder, 'apply', '--env', 'dev')
     assert run.code == 2 and 'Thing' in run.err, run
+    assert c.requests() and not c.writes(lease=True), c.writes(lease=True)
     assert c.get('/api/v1/namespaces/kind-dev') is None
 
 
 def a_custom_kind_of_the_same_stack_is_waited_for(c):
-    crd = ('apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: gears.suite.test}\nspec:\n  group: suite.test\n  scope: Namespaced\n'
-           '  names: {plural: gears, singular: gear, kind: Gear, listKind: GearList}\n  versions:\n    - name: v1\n      served: true\n      storage: true\n'
-           '      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}\n')
+    crd = CRD % {'kind': 'Gear', 'plural': 'gears'}
     folder = project(c, 'gear', {'use': 'apiVersion: suite.test/v1\nkind: Gear\nmetadata: {name: g}\nspec: {teeth: 12}\n', 'def': crd})
     run = slotdeck(c, folder, 'apply', '--env', 'dev')
     assert run.code == 0, run
@@ -146,9 +215,11 @@ def a_custom_kind_of_the_same_stack_is_waited_for(c):
 
 
 def read_only_refuses_before_anything_is_sent(c):
+    c.watch_requests()
     folder = project(c, 'ro', {'a': config_map('a', k='v')})
     run = slotdeck(c, folder, 'apply', '--env', 'dev', '--read-only')
     assert run.code == 4 and 'read-only' in run.err, run
+    assert not c.writes(lease=True), c.writes(lease=True)
     assert c.get('/api/v1/namespaces/ro-dev') is None
 
 
