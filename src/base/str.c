@@ -147,8 +147,8 @@ size_t utf8_next(struct str *s, uint32_t *ret_rune)
 	unsigned char first = (unsigned char)s->p[0];
 	size_t used = 1;
 
-	*ret_rune = 0xfffd;
-	for (size_t n = 1; n <= ARRAY_LEN(forms); n++) {
+	*ret_rune = first < 0x80 ? first : 0xfffd;
+	for (size_t n = 2; n <= ARRAY_LEN(forms); n++) {
 		if ((first & forms[n - 1].mask) != forms[n - 1].lead)
 			continue;
 		uint32_t rune = first & (unsigned char)~forms[n - 1].mask;
@@ -182,11 +182,28 @@ size_t utf8_put(char out[4], uint32_t rune)
 	return n;
 }
 
+/* How many bytes at the start are ASCII; looks at eight at once. */
+static size_t ascii_run(struct str s)
+{
+	uint64_t word;
+	size_t n = 0;
+
+	for (; s.len - n >= sizeof word; n += sizeof word) {
+		memcpy(&word, s.p + n, sizeof word);
+		if (word & 0x8080808080808080u)
+			break;
+	}
+	while (n < s.len && (unsigned char)s.p[n] < 0x80)
+		n++;
+	return n;
+}
+
 bool utf8_valid(struct str s)
 {
 	uint32_t rune;
 
-	while (s.len) {
+	for (size_t ascii; (ascii = ascii_run(s)) < s.len;) {
+		s = (struct str){ s.p + ascii, s.len - ascii };
 		bool three = (unsigned char)s.p[0] == 0xef; /* U+FFFD itself is valid */
 		size_t n = utf8_next(&s, &rune);
 

@@ -335,13 +335,18 @@ static bool mend(struct yaml_stream *stream)
 	return false;
 }
 
+static bool has_byte(struct str text, char byte)
+{
+	return text.len && memchr(text.p, byte, text.len);
+}
+
 /* libyaml skips a byte order mark at the start of any line and counts a column; yaml.v3 takes it as text. */
 static void hide_line_boms(struct yaml_stream *stream)
 {
 	static const char mark[] = "\n\xef\xbb\xbf";
 	char other[4];
 
-	if (!memmem(stream->text.p, stream->text.len, mark, sizeof mark - 1))
+	if (!has_byte(stream->text, mark[1]) || !memmem(stream->text.p, stream->text.len, mark, sizeof mark - 1))
 		return;
 	stream->bom_substitute = unused_rune(stream, 0xe000);
 	if (!stream->bom_substitute)
@@ -355,9 +360,12 @@ static void hide_line_boms(struct yaml_stream *stream)
 static void put_back(uint32_t substitute, struct str original, struct str *text)
 {
 	char bytes[4], *p = (char *)text->p;
-	size_t n = utf8_put(bytes, substitute), out = 0;
+	size_t n, out = 0;
 
-	if (!substitute || !text->len || !memmem(p, text->len, bytes, n))
+	if (!substitute || !text->len)
+		return;
+	n = utf8_put(bytes, substitute);
+	if (!memmem(p, text->len, bytes, n))
 		return;
 	for (size_t i = 0; i < text->len;) {
 		bool hit = i + n <= text->len && memcmp(p + i, bytes, n) == 0;
@@ -1014,6 +1022,8 @@ static bool check_directives(struct yaml_stream *stream)
 	const char *p = stream->text.p, *end = p + stream->text.len;
 	size_t n = 0;
 
+	if (!has_byte(stream->text, directive[1]))
+		return true;
 	while ((p = memmem(p, (size_t)(end - p), directive, sizeof directive - 1)) && n <= MAX_TAG_DIRECTIVES) {
 		n++;
 		p++;
