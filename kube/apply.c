@@ -9,6 +9,7 @@
 
 #define MAX_ANSWER_BYTES (16 << 20)
 #define MIGRATE_TRIES	 5
+#define DRAIN_MS	 3000
 
 void kube_apply_release(struct kube_apply *apply)
 {
@@ -123,41 +124,85 @@ static bool add_apply(struct kube *kube, struct http_group *group, struct kube_a
 	return true;
 }
 
-static void done(struct kube_apply *apply, void (*on_done)(struct kube_apply *, void *), void *arg)
+struct sending {
+	struct kube *kube;
+	struct http_group *group;
+	const struct kube_apply_ops *ops;
+	struct kube_apply *applies;
+	bool *under_way; /* by index */
+	size_t n, next, on_wire, wire;
+};
+
+static void done(const struct sending *s, struct kube_apply *apply)
 {
-	if (on_done)
-		on_done(apply, arg);
+	if (s->ops->on_done)
+		s->ops->on_done(apply, s->ops->arg);
 }
 
-/*
- * Requests are added as results come, so that no more than twice the wire's worth of bodies is copied at a time.
- */
+/* Requests are added as results come, so that no more bodies are copied than the wire takes. */
+static bool send_more(struct sending *s, struct error *err)
+{
+	while (s->next < s->n && s->on_wire < s->wire) {
+		if (s->ops->may_send && !s->ops->may_send(s->ops->arg, err))
+			return false;
+		struct kube_apply *apply = &s->applies[s->next];
+
+		s->under_way[s->next++] = add_apply(s->kube, s->group, apply);
+		if (s->under_way[s->next - 1])
+			s->on_wire++;
+		else
+			done(s, apply);
+	}
+	return true;
+}
+
+static void take_result(struct sending *s, const struct json_fields *fields, struct http_result *result)
+{
+	struct kube_apply *apply = result->tag;
+
+	s->on_wire--;
+	s->under_way[apply - s->applies] = false;
+	if (result->error.kind == ERR_CANCELLED && !result->response.attempts)
+		return;
+	take_answer(apply, fields, result);
+	done(s, apply);
+}
+
+/* What was sent may still be executed: its answers are the only truth about it. */
+static void drain(struct sending *s, const struct json_fields *fields)
+{
+	struct clock *clock = net_clock(kube_net(s->kube));
+	int64_t due_ms = clock_now_ms(clock) + DRAIN_MS;
+	AUTO_RELEASE(http_result) result = { 0 };
+
+	while (http_group_drain(s->group, clock, due_ms, &result))
+		take_result(s, fields, &result);
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->under_way[i])
+			continue;
+		s->applies[i].unanswered = true;
+		error_set(&s->applies[i].error, ERR_CANCELLED, "sent, and cancelled before the answer came: it may have been written");
+		done(s, &s->applies[i]);
+	}
+}
+
 bool kube_apply_many(struct kube *kube, struct kube_apply *applies, size_t n, unsigned parallel, const struct cancel *cancel,
-		     void (*on_done)(struct kube_apply *apply, void *arg), void *arg, struct error *err)
+		     const struct kube_apply_ops *ops, struct error *err)
 {
 	static const char *const paths[] = { "metadata.uid", "metadata.resourceVersion", "metadata.generation" };
+	static const struct kube_apply_ops none = { 0 };
 	AUTO(json_fields) fields = json_fields_create(paths, ARRAY_LEN(paths));
 	AUTO(http_group) group = http_group_create(kube_http(kube), parallel ? parallel : 8, cancel);
 	AUTO_RELEASE(http_result) result = { 0 };
-	size_t next = 0, ahead = (size_t)(parallel ? parallel : 8) * 2, waiting = 0;
+	struct sending s = { .kube = kube, .group = group, .ops = ops ? ops : &none, .applies = applies, .n = n, .wire = parallel ? parallel : 8,
+			     .under_way = xcalloc(n + 1, sizeof *s.under_way) };
 
-	for (;;) {
-		while (next < n && waiting < ahead) {
-			struct kube_apply *apply = &applies[next++];
-
-			if (add_apply(kube, group, apply))
-				waiting++;
-			else
-				done(apply, on_done, arg);
-		}
-		if (!waiting)
-			return true;
-		if (!http_group_next(group, &result, err))
-			return err->kind == ERR_NONE;
-		waiting--;
-		take_answer(result.tag, fields, &result);
-		done(result.tag, on_done, arg);
-	}
+	while (send_more(&s, err) && s.on_wire && http_group_next(group, &result, err))
+		take_result(&s, fields, &result);
+	if (err->kind)
+		drain(&s, fields);
+	free(s.under_way);
+	return err->kind == ERR_NONE;
 }
 
 /* ---- ownership ---- */

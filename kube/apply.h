@@ -33,17 +33,25 @@ struct kube_apply { /* in */
 	struct kube_conflict *conflicts;
 	size_t nconflicts, conflicts_cap;
 	struct error error;
+	bool unanswered; /* cancelled after it was sent: it may have been executed */
 	unsigned attempts;
 };
 void kube_apply_release(struct kube_apply *apply);
 
+struct kube_apply_ops { /* both run on the calling thread and may be NULL */
+	/* Asked before each is sent; false, with err set, ends the sending. */
+	bool (*may_send)(void *arg, struct error *err);
+	void (*on_done)(struct kube_apply *apply, void *arg);
+	void *arg;
+};
+
 /*
- * Sends all, at most `parallel` (0: 8) at a time; on_done runs on the calling thread as each ends (may be NULL). Transport
- * faults, 429 and 5xx are retried by base/http; everything else is the caller's to judge. False only when cancelled.
+ * Sends all, at most `parallel` (0: 8) at a time. Transport faults, 429 and 5xx are retried by base/http; everything else is the caller's
+ * to judge. False when cancelled or may_send said no: then what is on its way has 3 s to end, and on_done is told of it, answered or not;
+ * it is not called for what was never sent. ops may be NULL.
  */
-bool kube_apply_many(struct kube *kube, struct kube_apply *applies, size_t n, unsigned parallel,
-		     const struct cancel *cancel, void (*on_done)(struct kube_apply *apply, void *arg), void *arg,
-		     struct error *err);
+bool kube_apply_many(struct kube *kube, struct kube_apply *applies, size_t n, unsigned parallel, const struct cancel *cancel,
+		     const struct kube_apply_ops *ops, struct error *err);
 
 /*
  * If live (a whole object) was last applied by client-side apply: rewrites managedFields so that our manager owns what it

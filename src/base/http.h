@@ -179,6 +179,12 @@ void http_group_add(struct http_group *group, const struct http_request *request
 /* Gives the next result into ret (released first). False: none is left, or cancelled (err is set). */
 bool http_group_next(struct http_group *group, struct http_result *ret, struct error *err);
 
+/*
+ * After a cancel, to learn what became of what was sent: nothing more goes out, and results come as from http_group_next() until due_ms.
+ * What was added and never sent ends with ERR_CANCELLED and no attempts. False: none is left, or the time is over.
+ */
+bool http_group_drain(struct http_group *group, struct clock *clock, int64_t due_ms, struct http_result *ret);
+
 /* The same for requests that are all known before. on_done (may be NULL) runs on the caller's thread as each ends. */
 struct http_call {
 	struct http_request request;

@@ -158,6 +158,21 @@ static void take_letter(struct letter *letter, struct http_result *ret)
 	letter->result = (struct http_result){ 0 };
 }
 
+/* Frees letter. False when it only told of a wait. */
+static bool open_letter(struct http_group *group, struct letter *letter, struct http_result *ret)
+{
+	bool is_wait = letter->is_wait;
+
+	if (is_wait) {
+		letter->on_wait(&letter->wait, letter->on_wait_arg);
+	} else {
+		take_letter(letter, ret);
+		group->on_wire--;
+	}
+	free_letter(letter);
+	return !is_wait;
+}
+
 bool http_group_next(struct http_group *group, struct http_result *ret, struct error *err)
 {
 	for (;;) {
@@ -171,18 +186,33 @@ bool http_group_next(struct http_group *group, struct http_result *ret, struct e
 
 		if (!letter)
 			return false;
-		bool is_wait = letter->is_wait;
-
-		if (is_wait) {
-			letter->on_wait(&letter->wait, letter->on_wait_arg);
-		} else {
-			take_letter(letter, ret);
-			group->on_wire--;
-		}
-		free_letter(letter);
-		if (!is_wait)
+		if (open_letter(group, letter, ret))
 			return true;
 	}
+}
+
+bool http_group_drain(struct http_group *group, struct clock *clock, int64_t due_ms, struct http_result *ret)
+{
+	AUTO_RELEASE(error) late = { 0 };
+
+	if (group->first) {
+		struct transfer *t = line_pop(&group->first, &group->last);
+
+		http_result_release(ret);
+		ret->tag = t->tag;
+		error_set(&ret->error, ERR_CANCELLED, "not sent");
+		transfer_free(t);
+		return true;
+	}
+	while (group->on_wire) {
+		struct letter *letter = queue_wait(group->mailbox->letters, clock, NULL, due_ms, &late);
+
+		if (!letter)
+			return false;
+		if (open_letter(group, letter, ret))
+			return true;
+	}
+	return false;
 }
 
 bool http_call(struct http *http, const struct http_request *request, const struct cancel *cancel,

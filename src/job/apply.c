@@ -246,6 +246,8 @@ static char *describe(const struct application *a)
 		buf_addf(&text, ", %zu failed", o->failed + o->denied);
 	if (o->conflicts)
 		buf_addf(&text, ", %zu in conflict", o->conflicts);
+	if (o->unknown)
+		buf_addf(&text, ", %zu unknown", o->unknown);
 	if (o->skipped)
 		buf_addf(&text, ", %zu not reached", o->skipped);
 	return buf_give(&text);

@@ -10,7 +10,7 @@
 
 /* How the writes of one run went. */
 struct outcome {
-	size_t written, unchanged, failed, conflicts, denied, skipped;
+	size_t written, unchanged, failed, conflicts, denied, skipped, unknown; /* unknown: sent, and cancelled before the answer came */
 };
 
 /* Applies the objects of one layer (namespace.c, apply_layer.c). False when going on is useless: cancelled, lease lost, no server.

@@ -338,10 +338,23 @@ static bool comes_with_plan(struct batch *batch, struct sending *s, const struct
 	return true;
 }
 
+static void leave_unknown(struct batch *batch, struct sending *s, const struct kube_apply *apply)
+{
+	s->settled = true;
+	s->object->change = CHANGE_UNKNOWN;
+	set_message(s->object, apply->error.message);
+	batch->outcome->unknown++;
+	emit_object(batch, s->object);
+}
+
 static void judge(struct batch *batch, struct sending *s, const struct kube_apply *apply)
 {
 	if (comes_with_plan(batch, s, apply))
 		return;
+	if (apply->unanswered) {
+		leave_unknown(batch, s, apply);
+		return;
+	}
 	if (!apply->ok && again(batch, s, apply))
 		return;
 	s->settled = true;
@@ -355,6 +368,13 @@ static void on_sent(struct kube_apply *apply, void *arg)
 {
 	judge(arg, apply->tag, apply);
 	kube_apply_release(apply);
+}
+
+static bool may_send(void *arg, struct error *err)
+{
+	struct batch *batch = arg;
+
+	return batch->run->options->dry_run || run_may_write(batch->run, err);
 }
 
 static size_t fill(struct batch *batch, struct sending *sendings, size_t n, struct kube_apply *applies)
@@ -391,13 +411,13 @@ static bool send_all(struct batch *batch, struct sending *sendings, size_t n, st
 	struct run *run = batch->run;
 	struct kube_apply *applies = xcalloc(n, sizeof *applies);
 	unsigned parallel = run->options->parallel ? run->options->parallel : APPLY_PARALLEL;
+	const struct kube_apply_ops ops = { may_send, on_sent, batch };
 	int64_t pause_ms = 250;
 	bool good = true;
 	size_t m;
 
 	while (good && (m = fill(batch, sendings, n, applies)) > 0) {
-		good = (run->options->dry_run || run_may_write(run, err)) &&
-		       kube_apply_many(run->kube, applies, m, parallel, run->cancel, on_sent, batch, err);
+		good = kube_apply_many(run->kube, applies, m, parallel, run->cancel, &ops, err);
 		bool left = false;
 
 		for (size_t i = 0; i < n; i++)

@@ -212,7 +212,7 @@ static bool ask_again_without_client_side(struct comparison *c, struct kube_appl
 	kube_apply_release(apply);
 	*apply = (struct kube_apply){ .resource = o->resource, .namespace = o->namespace, .name = o->name, .body = { o->json, o->json_len },
 				      .dry_run = true, .force = true, .want_object = true, .tag = o };
-	return kube_apply_many(c->run.kube, apply, 1, 1, c->run.cancel, NULL, NULL, err);
+	return kube_apply_many(c->run.kube, apply, 1, 1, c->run.cancel, NULL, err);
 }
 
 static bool compare_chunk(struct comparison *c, struct deploy_object **objects, size_t n, struct error *err)
@@ -228,7 +228,7 @@ static bool compare_chunk(struct comparison *c, struct deploy_object **objects, 
 						  .force = c->options.force_conflicts,
 						  .want_object = true,
 						  .tag = objects[i] };
-	bool good = kube_apply_many(c->run.kube, applies, n, c->options.parallel ? c->options.parallel : APPLY_PARALLEL, c->run.cancel, NULL, NULL, err);
+	bool good = kube_apply_many(c->run.kube, applies, n, c->options.parallel ? c->options.parallel : APPLY_PARALLEL, c->run.cancel, NULL, err);
 
 	for (size_t i = 0; i < n; i++) {
 		good = good && ask_again_without_client_side(c, &applies[i], err);

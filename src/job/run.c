@@ -107,7 +107,7 @@ bool run_apply(struct run *run, const struct kube_resource *resource, const char
 	       struct error *err)
 {
 	struct kube_apply apply = { .resource = resource, .namespace = namespace, .name = name, .body = body, .force = true };
-	bool good = run_may_write(run, err) && kube_apply_many(run->kube, &apply, 1, 1, run->cancel, NULL, NULL, err);
+	bool good = run_may_write(run, err) && kube_apply_many(run->kube, &apply, 1, 1, run->cancel, NULL, err);
 
 	if (good && !apply.ok)
 		good = apply.status.code ? kube_status_error(&apply.status, what, err) : error_move(err, &apply.error);

@@ -251,5 +251,6 @@ def versions(cluster, namespace):
 
 
 def tests_of(module):
-    """The tests among a module's names: functions whose first parameter is the cluster, c."""
-    return [v for v in vars(module).values() if getattr(v, '__module__', None) == module.__name__ and hasattr(v, '__code__') and v.__code__.co_varnames[:1] == ('c',)]
+    """The tests among a module's names: functions whose only parameter is the cluster, c."""
+    return [v for v in vars(module).values() if getattr(v, '__module__', None) == module.__name__ and hasattr(v, '__code__') and
+            v.__code__.co_varnames[:v.__code__.co_argcount] == ('c',)]

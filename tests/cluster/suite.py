@@ -8,7 +8,7 @@ Ends with `N passed, N failed`. SLOTDECK_BIN names the program.
 """
 import base64, calendar, concurrent.futures, json, os, re, signal, subprocess, sys, time, traceback
 
-import suite_hooks
+import suite_faults, suite_hooks
 from harness import *
 
 
@@ -484,16 +484,16 @@ def killed_after_each_request_and_run_again_it_ends_in_the_same_state(c):
 
 SIM_ONLY = [diff_calls_an_object_that_it_may_not_read_failed_not_new, what_somebody_else_deleted_is_missing_although_a_hook_ran_before, attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease, an_old_server_without_aggregated_discovery_will_do,
             faults_of_the_server_are_survived_or_told, killed_after_each_request_and_run_again_it_ends_in_the_same_state]
-SIM_ONLY += suite_hooks.SIM_ONLY
-BOTH = [t for module in (sys.modules[__name__], suite_hooks) for t in tests_of(module) if t not in SIM_ONLY]
+SIM_ONLY += suite_faults.SIM_ONLY + suite_hooks.SIM_ONLY
+BOTH = [t for module in (sys.modules[__name__], suite_faults, suite_hooks) for t in tests_of(module) if t not in SIM_ONLY]
 
 
 def told(error):
-    """What was asserted, the suite's own frames, then the cause in one line: it comes last, where a cut log still has it."""
-    here = [f for f in traceback.extract_tb(error.__traceback__) if os.path.dirname(os.path.abspath(f.filename)) == HERE]
-    places = ''.join('  %s:%d in %s: %s\n' % (os.path.basename(f.filename), f.lineno, f.name, f.line) for f in here)
+    """What was found, the suite's own frames, then the cause in one line: it comes last, where a cut log still has it."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if os.path.dirname(os.path.abspath(f.filename)) == HERE]
+    places = ['%s:%d: %s' % (os.path.basename(f.filename), f.lineno, f.line) for f in frames]
     text = str(error)
-    return '%s\n%scause: %s: %s' % (text[:6000], places, type(error).__name__, ' '.join(text.split())[:600] or 'the assertion above')
+    return '%s\n  %s\ncause: %s at %s: %s' % (text[:6000], '\n  '.join(places), type(error).__name__, places[-1][:250], ' '.join(text.split())[:250])
 
 
 def run_one(test):
