@@ -254,20 +254,10 @@ bool kube_path(const struct kube_resource *resource, const char *namespace, cons
 	return true;
 }
 
-/* One call on one object or collection; parses the answer when ret is given. */
-struct object_call {
-	const char *method, *verb;
-	const char *namespace, *name, *subresource;
-	const char *content_type;
-	struct str body;
-	bool idempotent, dry_run;
-};
-
-static bool object_call(struct kube *kube, const struct kube_resource *resource, const struct object_call *call,
-			const struct cancel *cancel, json_t **ret, struct kube_status *ret_status, struct error *err)
+bool kube_send(struct kube *kube, const struct kube_resource *resource, const struct kube_send *call, const struct cancel *cancel,
+	       struct http_response *ret, struct kube_status *ret_status, struct error *err)
 {
 	AUTO_RELEASE(buf) path = BUF_INIT(0);
-	AUTO_RELEASE(http_response) response = { 0 };
 	AUTO_FREE char *what = describe(call->verb, resource, call->namespace, call->name);
 
 	if (!kube_path(resource, call->namespace, call->name, &path, err))
@@ -288,15 +278,23 @@ static bool object_call(struct kube *kube, const struct kube_resource *resource,
 		.safe = call->dry_run,
 	};
 
-	if (!kube_call(kube, &request, what, cancel, &response, ret_status, err))
-		return false;
-	return !ret || kube_parse(&response, what, ret, err);
+	return kube_call(kube, &request, what, cancel, ret, ret_status, err);
+}
+
+/* Parses the answer when ret is given. */
+static bool object_call(struct kube *kube, const struct kube_resource *resource, const struct kube_send *call,
+			const struct cancel *cancel, json_t **ret, struct kube_status *ret_status, struct error *err)
+{
+	AUTO_RELEASE(http_response) response = { 0 };
+	AUTO_FREE char *what = describe(call->verb, resource, call->namespace, call->name);
+
+	return kube_send(kube, resource, call, cancel, &response, ret_status, err) && (!ret || kube_parse(&response, what, ret, err));
 }
 
 bool kube_get(struct kube *kube, const struct kube_resource *resource, const char *namespace, const char *name,
 	      const struct cancel *cancel, json_t **ret, struct error *err)
 {
-	struct object_call call = { .method = "GET", .verb = "get", .namespace = namespace, .name = name, .idempotent = true };
+	struct kube_send call = { .method = "GET", .verb = "get", .namespace = namespace, .name = name, .idempotent = true };
 
 	return object_call(kube, resource, &call, cancel, ret, NULL, err);
 }
@@ -304,7 +302,7 @@ bool kube_get(struct kube *kube, const struct kube_resource *resource, const cha
 bool kube_create(struct kube *kube, const struct kube_resource *resource, const char *namespace, struct str body,
 		 const struct cancel *cancel, json_t **ret, struct kube_status *ret_status, struct error *err)
 {
-	struct object_call call = { .method = "POST", .verb = "create", .namespace = namespace,
+	struct kube_send call = { .method = "POST", .verb = "create", .namespace = namespace,
 				    .content_type = "application/json", .body = body };
 
 	return object_call(kube, resource, &call, cancel, ret, ret_status, err);
@@ -314,7 +312,7 @@ bool kube_replace(struct kube *kube, const struct kube_resource *resource, const
 		  struct str body, const struct cancel *cancel, json_t **ret, struct kube_status *ret_status,
 		  struct error *err)
 {
-	struct object_call call = { .method = "PUT", .verb = "replace", .namespace = namespace, .name = name,
+	struct kube_send call = { .method = "PUT", .verb = "replace", .namespace = namespace, .name = name,
 				    .content_type = "application/json", .body = body };
 
 	return object_call(kube, resource, &call, cancel, ret, ret_status, err);
@@ -324,7 +322,7 @@ bool kube_patch(struct kube *kube, const struct kube_resource *resource, const c
 		const char *subresource, const char *content_type, struct str body, bool dry_run,
 		const struct cancel *cancel, json_t **ret, struct kube_status *ret_status, struct error *err)
 {
-	struct object_call call = { .method = "PATCH", .verb = "patch", .namespace = namespace, .name = name,
+	struct kube_send call = { .method = "PATCH", .verb = "patch", .namespace = namespace, .name = name,
 				    .subresource = subresource, .content_type = content_type, .body = body,
 				    .idempotent = dry_run, .dry_run = dry_run };
 
@@ -365,7 +363,7 @@ bool kube_delete(struct kube *kube, const struct kube_resource *resource, const 
 	AUTO_RELEASE(buf) body = BUF_INIT(0);
 
 	delete_body(options, &body);
-	struct object_call call = { .method = "DELETE", .verb = "delete", .namespace = namespace, .name = name,
+	struct kube_send call = { .method = "DELETE", .verb = "delete", .namespace = namespace, .name = name,
 				    .content_type = "application/json", .body = buf_str(&body),
 				    .idempotent = options->uid != NULL, .dry_run = options->dry_run };
 

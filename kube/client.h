@@ -136,6 +136,18 @@ bool kube_delete(struct kube *kube, const struct kube_resource *resource, const 
 		 const struct kube_delete_options *options, const struct cancel *cancel, struct kube_status *ret_status,
 		 struct error *err);
 
+/* The above in one: what they have in common, and the answer as it came. */
+struct kube_send {
+	const char *method, *verb;		  /* "PATCH", and "patch" for messages */
+	const char *namespace, *name;		  /* name NULL: the collection */
+	const char *subresource, *content_type; /* NULL: none */
+	struct str body;
+	bool idempotent; /* asking twice is as good as once */
+	bool dry_run;
+};
+bool kube_send(struct kube *kube, const struct kube_resource *resource, const struct kube_send *send, const struct cancel *cancel,
+	       struct http_response *ret, struct kube_status *ret_status, struct error *err);
+
 /* A raw call for what has no function here. 400 and more: false, ret_status (may be NULL) whole. */
 bool kube_call(struct kube *kube, const struct http_request *request, const char *what, const struct cancel *cancel,
 	       struct http_response *ret, struct kube_status *ret_status, struct error *err);

@@ -14,15 +14,19 @@
  *      │  └─── pause ◄────────┘  └─ 410, or audits that differ
  *      └───────────────────────────────┘
  *
+ * LISTING is pages, or (streaming) the first part of a watch: in pages 10,000 pods take a third of the time, so the stream is
+ * only for those who may not list (docs/performance.md).
+ *
  * `known` holds 16 bytes for each object delivered (hashes of uid and resource version); the audit compares with it.
  */
 
 #define PAGE "500"
 #define OBJECT_MAX (8u << 20)
-#define BATCH_ROWS 256
 #define PAUSE_FIRST_MS 800
 #define PAUSE_MAX_MS 30000
 #define REFUSED_MS 60000
+#define POLL_MS 10000	      /* between lists where no watch is allowed */
+#define NO_STREAM_MS 3600000 /* a server or a role that refused to stream is not asked again so soon */
 #define GOOD_MS 120000 /* a watch that lasted so long forgets earlier trouble */
 #define AUDIT_MS 15000
 #define AUDIT_AGAIN_MS 5000
@@ -38,7 +42,7 @@ struct known {
 	uint32_t round; /* the audit round that saw it last */
 };
 
-struct table { /* open addressing; uid 0 is free, 1 was deleted */
+struct known_set { /* open addressing; uid 0 is free, 1 was deleted */
 	struct known *slots;
 	size_t n, used, live;
 };
@@ -58,8 +62,8 @@ struct audit {
 struct feed {
 	struct net *net;
 	struct http *http;
-	const struct kind *kind;
-	char *namespace;
+	struct buf path; /* of the collection */
+	char *label_selector, *field_selector;
 	const struct feed_ops *ops;
 	void *arg;
 
@@ -68,21 +72,27 @@ struct feed {
 	char *told_why;
 	struct http_stream *stream;
 	struct json_reader *reader;
-	struct row_decoder *decoder;
-	struct row_batch *batch;
+	struct json_fields *event_fields;
 	struct timer timer;
 	char *version;	/* resource version to watch from; NULL: list first */
 	char *next;	/* continue token of the list */
+	bool envelope_told;
 	bool list_again; /* the stream at hand ends in a new list */
+	bool streaming;	 /* the watch at hand gives the initial state */
+	bool no_watch;
+	enum scope_state list_state; /* what the list was refused with, while a stream is tried */
+	char *list_why;
+	int64_t no_watch_until_ms, no_stream_until_ms; /* by the loop's clock */
 	unsigned failures, garbage, relists;
 	int64_t opened_ms; /* of the stream, by the loop's clock */
 	uint64_t seed;
-	struct table known;
+	struct known_set known;
 	struct audit audit;
 	struct error decode_error;
 };
 
 static void feed_list(struct feed *feed);
+static void feed_stream(struct feed *feed);
 static void feed_watch(struct feed *feed);
 
 /* ---- what was delivered ---- */
@@ -97,10 +107,10 @@ static uint64_t hash_str(struct str s)
 	return h < 2 ? h + 2 : h;
 }
 
-static struct known *table_find(const struct table *table, uint64_t uid)
+static struct known *known_find(const struct known_set *set, uint64_t uid)
 {
-	for (size_t i = uid; table->n; i++) {
-		struct known *at = &table->slots[i & (table->n - 1)];
+	for (size_t i = uid; set->n; i++) {
+		struct known *at = &set->slots[i & (set->n - 1)];
 
 		if (at->uid == uid)
 			return at;
@@ -110,49 +120,49 @@ static struct known *table_find(const struct table *table, uint64_t uid)
 	return NULL;
 }
 
-static void table_put(struct table *table, struct known item)
+static void known_put(struct known_set *set, struct known item)
 {
-	struct known *at = table_find(table, item.uid);
+	struct known *at = known_find(set, item.uid);
 
 	if (at) {
 		*at = item;
 		return;
 	}
-	if (table->used * 4 >= table->n * 3) {
-		struct table bigger = { .n = table->live * 2 > 32 ? table->n * 2 : 64 };
+	if (set->used * 4 >= set->n * 3) {
+		struct known_set bigger = { .n = set->live * 2 > 32 ? set->n * 2 : 64 };
 
 		bigger.slots = xcalloc(bigger.n, sizeof *bigger.slots);
-		for (size_t i = 0; i < table->n; i++) {
-			if (table->slots[i].uid > 1)
-				table_put(&bigger, table->slots[i]);
+		for (size_t i = 0; i < set->n; i++) {
+			if (set->slots[i].uid > 1)
+				known_put(&bigger, set->slots[i]);
 		}
-		free(table->slots);
-		*table = bigger;
+		free(set->slots);
+		*set = bigger;
 	}
 	for (size_t i = item.uid;; i++) {
-		at = &table->slots[i & (table->n - 1)];
+		at = &set->slots[i & (set->n - 1)];
 		if (!at->uid)
 			break;
 	}
 	*at = item;
-	table->used++;
-	table->live++;
+	set->used++;
+	set->live++;
 }
 
-static void table_drop(struct table *table, uint64_t uid)
+static void known_drop(struct known_set *set, uint64_t uid)
 {
-	struct known *at = table_find(table, uid);
+	struct known *at = known_find(set, uid);
 
 	if (at) {
 		at->uid = 1;
-		table->live--;
+		set->live--;
 	}
 }
 
-static void table_clear(struct table *table)
+static void known_clear(struct known_set *set)
 {
-	free(table->slots);
-	*table = (struct table){ 0 };
+	free(set->slots);
+	*set = (struct known_set){ 0 };
 }
 
 /* ---- telling ---- */
@@ -171,35 +181,25 @@ static void tell(struct feed *feed, enum scope_state state, const char *why, int
 	feed->told = state;
 	free(feed->told_why);
 	feed->told_why = xstrdup(why);
-	feed->ops->on_state(feed->kind, feed->namespace, state, why, retry, feed->arg);
+	feed->ops->on_state(state, why, retry, feed->arg);
 }
 
-static struct row_batch *batch_of(struct feed *feed)
+static void mark(struct feed *feed, enum row_op op)
 {
-	if (!feed->batch)
-		feed->batch = row_batch_create(feed->kind, feed->namespace, feed->ops->now_ms(feed->arg));
-	return feed->batch;
+	feed->ops->on_mark(op, feed->arg);
 }
 
 static void flush(struct feed *feed)
 {
-	struct row_batch *batch = feed->batch;
-
-	feed->batch = NULL;
-	if (batch)
-		feed->ops->on_batch(batch, feed->arg);
+	feed->ops->on_flush(feed->arg);
 }
 
-static void deliver(struct feed *feed, enum row_op op, struct row *row)
+void feed_note(struct feed *feed, enum row_op op, struct str uid, struct str resource_version)
 {
 	if (op == ROW_PUT)
-		table_put(&feed->known, (struct known){ hash_str(str_of(row->uid)), hash_str(str_of(row->resource_version)),
-							feed->audit.round });
+		known_put(&feed->known, (struct known){ hash_str(uid), hash_str(resource_version), feed->audit.round });
 	else if (op == ROW_GONE)
-		table_drop(&feed->known, hash_str(str_of(row->uid)));
-	row_batch_add(batch_of(feed), op, row);
-	if (feed->batch->len >= BATCH_ROWS)
-		flush(feed);
+		known_drop(&feed->known, hash_str(uid));
 }
 
 /* ---- pauses ---- */
@@ -305,6 +305,12 @@ static void list_afresh(struct feed *feed)
 	feed->version = feed->next = NULL;
 }
 
+static void start_over(struct feed *feed)
+{
+	mark(feed, ROW_LIST_BEGIN);
+	known_clear(&feed->known);
+}
+
 /* Too old: list again, at once but for a storm. */
 static void expired(struct feed *feed)
 {
@@ -318,8 +324,40 @@ static void expired(struct feed *feed)
 	}
 }
 
+static enum scope_state state_of_refusal(int status)
+{
+	return status >= 404 ? SCOPE_ABSENT : SCOPE_FORBIDDEN;
+}
+
+static void stay_out(struct feed *feed, enum scope_state state, const char *why)
+{
+	list_afresh(feed);
+	known_clear(&feed->known);
+	tell(feed, state, why, REFUSED_MS);
+	pause_for(feed, REFUSED_MS);
+}
+
+/* Lists take the place of a watch for a while. */
+static void poll_soon(struct feed *feed)
+{
+	list_afresh(feed);
+	pause_for(feed, POLL_MS);
+}
+
+static bool is_no_right(int status)
+{
+	return status == 401 || status == 403 || status == 404 || status == 405;
+}
+
+/* Servers of 1.27 to 1.33 without the gate say 422; older ones stream, but never say that they are done. */
+static bool is_no_stream(int status)
+{
+	return is_no_right(status) || status == 400 || status == 422;
+}
+
 static void refused(struct feed *feed, const struct http_response *refusal)
 {
+	bool this_verb = refusal->status == 403 || refusal->status == 405, watched = feed->phase == PHASE_WATCHING;
 	AUTO_RELEASE(status) status = { 0 };
 	AUTO_RELEASE(buf) why = BUF_INIT(ROW_MESSAGE_MAX);
 
@@ -329,11 +367,20 @@ static void refused(struct feed *feed, const struct http_response *refusal)
 		buf_addf(&why, ": %s", buf_cstr(&status.message));
 	if (refusal->status == 410) {
 		expired(feed);
-	} else if (refusal->status == 401 || refusal->status == 403 || refusal->status == 404 || refusal->status == 405) {
-		list_afresh(feed);
-		table_clear(&feed->known);
-		tell(feed, refusal->status >= 404 ? SCOPE_ABSENT : SCOPE_FORBIDDEN, buf_cstr(&why), REFUSED_MS);
-		pause_for(feed, REFUSED_MS);
+	} else if (feed->streaming && is_no_stream(refusal->status)) {
+		/* What the list was refused with is the news; this was only the way around. */
+		feed->no_stream_until_ms = loop_now(feed) + NO_STREAM_MS;
+		stay_out(feed, feed->list_state, feed->list_why);
+	} else if (this_verb && watched) {
+		feed->no_watch_until_ms = loop_now(feed) + REFUSED_MS;
+		poll_soon(feed);
+	} else if (this_verb && !feed->streaming && loop_now(feed) >= feed->no_stream_until_ms) {
+		feed->list_state = state_of_refusal(refusal->status);
+		free(feed->list_why);
+		feed->list_why = buf_give(&why);
+		feed_stream(feed);
+	} else if (is_no_right(refusal->status)) {
+		stay_out(feed, state_of_refusal(refusal->status), buf_cstr(&why));
 	} else {
 		/* A watch that the server does not like (old resource version in other words) is cured by a list. */
 		if (refusal->status != 429 && feed->failures >= 2)
@@ -346,15 +393,11 @@ static void refused(struct feed *feed, const struct http_response *refusal)
 
 static void path_add(const struct feed *feed, struct buf *path)
 {
-	if (*feed->kind->group)
-		buf_addf(path, "/apis/%s/%s", feed->kind->group, feed->kind->version);
-	else
-		buf_addf(path, "/api/%s", feed->kind->version);
-	if (*feed->namespace) {
-		buf_adds(path, "/namespaces");
-		url_add_segment(path, str_of(feed->namespace));
-	}
-	url_add_segment(path, str_of(feed->kind->resource));
+	buf_add_str(path, buf_str(&feed->path));
+	if (feed->label_selector)
+		url_add_query(path, "labelSelector", str_of(feed->label_selector));
+	if (feed->field_selector)
+		url_add_query(path, "fieldSelector", str_of(feed->field_selector));
 }
 
 static void stream_drop(struct http_stream **stream)
@@ -369,7 +412,7 @@ static void on_open(const struct http_response *response, void *arg)
 {
 	struct feed *feed = arg;
 
-	log_debug("feed opened", LOG_TEXT("resource", feed->kind->resource), LOG_TEXT("namespace", feed->namespace),
+	log_debug("feed opened", LOG_TEXT("path", buf_cstr(&feed->path)),
 		  LOG_TEXT("phase", feed->phase == PHASE_LISTING ? "list" : "watch"), LOG_MS("after", loop_now(feed) - feed->opened_ms),
 		  LOG_INT("port", response->local_port));
 	if (response->date_us && feed->ops->on_date)
@@ -385,7 +428,7 @@ static void prepare(struct feed *feed, struct http_request *request)
 static void stream_open(struct feed *feed, const struct buf *path, enum http_mode mode, const struct http_stream_ops *ops,
 			enum json_stream stream)
 {
-	struct http_request request = { .path = buf_cstr(path), .mode = mode, .timeout_ms = OPEN_MS,
+	struct http_request request = { .path = buf_cstr(path), .accept = feed->ops->accept, .mode = mode, .timeout_ms = OPEN_MS,
 					.max_body_bytes = mode == HTTP_WATCH ? SIZE_MAX : 0 };
 
 	loop_timer_clear(net_loop(feed->net), &feed->timer);
@@ -403,6 +446,19 @@ static void stream_open(struct feed *feed, const struct buf *path, enum http_mod
 
 /* ---- list ---- */
 
+/* The part read so far, made whole. */
+static void envelope_early(struct feed *feed)
+{
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+
+	feed->envelope_told = true;
+	if (!feed->ops->on_envelope)
+		return;
+	buf_add_str(&text, json_reader_envelope(feed->reader));
+	buf_adds(&text, "]}");
+	feed->ops->on_envelope(buf_str(&text), feed->arg);
+}
+
 static bool on_list_data(struct str bytes, void *arg)
 {
 	struct feed *feed = arg;
@@ -410,17 +466,12 @@ static bool on_list_data(struct str bytes, void *arg)
 
 	json_reader_feed(feed->reader, bytes);
 	while (json_reader_next(feed->reader, &object, &feed->decode_error)) {
-		AUTO_RELEASE(error) err = { 0 };
-		struct row *row = NULL;
-
-		if (!object.p) {
-			flush(feed);
+		if (!object.p)
 			return true;
-		}
+		if (!feed->envelope_told)
+			envelope_early(feed);
 		/* One strange object does not hide the others. */
-		if (row_decode(feed->decoder, feed->kind, object, &row, &err))
-			deliver(feed, ROW_PUT, row);
-		else
+		if (!feed->ops->on_object(feed, ROW_PUT, object, feed->arg))
 			feed->garbage++;
 	}
 	return false;
@@ -456,13 +507,19 @@ static void audit_plan(struct feed *feed, int64_t ms);
 
 static void list_whole(struct feed *feed)
 {
-	deliver(feed, ROW_LIST_END, NULL);
+	feed->failures = 0;
+	mark(feed, ROW_LIST_END);
 	flush(feed);
 	feed->told = SCOPE_LIVE;
 	free(feed->told_why);
 	feed->told_why = xstrdup("");
-	feed_watch(feed);
 	audit_plan(feed, AUDIT_MS);
+	if (feed->streaming)
+		return;
+	if (feed->no_watch || loop_now(feed) < feed->no_watch_until_ms)
+		poll_soon(feed);
+	else
+		feed_watch(feed);
 }
 
 static void on_list_end(const struct http_response *refusal, const struct error *err, void *arg)
@@ -472,7 +529,7 @@ static void on_list_end(const struct http_response *refusal, const struct error 
 	struct envelope envelope;
 
 	stream_drop(&feed->stream);
-	log_debug("page ended", LOG_TEXT("resource", feed->kind->resource), LOG_MS("after", loop_now(feed) - feed->opened_ms));
+	log_debug("page ended", LOG_TEXT("path", buf_cstr(&feed->path)), LOG_MS("after", loop_now(feed) - feed->opened_ms));
 	if (refusal) {
 		refused(feed, refusal);
 		return;
@@ -482,6 +539,9 @@ static void on_list_end(const struct http_response *refusal, const struct error 
 		trouble(feed, feed->decode_error.message ? feed->decode_error.message : err ? err->message : bad.message, 0);
 		return;
 	}
+	if (feed->ops->on_envelope)
+		feed->ops->on_envelope(json_reader_envelope(feed->reader), feed->arg);
+	flush(feed);
 	free(feed->next);
 	feed->next = envelope.next;
 	/* The first page's version is the snapshot's; later pages repeat it. */
@@ -494,7 +554,6 @@ static void on_list_end(const struct http_response *refusal, const struct error 
 	} else if (!feed->version) {
 		trouble(feed, "the list has no resource version", 0);
 	} else {
-		feed->failures = 0;
 		list_whole(feed);
 	}
 }
@@ -506,27 +565,28 @@ static void feed_list(struct feed *feed)
 	AUTO_RELEASE(buf) path = BUF_INIT(0);
 
 	feed->phase = PHASE_LISTING;
+	feed->streaming = feed->envelope_told = false;
 	path_add(feed, &path);
 	url_add_query(&path, "limit", STR(PAGE));
-	if (feed->next) {
+	if (feed->next)
 		url_add_query(&path, "continue", str_of(feed->next));
-	} else {
-		table_clear(&feed->known);
-		deliver(feed, ROW_LIST_BEGIN, NULL);
-		/* Not a proof yet: it goes out with the first page. */
-	}
+	else
+		start_over(feed); /* not a proof yet: it goes out with the first page */
 	stream_open(feed, &path, HTTP_ANSWER, &list_ops, JSON_LIST);
 }
 
 /* ---- watch ---- */
 
-enum { EVENT_TYPE, EVENT_OBJECT, EVENT_VERSION };
-static const char *const event_paths[] = { "type", "object", "object.metadata.resourceVersion" };
+enum { EVENT_TYPE, EVENT_OBJECT, EVENT_VERSION, EVENT_INITIAL_END, EVENT_INITIAL_END_IN_TABLE };
+static const char *const event_paths[] = { "type", "object", "object.metadata.resourceVersion",
+					   "object.metadata.annotations[\"k8s.io/initial-events-end\"]",
+					   "object.rows[].object.metadata.annotations[\"k8s.io/initial-events-end\"]" };
 
 struct event {
 	struct str object;
 	char type[16];
 	char *version;
+	bool initial_end;
 };
 
 static bool on_event_field(const struct json_field *field, void *arg, struct error *err)
@@ -542,19 +602,30 @@ static bool on_event_field(const struct json_field *field, void *arg, struct err
 	} else if (field->path == EVENT_VERSION && field->kind == JSON_IS_STRING) {
 		free(event->version);
 		event->version = str_dup(field->text);
+	} else if (field->path >= EVENT_INITIAL_END) {
+		event->initial_end = true;
 	}
 	return true;
+}
+
+/* The initial state is complete; the same watch goes on with the news. */
+static void stream_whole(struct feed *feed)
+{
+	list_whole(feed);
+	feed->streaming = false;
+	feed->phase = PHASE_WATCHING;
 }
 
 /* False ends the stream: an ERROR event, or what is no event. */
 static bool on_event(struct feed *feed, const struct event *event)
 {
 	enum row_op op = !strcmp(event->type, "DELETED") ? ROW_GONE : ROW_PUT;
-	AUTO_RELEASE(error) err = { 0 };
-	struct row *row = NULL;
 
 	if (!strcmp(event->type, "BOOKMARK")) {
-		deliver(feed, ROW_PROOF, NULL);
+		if (feed->streaming && event->initial_end)
+			stream_whole(feed);
+		else if (!feed->streaming)
+			mark(feed, ROW_PROOF);
 		return true;
 	}
 	if (!strcmp(event->type, "ERROR")) {
@@ -566,9 +637,7 @@ static bool on_event(struct feed *feed, const struct event *event)
 	}
 	if (op == ROW_PUT && strcmp(event->type, "ADDED") && strcmp(event->type, "MODIFIED"))
 		return error_set(&feed->decode_error, ERR_SERVER, "unknown watch event \"%s\"", event->type);
-	if (row_decode(feed->decoder, feed->kind, event->object, &row, &err))
-		deliver(feed, op, row);
-	else
+	if (!feed->ops->on_object(feed, op, event->object, feed->arg))
 		feed->garbage++;
 	return true;
 }
@@ -576,7 +645,6 @@ static bool on_event(struct feed *feed, const struct event *event)
 static bool on_watch_data(struct str bytes, void *arg)
 {
 	struct feed *feed = arg;
-	AUTO(json_fields) fields = json_fields_create(event_paths, ARRAY_LEN(event_paths));
 	struct str text;
 
 	json_reader_feed(feed->reader, bytes);
@@ -588,8 +656,9 @@ static bool on_watch_data(struct str bytes, void *arg)
 			flush(feed);
 			return true;
 		}
-		good = json_visit(fields, text, on_event_field, &event, &feed->decode_error) && on_event(feed, &event);
-		if (good && event.version) {
+		good = json_visit(feed->event_fields, text, on_event_field, &event, &feed->decode_error) && on_event(feed, &event);
+		/* What streams in first comes in no order of versions. */
+		if (good && event.version && !feed->streaming) {
 			free(feed->version);
 			feed->version = event.version;
 		} else {
@@ -608,7 +677,8 @@ static void on_watch_open(const struct http_response *response, void *arg)
 
 	on_open(response, arg);
 	/* Back after trouble: the server takes our resource version, so nothing was missed. */
-	tell(feed, SCOPE_LIVE, "", 0);
+	if (!feed->streaming)
+		tell(feed, SCOPE_LIVE, "", 0);
 }
 
 static void on_watch_end(const struct http_response *refusal, const struct error *err, void *arg)
@@ -625,6 +695,8 @@ static void on_watch_end(const struct http_response *refusal, const struct error
 		refused(feed, refusal);
 	} else if (again) {
 		expired(feed);
+	} else if (feed->streaming) {
+		trouble(feed, feed->decode_error.message ? feed->decode_error.message : err ? err->message : "the stream of the initial state ended", 0);
 	} else if (feed->decode_error.message) {
 		/* Garbage in the stream: from the last good version; the third time the list again. */
 		if (++feed->garbage >= 3) {
@@ -643,18 +715,37 @@ static void on_watch_end(const struct http_response *refusal, const struct error
 
 static const struct http_stream_ops watch_ops = { .on_open = on_watch_open, .on_data = on_watch_data, .on_end = on_watch_end };
 
-static void feed_watch(struct feed *feed)
+static void watch_open(struct feed *feed)
 {
 	AUTO_RELEASE(buf) path = BUF_INIT(0);
 	AUTO_FREE char *timeout = xasprintf("%u", 300 + (unsigned)(next_random(feed) % 300));
 
-	feed->phase = PHASE_WATCHING;
 	path_add(feed, &path);
 	url_add_query(&path, "watch", STR("1"));
 	url_add_query(&path, "allowWatchBookmarks", STR("true"));
 	url_add_query(&path, "timeoutSeconds", str_of(timeout));
-	url_add_query(&path, "resourceVersion", str_of(feed->version));
+	if (feed->streaming) {
+		url_add_query(&path, "sendInitialEvents", STR("true"));
+		url_add_query(&path, "resourceVersionMatch", STR("NotOlderThan"));
+	} else {
+		url_add_query(&path, "resourceVersion", str_of(feed->version));
+	}
 	stream_open(feed, &path, HTTP_WATCH, &watch_ops, JSON_SEQUENCE);
+}
+
+static void feed_watch(struct feed *feed)
+{
+	feed->phase = PHASE_WATCHING;
+	feed->streaming = false;
+	watch_open(feed);
+}
+
+static void feed_stream(struct feed *feed)
+{
+	feed->phase = PHASE_LISTING;
+	feed->streaming = true;
+	start_over(feed);
+	watch_open(feed);
 }
 
 /* ---- audit ---- */
@@ -715,7 +806,7 @@ static bool on_audit_data(struct str bytes, void *arg)
 			return true;
 		if (json_visit(fields, object, on_audit_field, &a, &err) && a.uid && a.version) {
 			uint64_t uid = hash_str(str_of(a.uid)), version = hash_str(str_of(a.version));
-			struct known *known = table_find(&feed->known, uid);
+			struct known *known = known_find(&feed->known, uid);
 
 			feed->audit.seen++;
 			if (known)
@@ -765,7 +856,7 @@ static void audit_judge(struct feed *feed)
 			return;
 		}
 		if (!differences && feed->phase != PHASE_LISTING) {
-			deliver(feed, ROW_PROOF, NULL);
+			mark(feed, ROW_PROOF);
 			flush(feed);
 		}
 		memcpy(a->before, a->now, sizeof a->before);
@@ -838,26 +929,40 @@ static void audit_go(void *arg)
 
 /* ---- life ---- */
 
-struct feed *feed_create(struct net *net, struct http *http, const struct kind *kind, const char *namespace,
-			 const struct feed_ops *ops, void *arg)
+static void path_build(struct buf *path, const struct feed_source *source)
+{
+	if (*source->group)
+		buf_addf(path, "/apis/%s/%s", source->group, source->version);
+	else
+		buf_addf(path, "/api/%s", source->version);
+	if (*source->namespace) {
+		buf_adds(path, "/namespaces");
+		url_add_segment(path, str_of(source->namespace));
+	}
+	url_add_segment(path, str_of(source->resource));
+}
+
+static char *copy_or_null(const char *text)
+{
+	return text && *text ? xstrdup(text) : NULL;
+}
+
+struct feed *feed_create(struct net *net, struct http *http, const struct feed_source *source, const struct feed_ops *ops, void *arg)
 {
 	struct feed *feed = xcalloc(1, sizeof *feed);
 
 	feed->net = net;
 	feed->http = http;
-	feed->kind = kind;
-	feed->namespace = xstrdup(namespace);
+	path_build(&feed->path, source);
+	feed->label_selector = copy_or_null(source->label_selector);
+	feed->field_selector = copy_or_null(source->field_selector);
+	feed->no_watch = source->no_watch;
 	feed->ops = ops;
 	feed->arg = arg;
-	feed->decoder = row_decoder_create();
-	feed->seed = hash_str(str_of(namespace)) ^ hash_str(str_of(kind->resource)) ^ (uint64_t)clock_now_us(net_clock(net));
+	feed->event_fields = json_fields_create(event_paths, ARRAY_LEN(event_paths));
+	feed->seed = hash_str(buf_str(&feed->path)) ^ (uint64_t)clock_now_us(net_clock(net));
 	feed->told = SCOPE_UNWATCHED;
 	return feed;
-}
-
-bool feed_is(const struct feed *feed, const struct kind *kind, const char *namespace)
-{
-	return kind_same(feed->kind, kind) && !strcmp(feed->namespace, namespace);
 }
 
 void feed_start(struct feed *feed)
@@ -876,15 +981,17 @@ void feed_destroy(struct feed *feed)
 	stream_drop(&feed->audit.stream);
 	json_reader_destroy(feed->reader);
 	json_reader_destroy(feed->audit.reader);
-	row_decoder_destroy(feed->decoder);
-	row_batch_destroy(feed->batch);
-	table_clear(&feed->known);
+	json_fields_destroy(feed->event_fields);
+	known_clear(&feed->known);
 	error_release(&feed->decode_error);
 	free(feed->audit.from);
 	free(feed->audit.next);
 	free(feed->version);
 	free(feed->next);
-	free(feed->namespace);
+	free(feed->label_selector);
+	free(feed->field_selector);
+	free(feed->list_why);
+	buf_release(&feed->path);
 	free(feed->told_why);
 	free(feed);
 }

@@ -1,21 +1,19 @@
 #include "kube/watcher.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/queue.h"
 #include "kube/client.h"
-#include "kube/feed.h"
 #include "kube/last_line.h"
+#include "kube/row_feed.h"
+#include "kube/server_clock.h"
 #include "model/store.h"
 
 /*
  * Owner's thread: struct watcher. Net thread: struct far with the feeds and log requests, which the owner only posts commands
- * to. What both touch: the queue, and the clock's offset (atomic).
+ * to. What both touch: the queue and the server's clock.
  */
-
-#define CLOCK_SLACK_MS 2000 /* Date has whole seconds: less is no difference */
 
 enum message_what { MESSAGE_BATCH, MESSAGE_STATE, MESSAGE_LINE };
 
@@ -30,20 +28,14 @@ struct message {
 	int32_t restarts;
 };
 
-struct clocks { /* how to tell the server's time; read by both threads */
-	struct clock *clock;
-	int64_t wall_ms, mono_ms;
-	_Atomic int64_t offset_ms;
-};
-
 /* Lives on the net thread and dies there, after watcher_destroy() has returned. */
 struct far {
 	struct net_member member;
 	struct net *net;
 	struct http *http;
 	struct queue *queue;
-	struct clocks clocks;
-	struct feed **feeds;
+	struct server_clock clock; /* both threads ask it */
+	struct row_feed **feeds;
 	size_t nfeeds, feeds_cap;
 	struct last_lines *lines;
 	void (*prepare)(struct http_request *request, void *arg);
@@ -79,34 +71,16 @@ static void message_free(void *p)
 	free(m);
 }
 
-/* ---- time ---- */
-
-static int64_t clocks_now_ms(const struct clocks *c)
-{
-	return c->wall_ms + (clock_now_ms(c->clock) - c->mono_ms) + atomic_load(&c->offset_ms);
-}
-
-static void clocks_hear(struct clocks *c, int64_t date_ms)
-{
-	int64_t own = c->wall_ms + (clock_now_ms(c->clock) - c->mono_ms);
-	int64_t offset = date_ms - own;
-
-	/* Later dates only: rows must never come from our future, and time must not go back. */
-	if (offset > atomic_load(&c->offset_ms) + CLOCK_SLACK_MS ||
-	    (atomic_load(&c->offset_ms) == 0 && offset < -CLOCK_SLACK_MS))
-		atomic_store(&c->offset_ms, offset);
-}
-
 /* ---- net thread ---- */
 
 static int64_t far_now_ms(void *arg)
 {
-	return clocks_now_ms(&((struct far *)arg)->clocks);
+	return server_clock_now_ms(&((struct far *)arg)->clock);
 }
 
 static void far_on_date(int64_t date_ms, void *arg)
 {
-	clocks_hear(&((struct far *)arg)->clocks, date_ms);
+	server_clock_hear(&((struct far *)arg)->clock, date_ms);
 }
 
 static void far_on_batch(struct row_batch *batch, void *arg)
@@ -155,7 +129,7 @@ static void far_prepare(struct http_request *request, void *arg)
 		far->prepare(request, far->prepare_arg);
 }
 
-static const struct feed_ops far_ops = { .now_ms = far_now_ms,
+static const struct row_feed_ops far_ops = { .now_ms = far_now_ms,
 					 .on_batch = far_on_batch,
 					 .on_state = far_on_state,
 					 .on_date = far_on_date,
@@ -183,12 +157,12 @@ static void far_watch(void *arg)
 {
 	struct command *c = arg;
 	struct far *far = c->far;
-	struct feed *feed;
+	struct row_feed *feed;
 
 	if (!far->ended) {
-		feed = feed_create(far->net, far->http, c->kind, c->namespace, &far_ops, far);
+		feed = row_feed_create(far->net, far->http, c->kind, c->namespace, &far_ops, far);
 		LIST_PUSH(far->feeds, far->nfeeds, far->feeds_cap) = feed;
-		feed_start(feed);
+		row_feed_start(feed);
 	}
 	command_free(c);
 }
@@ -199,9 +173,9 @@ static void far_unwatch(void *arg)
 	struct far *far = c->far;
 
 	for (size_t i = 0; i < far->nfeeds && !far->ended; i++) {
-		if (!feed_is(far->feeds[i], c->kind, c->namespace))
+		if (!row_feed_is(far->feeds[i], c->kind, c->namespace))
 			continue;
-		feed_destroy(far->feeds[i]);
+		row_feed_destroy(far->feeds[i]);
 		far->feeds[i] = far->feeds[--far->nfeeds];
 		break;
 	}
@@ -222,7 +196,7 @@ static void far_hurry(void *arg)
 	struct far *far = arg;
 
 	for (size_t i = 0; i < far->nfeeds; i++)
-		feed_hurry(far->feeds[i]);
+		row_feed_hurry(far->feeds[i]);
 }
 
 /* Ends the work; what was posted before and comes later finds it ended. */
@@ -232,7 +206,7 @@ static void far_end(struct far *far)
 		return;
 	far->ended = true;
 	for (size_t i = 0; i < far->nfeeds; i++)
-		feed_destroy(far->feeds[i]);
+		row_feed_destroy(far->feeds[i]);
 	last_lines_destroy(far->lines);
 	far->lines = NULL;
 	far->nfeeds = 0;
@@ -392,7 +366,7 @@ int watcher_fd(const struct watcher *watcher)
 
 int64_t watcher_now_ms(const struct watcher *watcher)
 {
-	return clocks_now_ms(&watcher->far->clocks);
+	return server_clock_now_ms(&watcher->far->clock);
 }
 
 int64_t watcher_to_monotonic_ms(const struct watcher *watcher, int64_t now_ms)
@@ -422,9 +396,7 @@ struct watcher *watcher_create(const struct watcher_options *options)
 	far->prepare = options->prepare;
 	far->prepare_arg = options->prepare_arg;
 	watcher->clock = options->clock;
-	far->clocks.clock = options->clock;
-	far->clocks.wall_ms = clock_wall_ms(options->clock);
-	far->clocks.mono_ms = clock_now_ms(options->clock);
+	server_clock_init(&far->clock, options->clock);
 	far->queue = watcher->queue = queue_create(message_free);
 	watcher->far = far;
 	net_post(watcher->net, far_start, far);

@@ -22,7 +22,7 @@
 /* ---- cutting a stream ---- */
 
 enum json_stream {
-	JSON_LIST,     /* one object; each element of its "items" is given */
+	JSON_LIST,     /* one object; each element of its "items" (or, of a Table, its "rows") is given */
 	JSON_SEQUENCE, /* values one after another, white space between them or not: a watch */
 };
 
@@ -42,7 +42,7 @@ void json_reader_feed(struct json_reader *reader, struct str bytes);
 bool json_reader_next(struct json_reader *reader, struct str *ret_object, struct error *err);
 /* At the end of the stream: false (ERR_SERVER) if it stopped inside of a value. */
 bool json_reader_finish(struct json_reader *reader, struct error *err);
-/* JSON_LIST, after finish: the list object without its items ("items":[]). Borrowed. */
+/* JSON_LIST: the list object without its items ("items":[]); before the finish what was read of it so far. Borrowed. */
 struct str json_reader_envelope(const struct json_reader *reader);
 /* Bytes seen so far, for error messages and meters. */
 uint64_t json_reader_offset(const struct json_reader *reader);

@@ -207,7 +207,7 @@ static enum found walk(struct json_reader *r, unsigned stop_depth, bool want_lis
 	return found;
 }
 
-/* Whether what stands before a '[' is the key "items" of the list. */
+/* Whether what stands before a '[' is the key "items" of a list, or "rows" of a Table. */
 static bool is_items_key(struct str before)
 {
 	before = str_trim(before);
@@ -215,9 +215,12 @@ static bool is_items_key(struct str before)
 		return false;
 	before.len--;
 	before = str_trim(before);
-	if (!str_ends(before, STR("\"items\"")))
+	if (str_ends(before, STR("\"items\"")))
+		before.len -= 7;
+	else if (str_ends(before, STR("\"rows\"")))
+		before.len -= 6;
+	else
 		return false;
-	before.len -= 7;
 	before = str_trim(before);
 	return before.len && (before.p[before.len - 1] == '{' || before.p[before.len - 1] == ',');
 }

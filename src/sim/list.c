@@ -21,7 +21,8 @@ static void choice_release(struct choice *c)
 }
 DEFINE_AUTO_RELEASE(choice);
 
-static bool choose(const struct request *request, const struct target *target, struct choice *c, struct reply *reply)
+static bool choose(const struct sim *sim, const struct request *request, const struct target *target, struct choice *c,
+		   struct reply *reply)
 {
 	AUTO_RELEASE(error) err = { 0 };
 	AUTO_RELEASE(buf) fields = BUF_INIT(0);
@@ -30,6 +31,8 @@ static bool choose(const struct request *request, const struct target *target, s
 	if (*target->name)
 		buf_addf(&fields, "%smetadata.name=%s", fields.len ? "," : "", target->name);
 	c->form = form_wanted(request);
+	if (c->form == FORM_TABLE && !sim_has(sim, FEATURE_TABLES))
+		c->form = FORM_OBJECT;
 	if (selector_parse(query_text(request, "labelSelector"), &c->labels, &err) &&
 	    selector_parse(buf_cstr(&fields), &c->fields, &err) && selector_fields_ok(c->fields, target->resource, &err))
 		return true;
@@ -330,7 +333,7 @@ void rest_list(struct sim *sim, const struct request *request, const struct targ
 	const char *match = query_text(request, "resourceVersionMatch");
 	int64_t wanted;
 
-	if (!choose(request, target, &c, reply))
+	if (!choose(sim, request, target, &c, reply))
 		return;
 	if (*query_text(request, "continue")) {
 		next_page(sim, request, target, &c, reply);
@@ -408,7 +411,7 @@ void rest_watch(struct sim *sim, const struct request *request, const struct tar
 
 	if (!watch_allowed(sim, request, reply) || !read_version(request, &rv, reply))
 		return;
-	if (!choose(request, target, &c, reply)) {
+	if (!choose(sim, request, target, &c, reply)) {
 		choice_release(&c);
 		return;
 	}
@@ -486,14 +489,41 @@ static void send_event(struct watch *w, const char *type, const struct version *
 	buf_adds(out, "}\n");
 }
 
+static void add_bookmark_metadata(struct buf *out, int64_t rv, bool end_of_list)
+{
+	buf_addf(out, "\"metadata\":{\"resourceVersion\":\"%lld\"%s}", (long long)rv,
+		 end_of_list ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
+}
+
+/* A row of an object that has nothing but a version. */
+static void add_bookmark_row(struct watch *w, int64_t rv, bool end_of_list)
+{
+	json_t *nothing = json_pack("{s:{}}", "metadata"), *cells = table_cells(w->resource, nothing, sim_wall_ms());
+
+	buf_addf(&w->out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{\"resourceVersion\":\"%lld\"},"
+			  "\"columnDefinitions\":null,\"rows\":[{\"cells\":", (long long)rv);
+	jx_dump(cells, &w->out);
+	buf_adds(&w->out, ",\"object\":{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/v1\",");
+	add_bookmark_metadata(&w->out, rv, end_of_list);
+	buf_adds(&w->out, "}}]}");
+	json_decref(cells);
+	json_decref(nothing);
+}
+
 static void send_bookmark(struct watch *w, int64_t rv, bool end_of_list)
 {
 	bool partial = w->form == FORM_PARTIAL;
 
-	buf_addf(&w->out,
-		 "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%lld\"%s}}}\n",
-		 partial ? "PartialObjectMetadata" : w->resource->kind, partial ? "meta.k8s.io/v1" : w->resource->api_version,
-		 (long long)rv, end_of_list ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
+	buf_adds(&w->out, "{\"type\":\"BOOKMARK\",\"object\":");
+	if (w->form == FORM_TABLE) {
+		add_bookmark_row(w, rv, end_of_list);
+	} else {
+		buf_addf(&w->out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",", partial ? "PartialObjectMetadata" : w->resource->kind,
+			 partial ? "meta.k8s.io/v1" : w->resource->api_version);
+		add_bookmark_metadata(&w->out, rv, end_of_list);
+		buf_addc(&w->out, '}');
+	}
+	buf_adds(&w->out, "}\n");
 }
 
 static void send_list(struct watch *w)

@@ -710,7 +710,7 @@ static const struct {
 	{ "field-validation", FEATURE_VALIDATION },	{ "ssa", FEATURE_APPLY },
 	{ "bookmarks", FEATURE_BOOKMARKS },		{ "self-subject-review", FEATURE_SELF_REVIEW },
 	{ "controllers", FEATURE_CONTROLLERS },		{ "metrics", FEATURE_METRICS },
-	{ "comparable-rv", FEATURE_COMPARABLE_RV },
+	{ "comparable-rv", FEATURE_COMPARABLE_RV },	{ "tables", FEATURE_TABLES },
 };
 
 static void set_features(struct sim *sim, const json_t *body)

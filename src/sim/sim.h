@@ -62,7 +62,7 @@ struct sim_options {
 	const char *scenario;	 /* "empty" (default: namespaces and nodes only), "demo" */
 	/*
 	 * Comma-separated: aggregated-discovery, watchlist, field-validation, ssa, bookmarks, self-subject-review,
-	 * controllers (nothing moves by itself), metrics, comparable-rv.
+	 * controllers (nothing moves by itself), metrics, comparable-rv, tables (lists and watches give plain objects).
 	 */
 	const char *features_off;
 	double speed;	/* the controllers' delays are divided by this; 0 means 1 */

@@ -26,6 +26,7 @@ enum feature {
 	FEATURE_CONTROLLERS = 1 << 6,
 	FEATURE_METRICS = 1 << 7,
 	FEATURE_COMPARABLE_RV = 1 << 8,
+	FEATURE_TABLES = 1 << 9,
 };
 
 enum kind_flag {

@@ -78,6 +78,15 @@ static void a_list_is_cut_into_items_wherever_the_chunks_end(void **state)
 			"\"items\" : [],\"z\":{\"items\":[3]}}");
 }
 
+static void a_table_is_cut_into_rows(void **state)
+{
+	(void)state;
+	check_every_cut(JSON_LIST,
+			STR("{\"kind\":\"Table\",\"columnDefinitions\":[{\"name\":\"rows\"}],\"rows\":[{\"cells\":[\"a\",1]},{\"cells\":[]}]}"),
+			"{\"cells\":[\"a\",1]}\n{\"cells\":[]}\n",
+			"{\"kind\":\"Table\",\"columnDefinitions\":[{\"name\":\"rows\"}],\"rows\":[]}");
+}
+
 static void lists_without_items_are_their_envelope(void **state)
 {
 	(void)state;
@@ -387,6 +396,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_watch_is_cut_into_events_wherever_the_chunks_end),
 		cmocka_unit_test(a_list_is_cut_into_items_wherever_the_chunks_end),
+		cmocka_unit_test(a_table_is_cut_into_rows),
 		cmocka_unit_test(lists_without_items_are_their_envelope),
 		cmocka_unit_test(a_stream_that_ends_inside_of_a_value_is_told),
 		cmocka_unit_test(text_that_is_no_json_is_refused_with_its_place),

@@ -109,7 +109,7 @@ static void a_missing_right_is_named_and_the_rest_lives(void **state)
 
 	live_bed_namespace(&bed, "team-a");
 	live_bed_deployment(&bed, "team-a", "web", NULL);
-	live_bed_control(&bed, "/_sim/deny", "[{'verb':'list','resource':'storageclasses'}]");
+	live_bed_control(&bed, "/_sim/deny", "[{'verb':'list','resource':'storageclasses'},{'verb':'watch','resource':'storageclasses'}]");
 	live_bed_open(&bed);
 	live_bed_expect(&bed, "team-a", HEALTH_HEALTHY, NULL);
 	assert_true(live_bed_until(&bed, status_is, &wanted));

@@ -1,0 +1,392 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kube_bed.h"
+#include "live/browse.h"
+
+/* A simulated cluster and a browser of it. Every wait ends after 20 s of real time. */
+struct bed {
+	struct kube_bed kube;
+	struct browse *browse;
+};
+
+static struct bed bed_create(const struct kube_bed_options *options)
+{
+	struct bed bed = { .kube = kube_bed_create(options) };
+
+	kube_bed_namespace(&bed.kube, "shop");
+	return bed;
+}
+
+static void bed_browse(struct bed *bed)
+{
+	bed->browse = browse_create(&(struct browse_options){ .kube = bed->kube.kube, .clock = bed->kube.clock });
+}
+
+static void bed_release(struct bed *bed)
+{
+	browse_destroy(bed->browse);
+	kube_bed_release(&bed->kube);
+}
+DEFINE_AUTO_RELEASE(bed);
+
+static void turn(struct bed *bed)
+{
+	struct pollfd p = { .fd = browse_fd(bed->browse), .events = POLLIN };
+
+	poll(&p, 1, 30);
+	browse_poll(bed->browse, 2);
+	if (bed->kube.clock)
+		clock_advance(bed->kube.clock, 20); /* the network has short timers of its own */
+}
+
+#define UNTIL(bed, condition)                                             \
+	do {                                                              \
+		int64_t end_ = clock_now_ms(NULL) + 20000;                \
+		while (!(condition)) {                                    \
+			if (clock_now_ms(NULL) >= end_)                   \
+				fail_msg("never came: %s", #condition);   \
+			turn(bed);                                        \
+		}                                                         \
+	} while (0)
+
+static void wait_for_kinds(struct bed *bed)
+{
+	const char *why;
+
+	UNTIL(bed, browse_kinds(bed->browse, &why) != KINDS_ASKED);
+}
+
+static struct table *open(struct bed *bed, const char *word, const char *namespace)
+{
+	const struct kube_resource *resource = browse_find_kind(bed->browse, word);
+
+	if (!resource)
+		fail_msg("no kind %s", word);
+	return browse_open(bed->browse, &(struct browse_list){ .resource = resource, .namespace = namespace });
+}
+
+static bool is_live(const struct table *table)
+{
+	return table_state(table)->state == SCOPE_LIVE;
+}
+
+/* The row of that name, NULL when there is none. */
+static const struct table_row *row_of(const struct table *table, const char *name)
+{
+	for (size_t i = 0; i < table_shown(table); i++)
+		if (!strcmp(table_shown_at(table, i)->name, name))
+			return table_shown_at(table, i);
+	return NULL;
+}
+
+static const char *cell_of(const struct table *table, const char *name, const char *column)
+{
+	const struct table_column *columns;
+	size_t n = table_columns_of(table, &columns);
+	const struct table_row *row = row_of(table, name);
+
+	for (size_t i = 0; i < n && row; i++)
+		if (!strcmp(columns[i].name, column))
+			return table_cell(row, i);
+	return "(none)";
+}
+
+/* ---- kinds ---- */
+
+static const char crd[] = "{'apiVersion':'apiextensions.k8s.io/v1','kind':'CustomResourceDefinition','metadata':{'name':"
+			  "'widgets.shop.example'},'spec':{'group':'shop.example','scope':'Namespaced','names':{'plural':'widgets',"
+			  "'singular':'widget','kind':'Widget','shortNames':['wd']},'versions':[{'name':'v1','served':true,'storage':true,"
+			  "'schema':{'openAPIV3Schema':{'type':'object','x-kubernetes-preserve-unknown-fields':true}},"
+			  "'additionalPrinterColumns':[{'name':'Colour','type':'string','jsonPath':'.spec.colour'}]}]}}";
+
+static void the_kinds_of_the_server_are_found_custom_ones_too(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	const struct kube_resource *widget;
+	size_t pods = 0, autoscalers = 0;
+	const char *why;
+
+	free(kube_bed_send(&bed.kube, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd));
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	assert_int_equal(browse_kinds(bed.browse, &why), KINDS_KNOWN);
+	assert_string_equal(why, "");
+	/* served a moment after it was made */
+	UNTIL(&bed, (browse_refresh_kinds(bed.browse), browse_find_kind(bed.browse, "wd")));
+	widget = browse_find_kind(bed.browse, "wd");
+	assert_string_equal(widget->kind, "Widget");
+	assert_true(widget->namespaced && widget->can_watch);
+	for (size_t i = 0; browse_kind_at(bed.browse, i); i++) {
+		pods += !strcmp(browse_kind_at(bed.browse, i)->resource, "pods") && !*browse_kind_at(bed.browse, i)->group;
+		autoscalers += !strcmp(browse_kind_at(bed.browse, i)->kind, "HorizontalPodAutoscaler");
+		assert_true(browse_kind_at(bed.browse, i)->can_list);
+	}
+	assert_int_equal(pods, 1);
+	assert_int_equal(autoscalers, 1);
+	assert_string_equal(browse_kind_at(bed.browse, 0)->group, "");
+	assert_null(browse_find_kind(bed.browse, "gadgets"));
+}
+
+static void before_the_server_told_the_usual_kinds_are_known(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	const struct kube_resource *pods;
+	const char *why;
+
+	kube_bed_faults(&bed.kube, "[{'path':'^/apis?$','action':'hang'}]");
+	bed_browse(&bed);
+	pods = browse_find_kind(bed.browse, "po");
+	assert_non_null(pods);
+	assert_string_equal(pods->resource, "pods");
+	assert_ptr_equal(browse_find_api(bed.browse, "v1", "Pod"), pods);
+	assert_int_equal(browse_kinds(bed.browse, &why), KINDS_ASKED);
+	assert_null(browse_find_kind(bed.browse, "wd"));
+}
+
+/* ---- tables ---- */
+
+static void a_table_has_the_servers_columns_and_follows_the_cluster(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	struct table *table;
+	const struct table_row *row;
+	const struct table_column *columns;
+
+	kube_bed_deployment(&bed.kube, "shop", "web");
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	table = open(&bed, "pods", "");
+	UNTIL(&bed, is_live(table) && table_shown(table) == 1);
+	row = table_shown_at(table, 0);
+	assert_string_equal(row->namespace, "shop");
+	assert_string_equal(row->owner_kind, "ReplicaSet");
+	assert_int_equal(strlen(row->uid), 36);
+	assert_int_equal(strlen(row->owner_uid), 36);
+	assert_true(row->created_ms > INT64_C(1600000000000));
+	UNTIL(&bed, !strcmp(cell_of(table, table_shown_at(table, 0)->name, "Status"), "Running"));
+	assert_true(table_columns_of(table, &columns) >= 5);
+	assert_string_equal(columns[0].name, "Name");
+	assert_int_equal(columns[0].priority, 0);
+	assert_true(columns[4].is_age);
+	/* added, changed, deleted */
+	kube_bed_deployment(&bed.kube, "shop", "chat");
+	UNTIL(&bed, table_shown(table) == 2);
+	free(kube_bed_send(&bed.kube, "DELETE", "/apis/apps/v1/namespaces/shop/deployments/web", NULL));
+	UNTIL(&bed, table_shown(table) == 1 && !strncmp(table_shown_at(table, 0)->name, "chat-", 5));
+	browse_close(bed.browse, table);
+}
+
+static void a_long_list_is_shown_from_its_first_page_on(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	struct table *table;
+
+	kube_bed_config_maps(&bed.kube, "shop", "many", 0, 1100);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	kube_bed_faults(&bed.kube, "[{'path':'configmaps.*continue=','action':'pause'}]");
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, table_shown(table) == 500);
+	assert_int_equal(table_state(table)->state, SCOPE_LOADING);
+	assert_true(table_expected(table) >= 1100);
+	kube_bed_faults(&bed.kube, "[]");
+	kube_bed_control(&bed.kube, "release", NULL);
+	UNTIL(&bed, is_live(table));
+	assert_true(table_shown(table) >= 1100); /* kube-root-ca.crt comes when it comes */
+	assert_int_equal(kube_bed_requests(&bed.kube, "/configmaps", "limit=500"), 3);
+	UNTIL(&bed, kube_bed_requests(&bed.kube, "/configmaps", "watch=1") == 1);
+}
+
+static void a_server_without_tables_gives_names_and_ages(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ .features_off = "tables" });
+	const struct table_column *columns;
+	struct table *table;
+
+	kube_bed_config_maps(&bed.kube, "shop", "plain", 0, 2);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, is_live(table));
+	assert_int_equal(table_columns_of(table, &columns), 2);
+	assert_string_equal(columns[0].name, "Name");
+	assert_true(columns[1].is_age);
+	assert_string_equal(cell_of(table, "plain-1", "Name"), "plain-1");
+	assert_true(row_of(table, "plain-1")->created_ms > 0);
+	kube_bed_config_maps(&bed.kube, "shop", "plain", 2, 1);
+	UNTIL(&bed, row_of(table, "plain-2"));
+	free(kube_bed_send(&bed.kube, "DELETE", "/api/v1/namespaces/shop/configmaps/plain-0", NULL));
+	UNTIL(&bed, !row_of(table, "plain-0"));
+}
+
+static void a_watch_that_ends_goes_on_without_a_new_list(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	struct table *table;
+
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, is_live(table));
+	UNTIL(&bed, kube_bed_requests(&bed.kube, "/configmaps", "watch=1") == 1);
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	UNTIL(&bed, row_of(table, "a-0"));
+	kube_bed_control(&bed.kube, "reset-watches", NULL);
+	kube_bed_config_maps(&bed.kube, "shop", "a", 1, 1);
+	UNTIL(&bed, row_of(table, "a-1"));
+	assert_int_equal(kube_bed_requests(&bed.kube, "/configmaps", "limit=500"), 1);
+}
+
+static void history_that_is_gone_lists_again_and_keeps_the_rows(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	struct table *table;
+
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 2);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, is_live(table));
+	kube_bed_faults(&bed.kube, "[{'path':'watch=1','count':1,'action':'status','status':410,'reason':'Expired'}]");
+	free(kube_bed_send(&bed.kube, "DELETE", "/api/v1/namespaces/shop/configmaps/a-0", NULL));
+	kube_bed_control(&bed.kube, "reset-watches", NULL);
+	UNTIL(&bed, kube_bed_requests(&bed.kube, "/configmaps", "limit=500") == 2);
+	assert_non_null(row_of(table, "a-1"));
+	UNTIL(&bed, !row_of(table, "a-0") && is_live(table));
+	assert_non_null(row_of(table, "a-1"));
+}
+
+static void a_refused_list_says_why_and_is_live_when_allowed(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	struct table *table;
+
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	kube_bed_deny(&bed.kube, "[{'verb':'list','resource':'configmaps'},{'verb':'watch','resource':'configmaps'}]");
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, table_state(table)->state == SCOPE_FORBIDDEN);
+	assert_non_null(strstr(table_state(table)->why, "cannot list resource"));
+	assert_true(table_state(table)->retry_ms > browse_now_ms(bed.browse));
+	kube_bed_deny(&bed.kube, "[]");
+	browse_hurry(bed.browse);
+	UNTIL(&bed, is_live(table));
+	assert_string_equal(table_state(table)->why, "");
+}
+
+static void where_only_a_watch_is_allowed_it_streams_the_first_state(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	const struct table_column *columns;
+	struct table *table;
+
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 3);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	kube_bed_deny(&bed.kube, "[{'verb':'list','resource':'configmaps'}]");
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, is_live(table));
+	assert_non_null(row_of(table, "a-0"));
+	assert_non_null(row_of(table, "a-2"));
+	assert_true(table_columns_of(table, &columns) >= 3);
+	kube_bed_config_maps(&bed.kube, "shop", "a", 3, 1);
+	UNTIL(&bed, row_of(table, "a-3"));
+	assert_int_equal(kube_bed_requests(&bed.kube, "sendInitialEvents=true", NULL), 1);
+}
+
+static void where_no_watch_is_allowed_the_list_is_read_again(void **state)
+{
+	(void)state;
+	AUTO(clock) clock = clock_create_manual(INT64_C(1700000000000));
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ .clock = clock });
+	struct table *table;
+
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	kube_bed_deny(&bed.kube, "[{'verb':'watch','resource':'configmaps'}]");
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, is_live(table) && kube_bed_requests(&bed.kube, "/configmaps", "watch=1") == 1);
+	kube_bed_config_maps(&bed.kube, "shop", "a", 1, 1);
+	turn(&bed);
+	assert_null(row_of(table, "a-1"));
+	clock_advance(clock, 10000);
+	UNTIL(&bed, row_of(table, "a-1"));
+	assert_true(is_live(table));
+	assert_int_equal(kube_bed_requests(&bed.kube, "/configmaps", "limit=500"), 2);
+	assert_int_equal(kube_bed_requests(&bed.kube, "/configmaps", "watch=1"), 1);
+}
+
+static void a_broken_watch_says_so_and_comes_back(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	struct table *table;
+
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, is_live(table));
+	UNTIL(&bed, kube_bed_requests(&bed.kube, "/configmaps", "watch=1") == 1);
+	kube_bed_faults(&bed.kube, "[{'path':'watch=1','count':1,'status':503},{'path':'watch=1','count':1,'action':'garbage'}]");
+	kube_bed_control(&bed.kube, "reset-watches", NULL);
+	UNTIL(&bed, table_state(table)->state == SCOPE_BROKEN);
+	assert_true(table_state(table)->retry_ms > 0);
+	assert_non_null(row_of(table, "a-0"));
+	kube_bed_config_maps(&bed.kube, "shop", "a", 1, 1);
+	UNTIL(&bed, row_of(table, "a-1") && is_live(table));
+}
+
+static void it_ends_at_once_while_the_server_hangs(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	int64_t before;
+
+	kube_bed_faults(&bed.kube, "[{'path':'.','action':'hang'}]");
+	bed_browse(&bed);
+	open(&bed, "pods", "");
+	turn(&bed);
+	before = clock_now_ms(NULL);
+	browse_destroy(bed.browse);
+	bed.browse = NULL;
+	assert_true(clock_now_ms(NULL) - before < 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_kinds_of_the_server_are_found_custom_ones_too),
+		cmocka_unit_test(before_the_server_told_the_usual_kinds_are_known),
+		cmocka_unit_test(a_table_has_the_servers_columns_and_follows_the_cluster),
+		cmocka_unit_test(a_long_list_is_shown_from_its_first_page_on),
+		cmocka_unit_test(a_server_without_tables_gives_names_and_ages),
+		cmocka_unit_test(a_watch_that_ends_goes_on_without_a_new_list),
+		cmocka_unit_test(history_that_is_gone_lists_again_and_keeps_the_rows),
+		cmocka_unit_test(a_refused_list_says_why_and_is_live_when_allowed),
+		cmocka_unit_test(where_only_a_watch_is_allowed_it_streams_the_first_state),
+		cmocka_unit_test(where_no_watch_is_allowed_the_list_is_read_again),
+		cmocka_unit_test(a_broken_watch_says_so_and_comes_back),
+		cmocka_unit_test(it_ends_at_once_while_the_server_hangs),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
