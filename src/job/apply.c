@@ -180,7 +180,7 @@ static bool step_prune(struct application *a, struct error *err)
 	if (good)
 		tell_prune_list(&a->run, &list, wants_writes(a) ? CHANGE_PRUNED : CHANGE_WOULD_PRUNE);
 	if (good && wants_writes(a))
-		good = prune_delete(&a->run, &list, &a->inventory, err) && inventory_save(&a->run, &a->inventory, err);
+		good = prune_delete(&a->run, &a->plan, &list, &a->inventory, err) && inventory_save(&a->run, &a->inventory, err);
 	AUTO_FREE char *summary = xasprintf("%zu object%s", list.going, list.going == 1 ? "" : "s");
 
 	a->pruned = good ? list.going : 0;

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "job/layers.h"
+#include "kube/api_version.h"
 
 static void add_line(struct inventory *inventory, const char *api_version, const char *kind, const char *namespace, const char *name)
 {
@@ -23,13 +24,6 @@ void inventory_add_plan(struct inventory *inventory, const struct deploy_plan *p
 	}
 }
 
-void inventory_remove(struct inventory *inventory, const char *api_version, const char *kind, const char *namespace, const char *name)
-{
-	AUTO_FREE char *line = xasprintf("%s %s %s %s", api_version, kind, *namespace ? namespace : "-", name);
-
-	map_remove(&inventory->lines, str_of(line));
-}
-
 bool inventory_split(const char *line, struct str words[4])
 {
 	struct str rest = str_of(line);
@@ -41,6 +35,27 @@ bool inventory_split(const char *line, struct str words[4])
 	if (str_is(words[2], "-"))
 		words[2] = STR("");
 	return rest.len > 0;
+}
+
+void inventory_keep(struct inventory *inventory, const struct map *left)
+{
+	struct map lines = MAP_INIT(NULL);
+	struct str w[4];
+
+	for (size_t i = 0; i < inventory->lines.len; i++) {
+		const char *line = inventory->lines.entries[i].key;
+
+		if (!inventory_split(line, w))
+			continue;
+		AUTO_FREE char *api_version = str_dup(w[0]);
+		AUTO_FREE char *identity = xasprintf("%.*s %.*s %.*s/%.*s", STR_ARG(api_version_split(api_version).group), STR_ARG(w[1]), STR_ARG(w[2]),
+						     STR_ARG(w[3]));
+
+		if (map_has(left, str_of(identity)))
+			map_set(&lines, str_of(line), NULL);
+	}
+	map_release(&inventory->lines);
+	inventory->lines = lines;
 }
 
 char *inventory_stem(const struct stack *stack)

@@ -23,7 +23,8 @@ char *inventory_stem(const struct stack *stack);
 bool inventory_load(struct run *run, struct inventory *inventory, struct error *err);
 void inventory_release(struct inventory *inventory);
 void inventory_add_plan(struct inventory *inventory, const struct deploy_plan *plan);
-void inventory_remove(struct inventory *inventory, const char *api_version, const char *kind, const char *namespace, const char *name);
+/* Takes out every line whose object is not in left ("group kind namespace/name", as deploy_identity() gives). */
+void inventory_keep(struct inventory *inventory, const struct map *left);
 /* Writes it unless the cluster has exactly that. */
 bool inventory_save(struct run *run, struct inventory *inventory, struct error *err);
 /* Splits a line into its four words (borrowed views). */

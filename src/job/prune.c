@@ -123,6 +123,11 @@ static const char *why_kept(const struct finding *f, const struct prune_object *
 	return NULL;
 }
 
+static char *identity_of(const struct kube_resource *resource, const char *namespace, const char *name)
+{
+	return xasprintf("%s %s %s/%s", resource->group, resource->kind, namespace, name);
+}
+
 static bool on_object(struct str object, void *arg, struct error *err)
 {
 	struct finding *f = arg;
@@ -131,7 +136,7 @@ static bool on_object(struct str object, void *arg, struct error *err)
 					.item = xstrdup(""), .resource_version = xstrdup("") };
 	f->deleted = false;
 	bool good = json_visit(f->fields, object, on_field, f, err);
-	AUTO_FREE char *identity = xasprintf("%s %s %s/%s", f->resource->group, f->resource->kind, f->now.namespace, f->now.name);
+	AUTO_FREE char *identity = identity_of(f->resource, f->now.namespace, f->now.name);
 
 	LIST_PUSH(f->list->items, f->list->len, f->list->cap) = f->now;
 	if (!good || f->deleted || map_has(f->planned, str_of(identity))) {
@@ -276,7 +281,22 @@ static bool delete_one(struct run *run, struct prune_object *o, struct error *er
 	       kube_delete(run->kube, o->resource, o->namespace, o->name, &options, run->cancel, NULL, err);
 }
 
-bool prune_delete(struct run *run, struct prune_list *list, struct inventory *inventory, struct error *err)
+static void keep_what_is_left(struct inventory *inventory, const struct deploy_plan *plan, const struct prune_list *list)
+{
+	AUTO_RELEASE(map) left = MAP_INIT(NULL);
+
+	add_planned(plan, &left);
+	for (size_t i = 0; i < list->len; i++) {
+		const struct prune_object *o = &list->items[i];
+		AUTO_FREE char *identity = identity_of(o->resource, o->namespace, o->name);
+
+		if (o->kept)
+			map_set(&left, str_of(identity), NULL);
+	}
+	inventory_keep(inventory, &left);
+}
+
+bool prune_delete(struct run *run, const struct deploy_plan *plan, struct prune_list *list, struct inventory *inventory, struct error *err)
 {
 	char api_version[128];
 
@@ -292,8 +312,8 @@ bool prune_delete(struct run *run, struct prune_list *list, struct inventory *in
 				return false;
 			}
 			run_emit(run, &(struct job_event){ .kind = JOB_OBJECT, .object = object, .change = CHANGE_PRUNED });
-			inventory_remove(inventory, api_version, o->resource->kind, o->namespace, o->name);
 		}
 	}
+	keep_what_is_left(inventory, plan, list);
 	return true;
 }

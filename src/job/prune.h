@@ -28,7 +28,10 @@ bool prune_find(struct run *run, const struct deploy_plan *plan, const struct in
 		struct error *err);
 void prune_list_release(struct prune_list *list);
 struct job_object prune_job_object(const struct prune_object *object, char api_version[128]);
-/* Deletes what goes, last layer first, guarded by uid; takes it out of inventory. False when something stayed. */
-bool prune_delete(struct run *run, struct prune_list *list, struct inventory *inventory, struct error *err);
+/*
+ * Deletes what goes, last layer first, guarded by uid; then inventory has what is planned or was kept, and nothing else: not what an
+ * earlier run deleted before it was killed. False when something stayed.
+ */
+bool prune_delete(struct run *run, const struct deploy_plan *plan, struct prune_list *list, struct inventory *inventory, struct error *err);
 
 #endif

@@ -8,7 +8,7 @@ Ends with `N passed, N failed`. SLOTDECK_BIN names the program.
 """
 import base64, calendar, concurrent.futures, json, os, re, signal, subprocess, sys, time, traceback
 
-import suite_faults, suite_hooks
+import suite_faults, suite_hooks, suite_kill
 from harness import *
 
 
@@ -316,41 +316,6 @@ def a_namespace_that_nobody_makes_is_found_before_the_first_write(c):
     assert run.code == 2 and 'not-there' in run.err, run
 
 
-def killed_at_every_tenth_event_the_golden_slot_ends_as_an_unbroken_run(c):
-    golden_cluster(c)
-    args = ['apply', '--env', 'ai', '--skip-infra', 'echo-probe,tls-issuer', '--no-hooks', '--output', 'jsonl']
-
-    def state(slot):
-        found = {}
-        for path in ('/api/v1/namespaces/%s/configmaps', '/api/v1/namespaces/%s/services', '/apis/apps/v1/namespaces/%s/deployments',
-                     '/api/v1/namespaces/%s/persistentvolumeclaims', '/apis/rbac.authorization.k8s.io/v1/namespaces/%s/roles'):
-            for item in c.get(path % ('project-example-dev-%d' % slot))['items']:
-                meta, spec = item['metadata'], json.loads(json.dumps(item.get('spec', {})))
-                if meta['name'].startswith('kube-root-ca') or meta['name'].startswith('slotdeck-inventory'):
-                    continue
-                for key in ('clusterIP', 'clusterIPs', 'volumeName'):
-                    spec.pop(key, None)
-                text = json.dumps([meta.get('labels'), sorted(item.get('data', {})), spec], sort_keys=True)
-                found[path + meta['name'].replace(str(slot), 'N')] = text.replace(str(slot), 'N')
-        return found
-
-    whole = slotdeck(c, GOLDEN, *args, '--slot', '7100', env=golden_env())
-    assert whole.code == 0, whole
-    wanted, total = state(7100), len(whole.events())
-    for n, slot in zip(range(5, total, 10), range(7101, 7199)):
-        run = subprocess.Popen([BIN, *args, '--slot', str(slot)], cwd=GOLDEN, env=environment(c, golden_env()), stdin=subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        for _ in range(n):
-            run.stdout.readline()
-        run.kill()
-        run.wait()
-        run.stdout.close()
-        again = slotdeck(c, GOLDEN, *args, '--slot', str(slot), env=golden_env())
-        assert again.code == 0 and again.seconds < 25, (n, again)
-        now = state(slot)
-        assert now == wanted, (n, slot, difference(now, wanted))
-
-
 def what_fails_after_something_was_written_is_part_done(c):
     wrong = 'apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: bad}\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {x: y}}, spec: {containers: []}}}\n'
     folder = project(c, 'part', {'a': config_map('a', k='v'), 'bad': wrong})
@@ -442,50 +407,12 @@ def faults_of_the_server_are_survived_or_told(c):
         assert run.code in codes, (name, run)
 
 
-def killed_after_each_request_and_run_again_it_ends_in_the_same_state(c):
-    manifests = {'a': config_map('a', k='v'), 'web': deployment('web'), 'b': config_map('b', x='y')}
-
-    def state(cluster):
-        found = {}
-        for path in ('/api/v1/namespaces/kill-dev/configmaps', '/apis/apps/v1/namespaces/kill-dev/deployments'):
-            for item in (cluster.get(path) or {'items': []})['items']:
-                meta = item['metadata']
-                if meta['name'] != 'kube-root-ca.crt':  # a controller makes it when it comes to it
-                    found[path + meta['name']] = json.dumps([meta.get('labels'), item.get('data'), item.get('spec')], sort_keys=True)
-        return found
-
-    folder = project(c, 'kill', manifests)
-    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
-    wanted = state(c)
-    total = len([1 for line in c.call('GET', '/_sim/requests')[1].splitlines() if 'slotdeck/' in line])
-
-    def one(n):
-        cluster = Cluster()
-        try:
-            target = project(cluster, 'kill', manifests)
-            cluster.call('POST', '/_sim/faults', [{'userAgent': 'slotdeck/', 'from': n, 'count': 1, 'action': 'pause', 'when': 'after'}])
-            run = subprocess.Popen([BIN, 'apply', '--env', 'dev'], cwd=target, env=environment(cluster), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            paused, _ = cluster.call('GET', '/_sim/paused')
-            alive = run.poll() is None
-            run.kill()
-            run.wait()
-            assert paused == 200 and alive, 'request %d did not pause: %s, %s' % (n, paused, alive)
-            again = slotdeck(cluster, target, 'apply', '--env', 'dev')
-            assert again.code == 0 and again.seconds < 25, (n, again)
-            now = state(cluster)
-            assert now == wanted, (n, difference(now, wanted))
-        finally:
-            cluster.close()
-
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        list(pool.map(one, range(1, total + 1)))
-
-
-SIM_ONLY = [diff_calls_an_object_that_it_may_not_read_failed_not_new, what_somebody_else_deleted_is_missing_although_a_hook_ran_before, attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease, an_old_server_without_aggregated_discovery_will_do,
-            faults_of_the_server_are_survived_or_told, killed_after_each_request_and_run_again_it_ends_in_the_same_state]
-SIM_ONLY += suite_faults.SIM_ONLY + suite_hooks.SIM_ONLY
-BOTH = [t for module in (sys.modules[__name__], suite_faults, suite_hooks) for t in tests_of(module) if t not in SIM_ONLY]
+SIM_ONLY = [diff_calls_an_object_that_it_may_not_read_failed_not_new, what_somebody_else_deleted_is_missing_although_a_hook_ran_before,
+            attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease,
+            an_old_server_without_aggregated_discovery_will_do, faults_of_the_server_are_survived_or_told]
+MODULES = (sys.modules[__name__], suite_faults, suite_hooks, suite_kill)
+ONLY_SIM = [t for module in MODULES for t in module.SIM_ONLY]
+BOTH = [t for module in MODULES for t in tests_of(module) if t not in ONLY_SIM]
 
 
 def told(error):
@@ -509,7 +436,7 @@ def run_one(test):
 
 def main():
     pattern = sys.argv[2] if len(sys.argv) > 2 else ''
-    tests = [t for t in BOTH + (SIM_ONLY if BACKEND == 'sim' else []) if re.search(pattern, t.__name__)]
+    tests = [t for t in BOTH + (ONLY_SIM if BACKEND == 'sim' else []) if re.search(pattern, t.__name__)]
     passed, failures = 0, []
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for test, error in pool.map(run_one, tests):
