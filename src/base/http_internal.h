@@ -32,6 +32,7 @@
 #define PROGRESS_MIN_BYTES   (30 * 1024)
 #define REFUSAL_MAX_BYTES    ((size_t)64 << 10)
 #define DEFAULT_STREAM_BYTES ((size_t)1 << 30)
+#define PAUSABLE_BUFFER_BYTES (1 << 20)
 #define WATCHES_PER_LANE     90
 #define PROBE_IDLE_MS	     30000
 #define PROBE_LIMIT_MS	     15000
@@ -111,6 +112,7 @@ struct http_stream {
 	void *arg;
 	pthread_mutex_t lock;	   /* recursive; held while a callback runs */
 	atomic_bool closed;	   /* set under lock */
+	atomic_bool paused;	   /* the next bytes pause it */
 	bool ended;		   /* under lock */
 	struct transfer *transfer; /* net thread only */
 };

@@ -129,35 +129,25 @@ void http_stream_close(struct http_stream *stream)
 	stream_unref(stream);
 }
 
-struct pause {
-	struct http_stream *stream;
-	bool paused;
-};
-
-static void pause_posted(void *arg)
+static void go_on_posted(void *arg)
 {
-	struct pause *pause = arg;
-	struct transfer *t = pause->stream->transfer;
+	struct http_stream *stream = arg;
+	struct transfer *t = stream->transfer;
 
-	if (t && t->easy && t->mode == HTTP_ALONE) {
+	if (t && t->easy && !stream->paused) {
 		struct lane *lane = t->lane;
 
 		lane->refs++;
-		curl_easy_pause(t->easy, pause->paused ? CURLPAUSE_RECV : CURLPAUSE_CONT);
+		curl_easy_pause(t->easy, CURLPAUSE_CONT);
 		lane_kick(lane);
 		lane_unref(lane);
 	}
-	stream_unref(pause->stream);
-	free(pause);
+	stream_unref(stream);
 }
 
+/* Pausing is done by refusing the next bytes, which is exact: each curl_easy_pause() of curl 7.88 first reads once more, up to 1.6 MB. */
 void http_stream_pause(struct http_stream *stream, bool paused)
 {
-	struct pause *pause = xcalloc(1, sizeof *pause);
-
-	*pause = (struct pause){ stream_ref(stream), paused };
-	if (http_post(stream->http, pause_posted, pause))
-		return;
-	stream_unref(stream);
-	free(pause);
+	if (atomic_exchange(&stream->paused, paused) && !paused && !http_post(stream->http, go_on_posted, stream_ref(stream)))
+		stream_unref(stream);
 }

@@ -417,6 +417,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
 	struct str chunk = { bytes, size * n };
 	size_t limit = t->max_body_bytes;
 
+	if (t->stream && t->stream->paused && t->mode == HTTP_ALONE)
+		return CURL_WRITEFUNC_PAUSE;
 	touch(t);
 	t->body_bytes += (int64_t)chunk.len;
 	if (t->stream && t->opened) {
@@ -462,6 +464,15 @@ static int on_new_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
 	return CURL_SOCKOPT_OK;
+}
+
+/* What may be paused must not fill the kernel's memory meanwhile: without a limit of ours a receive buffer grows to tens of MiB. */
+static int on_new_pausable_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	int bytes = PAUSABLE_BUFFER_BYTES;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	return on_new_socket(arg, fd, purpose);
 }
 
 /* ---- one attempt ---- */
@@ -576,7 +587,7 @@ static void set_connection(struct transfer *t)
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_S);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_S);
-	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, alone ? on_new_pausable_socket : on_new_socket);
 	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	if (http->proxy)
 		curl_easy_setopt(easy, CURLOPT_PROXY, http->proxy);
