@@ -12,6 +12,7 @@ static const struct kind *const wide_kinds[] = {
 
 struct live {
 	struct watcher *watcher;
+	struct watcher_options connection;
 	struct clock *clock;
 	struct store *store;
 	struct health *health;
@@ -128,6 +129,11 @@ struct watcher *live_watcher(struct live *live)
 	return live->watcher;
 }
 
+const struct watcher_options *live_connection(const struct live *live)
+{
+	return &live->connection;
+}
+
 void live_hurry(struct live *live)
 {
 	watcher_hurry(live->watcher);
@@ -192,6 +198,7 @@ struct live *live_create(const struct live_options *options)
 	struct live *live = xcalloc(1, sizeof *live);
 	const char *state_namespace = options->envs.state_namespace;
 
+	live->connection = options->watcher;
 	live->clock = options->watcher.clock;
 	live->watcher = watcher_create(&options->watcher);
 	live->store = store_create();

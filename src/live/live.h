@@ -47,6 +47,8 @@ struct health *live_health(struct live *live);
 struct envs *live_envs(struct live *live);
 /* To watch more kinds (the resource browser): rows go to live_store(). */
 struct watcher *live_watcher(struct live *live);
+/* How the cluster is reached, for what reads more of it. Borrowed. */
+const struct watcher_options *live_connection(const struct live *live);
 
 /* The feed as a whole, for the head line. */
 enum live_state {
