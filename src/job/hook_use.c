@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/utc.h"
 #include "base/yaml.h"
+#include "job/preflight.h"
 
 #define WAIT_DEFAULT_MS (1200 * 1000)
 #define POLL_MS		1000
@@ -206,27 +207,13 @@ static bool use_ensure_codex_secrets(const struct hook_call *call, struct error 
 
 static bool use_preflight(const struct hook_call *call, struct error *err)
 {
-	const char *namespace = call->run->stack->namespace;
 	struct kube_version version;
-	struct kube_access questions[] = {
-		{ .verb = "patch", .group = "apps", .resource = "deployments", .namespace = namespace },
-		{ .verb = "patch", .group = "", .resource = "services", .namespace = namespace },
-		{ .verb = "patch", .group = "", .resource = "configmaps", .namespace = namespace },
-		{ .verb = "patch", .group = "", .resource = "secrets", .namespace = namespace },
-	};
-	AUTO_RELEASE(buf) missing = BUF_INIT(0);
 
-	if (!kube_server_version(call->run->kube, call->cancel, &version, err) ||
-	    !kube_can(call->run->kube, questions, ARRAY_LEN(questions), call->cancel, err))
+	if (!kube_server_version(call->run->kube, call->cancel, &version, err))
 		return error_wrap(err, "preflight");
-	for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
-		if (!questions[i].allowed)
-			buf_addf(&missing, "%s%s %s", missing.len ? ", " : "", questions[i].verb, questions[i].resource);
-		free(questions[i].reason);
-	}
-	if (missing.len)
-		return error_set(err, ERR_DENIED, "preflight: no right to %s in namespace %s", buf_cstr(&missing), namespace);
-	run_note(call->run, "preflight: server %s answers, the rights are there", version.git_version);
+	if (!preflight_full(call->run, err))
+		return false;
+	run_note(call->run, "preflight: server %s answers, nothing is in the way", version.git_version);
 	return true;
 }
 

@@ -242,4 +242,30 @@ def a_comment_that_may_fail_is_a_warning(c):
     assert run.code == 0 and 'warning: ' in run.err and 'github.comment' in run.err, run
 
 
-SIM_ONLY = [a_secret_or_an_ingress_that_may_not_be_read_ends_the_run_at_once, what_goes_wrong_with_the_parked_secret_is_a_warning]
+# ---- preflight ----
+
+PREFLIGHT = 'hooks: {beforeAll: [{name: look, use: preflight}]}\n'
+
+
+def the_preflight_hook_looks_at_all_that_the_plan_needs(c):
+    folder = project(c, 'hpre', {'web': deployment('web', replicas=3), 'a': config_map('a', k='v')}, services_extra=PREFLIGHT)
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 0 and 'nothing is in the way' in run.err, run
+    c.ensure('/api/v1/namespaces', {'metadata': {'name': 'hpre-qa'}})
+    c.ensure('/api/v1/namespaces/hpre-qa/resourcequotas', {'metadata': {'name': 'small'}, 'spec': {'hard': {'pods': '2'}}})
+    run = slotdeck(c, folder, 'apply', '--env', 'qa')
+    assert run.code == 2 and 'services.yaml:' in run.err and 'this plan takes 3' in run.err, run
+    assert c.get('/apis/apps/v1/namespaces/hpre-qa/deployments/web') is None
+
+
+def the_preflight_hook_asks_for_rights_on_the_plans_kinds_only(c):
+    folder = project(c, 'hprer', {'web': deployment('web')}, services_extra=PREFLIGHT)
+    c.call('POST', '/_sim/deny', [{'verb': 'patch', 'resource': 'services'}, {'verb': '*', 'resource': 'secrets'}])
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 0, run
+    c.call('POST', '/_sim/deny', [{'verb': 'patch', 'resource': 'deployments'}])
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 4 and 'no right to patch deployments.apps' in run.err and 'services.yaml:' in run.err, run
+
+
+SIM_ONLY = [the_preflight_hook_asks_for_rights_on_the_plans_kinds_only, a_secret_or_an_ingress_that_may_not_be_read_ends_the_run_at_once, what_goes_wrong_with_the_parked_secret_is_a_warning]

@@ -1,0 +1,137 @@
+"""The cluster suite's tests of preflight: what is certain to go wrong is found before the first write, and nothing else."""
+from harness import *
+
+
+def workload(kind, name, cpu='100m', memory='16Mi', image='example.test/web:1', **spec):
+    """A workload of one container that asks for cpu and memory."""
+    pod = {'containers': [{'name': 'main', 'image': image, 'resources': {'requests': {'cpu': cpu, 'memory': memory}}}]}
+    if kind == 'Job':
+        return json.dumps({'apiVersion': 'batch/v1', 'kind': kind, 'metadata': {'name': name}, 'spec': {'template': {'spec': {**pod, 'restartPolicy': 'Never'}}}}) + '\n'
+    body = {'selector': {'matchLabels': {'app': name}}, 'template': {'metadata': {'labels': {'app': name}}, 'spec': pod}, **spec}
+    return json.dumps({'apiVersion': 'apps/v1', 'kind': kind, 'metadata': {'name': name}, 'spec': body}) + '\n'
+
+
+def quota(cluster, namespace, **hard):
+    cluster.ensure('/api/v1/namespaces', {'metadata': {'name': namespace}})
+    cluster.ensure('/api/v1/namespaces/%s/resourcequotas' % namespace,
+                   {'metadata': {'name': 'small'}, 'spec': {'hard': {k.replace('__', '/').replace('_', '.'): v for k, v in hard.items()}}})
+
+
+def preflight(cluster, folder, *args, code):
+    run = slotdeck(cluster, folder, 'apply', '--env', 'dev', '--preflight', '--output', 'jsonl', *args)
+    findings = [e['text'] for e in run.events('finding') if e['severity'] == 'error']
+    assert run.code == code and bool(findings) == (code != 0), run
+    return findings
+
+
+def the_sum_of_what_a_plan_wants_breaks_a_quota_that_each_part_would_keep(c):
+    table = [  # quota, workloads, what is told
+        ({'requests_cpu': '1'}, [workload('Deployment', 'a', '600m'), workload('StatefulSet', 'b', '300m', replicas=2, serviceName='b')],
+         'quota small of namespace %s allows 1 of requests.cpu; this plan takes 1200m'),
+        ({'memory': '100Mi'}, [workload('Deployment', 'a', memory='40Mi', replicas=3)], 'allows 100Mi of memory; this plan takes 120Mi'),
+        ({'pods': '2'}, [workload('Deployment', 'a', replicas=3)], 'allows 2 of pods; this plan takes 3'),
+        ({'limits_cpu': '1'}, [workload('Deployment', 'a', replicas=3).replace('"requests"', '"limits"').replace('100m', '400m')],
+         'allows 1 of limits.cpu; this plan takes 1200m'),
+        ({'count__deployments.apps': '1'}, [workload('Deployment', 'a'), workload('Deployment', 'b')], 'allows 1 of count/deployments.apps; this plan takes 2'),
+        ({'services_nodeports': '0'}, ['apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {type: NodePort, ports: [{port: 80}]}\n'],
+         'allows 0 of services.nodeports; this plan takes 1'),
+        ({'requests_storage': '1Gi'}, ['apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: v%d}\nspec: {accessModes: [ReadWriteOnce], '
+                                       'resources: {requests: {storage: 600Mi}}}\n' % i for i in (1, 2)], 'allows 1Gi of requests.storage; this plan takes 1200Mi'),
+        ({'requests_cpu': '500m'}, [workload('Deployment', 'a', '300m'), workload('Job', 'j', '300m')], 'allows 500m of requests.cpu; this plan takes 600m'),
+    ]
+    for i, (hard, manifests, text) in enumerate(table):
+        namespace = 'quo%d-dev' % i
+        quota(c, namespace, **hard)
+        folder = project(c, 'quo%d' % i, {'m%d' % k: m for k, m in enumerate(manifests)})
+        found = preflight(c, folder, code=2)
+        assert len(found) == 1 and (text % namespace if '%s' in text else text) in found[0], (text, found)
+        assert c.get('/apis/coordination.k8s.io/v1/namespaces/%s/leases' % namespace)['items'] == []
+
+
+def a_plan_that_fits_a_quota_fits_it_again_when_its_pods_are_replaced(c):
+    quota(c, 'quofit-dev', requests_cpu='1', pods='2')
+    web = workload('Deployment', 'web', '400m', replicas=2, strategy={'type': 'Recreate'})
+    folder = project(c, 'quofit', {'web': web})
+    preflight(c, folder, '--wait', '--settle', '0s', code=0)
+    open(os.path.join(folder, 'web.yaml'), 'w').write(web.replace('web:1', 'web:2').replace('400m', '500m'))
+    preflight(c, folder, '--wait', '--settle', '0s', code=0)
+    open(os.path.join(folder, 'web.yaml'), 'w').write(web.replace('400m', '501m'))
+    assert 'this plan takes 1002m' in preflight(c, folder, code=2)[0]
+
+
+def what_others_use_counts_but_not_what_ends_by_itself(c):
+    other = project(c, 'quoth', {'other': workload('Deployment', 'other', '300m')})
+    job = project(c, 'quojob', {'job': workload('Job', 'job', '300m')})
+    assert slotdeck(c, other, 'apply', '--env', 'qa', '--namespace', 'quomine-dev', '--wait', '--settle', '0s').code == 0
+    assert slotdeck(c, job, 'apply', '--env', 'dev', '--namespace', 'quomine-dev', '--wait', '--settle', '0s').code == 0
+    quota(c, 'quomine-dev', requests_cpu='1')
+    folder = project(c, 'quomine', {'mine': workload('Deployment', 'mine', '350m', replicas=2)})
+    preflight(c, folder, code=0)
+    open(os.path.join(folder, 'mine.yaml'), 'w').write(workload('Deployment', 'mine', '351m', replicas=2))
+    assert 'this plan takes 702m, what else is there takes 300m' in preflight(c, folder, code=2)[0]
+
+
+def what_is_doubtful_breaks_no_quota(c):
+    quota(c, 'quodoubt-dev', requests_cpu='500m')
+    scaled = workload('Deployment', 'a', '200m', replicas=9)
+    scaler = ('apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: a}\nspec: {minReplicas: 2, maxReplicas: 9, '
+              'scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: a}, metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]}\n')
+    cron = ('apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: c}\nspec: {schedule: "0 0 1 1 *", jobTemplate: {spec: {template: {spec: {restartPolicy: Never, '
+            'containers: [{name: main, image: "x:1", resources: {requests: {cpu: "2"}}}]}}}}}\n')
+    folder = project(c, 'quodoubt', {'a': scaled, 'scaler': scaler, 'cron': cron, 'set': workload('DaemonSet', 'd', '400m')})
+    preflight(c, folder, code=0)
+
+
+def a_quota_below_what_runs_already_stops_no_plan_that_takes_no_more(c):
+    folder = project(c, 'quolow', {'web': workload('Deployment', 'web', '400m', replicas=2)})
+    preflight(c, folder, '--wait', '--settle', '0s', code=0)
+    quota(c, 'quolow-dev', requests_cpu='500m')
+    preflight(c, folder, code=0)
+
+
+def a_quota_of_the_plan_itself_is_the_one_that_counts(c):
+    own = 'apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: small}\nspec: {hard: {pods: "1"}}\n'
+    quota(c, 'quoown-dev', pods='9')
+    folder = project(c, 'quoown', {'own': own, 'web': workload('Deployment', 'web', replicas=2)})
+    assert 'allows 1 of pods; this plan takes 2' in preflight(c, folder, code=2)[0]
+
+
+def a_namespace_that_is_being_deleted_stops_what_would_go_into_it(c):
+    held = '/api/v1/namespaces/going-elsewhere'
+    c.ensure('/api/v1/namespaces', {'metadata': {'name': 'going-elsewhere'}})
+    c.ensure(held + '/configmaps', {'metadata': {'name': 'held', 'finalizers': ['suite.test/hold']}})
+    c.call('DELETE', held)
+    folder = project(c, 'going', {'a': config_map('a', k='v').replace('{name: a}', '{name: a, namespace: going-elsewhere}')})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    c.call('PATCH', held + '/configmaps/held', {'metadata': {'finalizers': None}}, 'application/merge-patch+json')
+    assert run.code == 2 and 'going-elsewhere" is being deleted' in run.err, run
+
+
+# ---- rights, on the simulation only: denials are its switches ----
+
+def each_right_that_the_run_needs_is_asked_for_and_named(c):
+    table = [  # denied verb and resource, more arguments, what is told
+        ('patch', 'deployments', [], 'no right to patch deployments.apps in namespace right-dev'),
+        ('create', 'configmaps', [], 'no right to create configmaps in namespace right-dev'),
+        ('update', 'leases', [], 'no right to update leases.coordination.k8s.io in namespace right-dev'),
+        ('delete', 'configmaps', ['--prune'], 'no right to delete configmaps in namespace right-dev'),
+        ('watch', 'pods', ['--wait'], 'no right to watch pods in namespace right-dev'),
+        ('list', 'deployments', ['--wait'], 'no right to list deployments.apps in namespace right-dev'),
+    ]
+    folder = project(c, 'right', {'web': workload('Deployment', 'web'), 'a': config_map('a', k='v')})
+    for verb, resource, args, text in table:
+        c.call('POST', '/_sim/deny', [{'verb': verb, 'resource': resource}])
+        found = preflight(c, folder, *args, code=4)
+        assert text in found, (text, found)
+    assert c.get('/api/v1/namespaces/right-dev') is None
+
+
+def a_right_that_the_run_does_not_need_is_not_asked_for(c):
+    folder = project(c, 'noright', {'web': workload('Deployment', 'web'), 'a': config_map('a', k='v')})
+    preflight(c, folder, code=0)
+    c.call('POST', '/_sim/deny', [{'verb': 'create', 'resource': 'configmaps'}, {'verb': 'create', 'resource': 'leases'}, {'verb': 'watch', 'resource': 'pods'},
+                                  {'verb': '*', 'resource': 'secrets'}, {'verb': 'delete', 'resource': 'configmaps'}])
+    preflight(c, folder, code=0)
+
+
+SIM_ONLY = [each_right_that_the_run_needs_is_asked_for_and_named, a_right_that_the_run_does_not_need_is_not_asked_for]
