@@ -138,7 +138,7 @@ static void add_places(struct dashboard *d)
 static bool open_live(struct dashboard *d, struct error *err)
 {
 	struct kube_options kube_options = kube_options_from(d->options);
-	struct live_options options = { .fetch_logs = true };
+	struct live_options options = { .fetch_logs = true, .fetch_metrics = true };
 
 	if (d->demo.kubeconfig)
 		kube_options.kubeconfig.path = d->demo.kubeconfig;

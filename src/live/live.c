@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #define STALE_MS 30000
 
@@ -13,6 +15,8 @@ static const struct kind *const wide_kinds[] = {
 struct live {
 	struct watcher *watcher;
 	struct watcher_options connection;
+	struct metrics *metrics; /* or NULL */
+	int fd;			 /* readable when one of both has something */
 	struct clock *clock;
 	struct store *store;
 	struct health *health;
@@ -44,6 +48,8 @@ void live_add_namespace(struct live *live, const char *namespace)
 	LIST_PUSH(live->namespaces, live->nnamespaces, live->namespaces_cap) = xstrdup(namespace);
 	for (size_t k = 0; k < ARRAY_LEN(wide_kinds); k++)
 		watch_narrow(live, k, namespace);
+	if (live->metrics)
+		metrics_add_namespace(live->metrics, namespace);
 }
 
 /* Not allowed cluster-wide: ask in each namespace that we know of. */
@@ -73,15 +79,15 @@ static void follow_environments(struct live *live)
 bool live_poll(struct live *live, int64_t budget_ms)
 {
 	int64_t began_us;
-	bool changed;
+	bool changed = live->metrics && metrics_take(live->metrics);
 
 	live->waits = watcher_take(live->watcher, live->store, live->health, budget_ms) || live->waits;
 	if (live->waits && clock_now_ms(live->clock) < live->update_ms)
-		return false;
+		return changed;
 	live->waits = false;
 	narrow_where_forbidden(live);
 	began_us = clock_now_us(NULL);
-	changed = envs_update(live->envs, live_now_ms(live));
+	changed = envs_update(live->envs, live_now_ms(live)) || changed;
 	/* A tenth of one core at most, however fast the cluster changes; a small one is looked at after each change. */
 	live->update_ms = clock_now_ms(live->clock) + (clock_now_us(NULL) - began_us) * 9 / 1000;
 	follow_environments(live);
@@ -92,7 +98,7 @@ bool live_poll(struct live *live, int64_t budget_ms)
 
 int live_fd(const struct live *live)
 {
-	return watcher_fd(live->watcher);
+	return live->fd;
 }
 
 int64_t live_due_ms(const struct live *live)
@@ -132,6 +138,11 @@ struct watcher *live_watcher(struct live *live)
 const struct watcher_options *live_connection(const struct live *live)
 {
 	return &live->connection;
+}
+
+const struct metrics *live_metrics(const struct live *live)
+{
+	return live->metrics;
 }
 
 void live_hurry(struct live *live)
@@ -193,6 +204,24 @@ void live_status(const struct live *live, struct live_status *ret)
 
 /* ---- life ---- */
 
+static void listen_to(struct live *live, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	if (epoll_ctl(live->fd, EPOLL_CTL_ADD, fd, &event) < 0)
+		mem_panic(1, "epoll refuses a descriptor");
+}
+
+static void start_metrics(struct live *live, const struct watcher_options *options)
+{
+	live->metrics = metrics_create(&(struct metrics_options){ .net = options->net,
+								  .http = options->http,
+								  .clock = options->clock,
+								  .prepare = options->prepare,
+								  .prepare_arg = options->prepare_arg });
+	listen_to(live, metrics_fd(live->metrics));
+}
+
 struct live *live_create(const struct live_options *options)
 {
 	struct live *live = xcalloc(1, sizeof *live);
@@ -200,7 +229,13 @@ struct live *live_create(const struct live_options *options)
 
 	live->connection = options->watcher;
 	live->clock = options->watcher.clock;
+	live->fd = epoll_create1(EPOLL_CLOEXEC);
+	if (live->fd < 0)
+		mem_panic(1, "no descriptor left for epoll");
 	live->watcher = watcher_create(&options->watcher);
+	listen_to(live, watcher_fd(live->watcher));
+	if (options->fetch_metrics)
+		start_metrics(live, &options->watcher);
 	live->store = store_create();
 	live->health = health_create(live->store, &options->health);
 	live->envs = envs_create(live->store, live->health, &options->envs);
@@ -216,6 +251,8 @@ void live_destroy(struct live *live)
 {
 	if (!live)
 		return;
+	close(live->fd);
+	metrics_destroy(live->metrics);
 	watcher_destroy(live->watcher);
 	envs_destroy(live->envs);
 	health_destroy(live->health);

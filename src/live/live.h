@@ -12,6 +12,7 @@
 #define SLOTDECK_LIVE_LIVE_H
 
 #include "kube/watcher.h"
+#include "live/metrics.h"
 #include "model/env.h"
 
 struct live;
@@ -21,6 +22,7 @@ struct live_options {
 	struct envs_options envs;
 	struct health_config health; /* zero: defaults */
 	bool fetch_logs;	   /* last log lines for cause chains; needs get on pods/log */
+	bool fetch_metrics;	   /* CPU and memory, where the server has them */
 };
 
 struct live *live_create(const struct live_options *options);
@@ -49,6 +51,9 @@ struct envs *live_envs(struct live *live);
 struct watcher *live_watcher(struct live *live);
 /* How the cluster is reached, for what reads more of it. Borrowed. */
 const struct watcher_options *live_connection(const struct live *live);
+
+/* What pods and nodes use (live/metrics.h); NULL without fetch_metrics. */
+const struct metrics *live_metrics(const struct live *live);
 
 /* The feed as a whole, for the head line. */
 enum live_state {

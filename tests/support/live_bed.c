@@ -34,6 +34,7 @@ void live_bed_open(struct live_bed *bed)
 	bed->live = live_create(&(struct live_options){
 		.watcher = { .net = bed->net, .http = bed->http, .clock = bed->clock },
 		.fetch_logs = true,
+		.fetch_metrics = true,
 		.envs = { .project = "shop", .state_namespace = "codex-system", .record_prefix = "codex-env-", .show_other_namespaces = true },
 	});
 }
