@@ -324,10 +324,10 @@ def what_fails_after_something_was_written_is_part_done(c):
     assert {(e['object']['name'], e['change']) for e in run.events('object')} >= {('a', 'created'), ('bad', 'failed')}, run
 
 
-def the_time_for_writing_ends_with_the_deadline(c):
-    folder = project(c, 'slowh', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{run: "sleep 1.2"}]}\n')
+def the_time_for_writing_ends_with_the_deadline_also_amid_a_hook(c):
+    folder = project(c, 'slowh', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{run: "sleep 60"}]}\n')
     run = slotdeck(c, folder, 'apply', '--env', 'dev', '--timeout', '1s')
-    assert run.code == 5 and '--timeout' in run.err, run
+    assert run.code == 5 and '--timeout' in run.err and 'services.yaml:' in run.err and run.seconds < 8, run
     assert c.get('/api/v1/namespaces/slowh-dev/configmaps/a') is None
 
 
