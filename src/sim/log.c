@@ -140,8 +140,8 @@ static bool read_source(const json_t *tree, const char *container, bool previous
 	return true;
 }
 
-static bool choose_container(const struct request *request, const struct target *t, const json_t *tree, const char **ret,
-			     struct reply *reply)
+bool rest_choose_container(const struct request *request, const struct target *t, const json_t *tree, const char **ret,
+			   struct reply *reply)
 {
 	json_t *list = jget(tree, "spec", "containers"), *init = jget(tree, "spec", "initContainers");
 	const char *wanted = query_text(request, "container"), *fallback = jstr(tree, "metadata", "annotations",
@@ -219,7 +219,7 @@ void rest_log(struct sim *sim, const struct request *request, const struct targe
 		return;
 	}
 	tree = store_tree(o);
-	if (!choose_container(request, t, tree, &container, reply)) {
+	if (!rest_choose_container(request, t, tree, &container, reply)) {
 		;
 	} else if (!read_source(tree, container, previous, &s)) {
 		refuse(t, tree, container, previous, reply);
