@@ -8,7 +8,7 @@ Ends with `N passed, N failed`. SLOTDECK_BIN names the program.
 """
 import base64, calendar, concurrent.futures, json, os, re, signal, subprocess, sys, time, traceback
 
-import suite_faults, suite_hooks, suite_kill, suite_preflight
+import suite_faults, suite_golden, suite_hooks, suite_kill, suite_preflight
 from harness import *
 
 
@@ -410,7 +410,7 @@ def faults_of_the_server_are_survived_or_told(c):
 SIM_ONLY = [diff_calls_an_object_that_it_may_not_read_failed_not_new, what_somebody_else_deleted_is_missing_although_a_hook_ran_before,
             attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease,
             an_old_server_without_aggregated_discovery_will_do, faults_of_the_server_are_survived_or_told]
-MODULES = (sys.modules[__name__], suite_faults, suite_hooks, suite_kill, suite_preflight)
+MODULES = (sys.modules[__name__], suite_faults, suite_golden, suite_hooks, suite_kill, suite_preflight)
 ONLY_SIM = [t for module in MODULES for t in module.SIM_ONLY]
 BOTH = [t for module in MODULES for t in tests_of(module) if t not in ONLY_SIM]
 
