@@ -10,7 +10,7 @@
  * shell in each container (its `help` names the commands; annotation `sim/no-shell`: none), port-forward (v4 channels) a small
  * web server behind each port, an echo behind port 7, nobody behind those that `testbed/closed-ports` names. Labels and annotations `testbed/fault` (crashloop, oom,
  * imagepull, pending, slow, unready, stuck, fail) play failures, and so do image names: a tag that ends in `missing` is
- * not found. Annotations of pods: `testbed/delay` (of slow), `testbed/duration`, `testbed/exit-code` (of a Job's pod),
+ * not found, one that ends in `-broken` crashes. Annotations of pods: `testbed/delay` (of slow), `testbed/duration`, `testbed/exit-code` (of a Job's pod),
  * `testbed/init-exit-code`, `testbed/termination`, `testbed/log-rate`, `testbed/log-line`, `testbed/crash-log` (the last
  * lines of a container that failed), `testbed/cpu`, `testbed/memory`. On a namespace `testbed/delay` slows all its pods; on a
  * CustomResourceDefinition `sim/serve-delay` keeps its kind unserved for a while; a ValidatingWebhookConfiguration with
