@@ -30,7 +30,7 @@ int64_t hook_number(const struct hook_call *call, const char *key)
 	if (node->kind == YAML_INT)
 		return node->i;
 	if (node->kind == YAML_FLOAT)
-		return (int64_t)node->f;
+		return node->f >= 0 && node->f < 1e15 ? (int64_t)node->f : 0;
 	if (!yaml_is_string(node, &text))
 		return 0;
 	AUTO_FREE char *copy = str_dup(str_trim(text));
@@ -135,7 +135,7 @@ static bool look_at(const struct hook_call *call, const struct kube_resource *re
 static bool wait_for_condition(const struct hook_call *call, const struct awaited_condition *wanted, int64_t limit_ms, struct error *err)
 {
 	const struct kube_resource *resource = kube_find_word(call->run->kube, wanted->kind, call->cancel, err);
-	int64_t due_ms = clock_now_ms(call->run->clock) + limit_ms;
+	int64_t due_ms = clock_now_ms(call->run->clock) + limit_ms, pause_ms = POLL_MS / 8;
 
 	if (!resource)
 		return err->kind ? false : error_set(err, ERR_INVALID, "the server has no kind \"%s\"", wanted->kind);
@@ -149,8 +149,9 @@ static bool wait_for_condition(const struct hook_call *call, const struct awaite
 			return true;
 		if (clock_now_ms(call->run->clock) >= due_ms)
 			return error_set(err, ERR_TIMEOUT, "%s after %lld s", buf_cstr(&state), (long long)limit_ms / 1000);
-		if (!hook_sleep(call, POLL_MS, err))
+		if (!hook_sleep(call, pause_ms, err))
 			return error_wrap(err, "%s", buf_cstr(&state));
+		pause_ms = pause_ms < POLL_MS ? pause_ms * 2 : POLL_MS;
 	}
 }
 

@@ -149,6 +149,25 @@ def hosts_of_other_ingresses_of_the_slot_count_and_so_does_a_certificate_of_the_
     assert run.code == 0 and secret(c, 'tlsall-dev-3', 'tlsall-dev-3-tls'), run
 
 
+def a_secret_that_comes_while_the_hook_waits_is_parked(c):
+    folder = slot_project(c, 'tlscome', {'in': ingress('in', 'of-the-issuer', 'a.tls.test')},
+                          REUSE.replace('reuse-dev-tls-secret,', 'reuse-dev-tls-secret, with: {secretName: of-the-issuer, stagingNamespace: tlscome-parked},') % '60s')
+    c.ensure('/api/v1/namespaces', {'metadata': {'name': 'tlscome-parked'}})
+    pair = certificate(c, 'a.tls.test')
+    run = subprocess.Popen([BIN, 'apply', '--env', 'ai', '--slot', '3', '--output', 'jsonl'], cwd=folder, env=environment(c), stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        told = []
+        for line in run.stdout:
+            told.append(line)
+            if 'waiting for Secret of-the-issuer' in line:
+                tls_secret(c, 'tlscome-dev-3', 'of-the-issuer', pair)
+        assert run.wait(60) == 0 and secret(c, 'tlscome-parked', 'of-the-issuer') == pair, told[-5:]
+    finally:
+        run.kill()
+        run.communicate()
+
+
 def a_secret_that_nobody_names_is_not_waited_for(c):
     folder = slot_project(c, 'tlsno', {'in': ingress('in', 'another', 'a.tls.test')}, REUSE % '30s')
     run = apply_slot(c, folder)
@@ -200,8 +219,9 @@ def a_pull_request_wins_over_an_issue_and_numbers_may_be_text(c):
 def a_marked_comment_is_changed_by_the_next_run_wherever_it_stands(c):
     folder = comment_project(c, 'ghmark', "pr: 43, marker: deploy-dev, body: 'run {{ envOr \"ROUND\" \"0\" }}'")
     with github.GitHub() as hub:
-        for i in range(130):
+        for i in range(129):
             hub.comment(43, 'talk %d' % i)
+        hub.comment(43, '> <!-- deploy-dev -->\n\nsomebody quotes it')
         for n in '12':
             run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env(ROUND=n))
             assert run.code == 0, run
@@ -226,6 +246,13 @@ def what_github_refuses_is_told_with_its_words_and_its_exit_code(c):
             run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env(**env))
             assert run.code == code and text in run.err and 'services.yaml:' in run.err, (env, text, run)
             assert not hub.comments and 'wrong-token' not in run.out + run.err, run
+
+
+def an_api_below_a_path_is_found(c):
+    folder = comment_project(c, 'ghpath', 'issue: 7, body: hello')
+    with github.GitHub(prefix='/api/v3') as hub:
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env(GITHUB_API_URL=hub.url + '/api/v3'))
+        assert run.code == 0 and len(hub.comments) == 1, (hub.requests, run)
 
 
 def a_busy_github_is_asked_again_and_comments_once(c):
@@ -301,12 +328,14 @@ def a_wait_in_vain_says_what_is_instead(c):
         ('kind: deploy, name: web, condition: Nonsense, timeout: 1s', '', 5, 'it has no condition Nonsense after 1 s'),
         ('kind: deploy, name: nobody, timeout: 1s', '', 5, 'it is not there after 1 s'),
         ('kind: deploy, name: web, condition: Nonsense', ', timeout: 1s', 5, "the hook's timeout of 1s is over"),
+        ('kind: deploy, name: web, condition: Available=Unknown, timeout: 1s', '', 5, 'its condition Available is False'),
+        ('kind: deploy, name: web, condition: Available=False, timeout: 20s', '', 0, ''),
         ('kind: gadget, name: web', '', 2, 'no kind "gadget"'),
     ]
     for parameters, more, code, text in table:
         folder = project(c, 'kwvain', {'web': deployment('web', 'unready')}, services_extra=wait_hook(parameters, more))
         run = slotdeck(c, folder, 'apply', '--env', 'dev')
-        assert run.code == code and text in run.err and 'services.yaml:' in run.err and run.seconds < 20, (parameters, run)
+        assert run.code == code and text in run.err and (not code or 'services.yaml:' in run.err) and run.seconds < 20, (parameters, run)
 
 
 def it_waits_for_what_comes_only_later(c):
@@ -380,6 +409,23 @@ def a_hook_runs_or_fails_as_its_fields_say(c):
         folder = project(c, 'hrule', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [%s]}\n' % hook)
         run = slotdeck(c, folder, 'apply', '--env', 'dev', env={'CODEXCTL_GH_PAT': 'x', 'CODEXCTL_REPO': 'a/b'})
         assert run.code == code and told in run.err and (not untold or untold not in run.out + run.err), (hook, run)
+
+
+def what_a_script_started_ends_with_the_hooks_time(c):
+    hook = '{run: "sleep 300 & echo $! > pid; wait", timeout: 3s}'
+    folder = project(c, 'hgroup', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [%s]}\n' % hook)
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    child = '/proc/' + open(os.path.join(folder, 'pid')).read().strip()
+    assert run.code == 5 and run.seconds < 15 and (not os.path.exists(child) or 'State:\tZ' in open(child + '/status').read()), run
+
+
+def a_script_that_prints_a_secret_variable_is_masked(c):
+    hook = '{run: "echo token $MY_TOKEN; echo \\"$DEPLOY_KEY\\" >&2; echo plain $OTHER; exit 3"}'
+    folder = project(c, 'hmask', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [%s]}\n' % hook)
+    env = {'MY_TOKEN': 'canary-token', 'DEPLOY_KEY': 'first-canary\nsecond-canary', 'OTHER': 'visible-text'}
+    for output in ('text', 'jsonl'):
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', '--output', output, '--log-level', 'debug', env=env)
+        assert 'canary' not in run.out + run.err and 'token ***' in run.out + run.err and 'visible-text' in run.out + run.err, run
 
 
 def hooks_of_items_that_filters_leave_out_run_only_when_asked_for(c):
