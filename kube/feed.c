@@ -20,7 +20,7 @@
  * `known` holds 16 bytes for each object delivered (hashes of uid and resource version); the audit compares with it.
  */
 
-#define PAGE "500"
+#define PAGE "500" /* larger ones cost the server more: docs/performance.md */
 #define OBJECT_MAX (8u << 20)
 #define PAUSE_FIRST_MS 800
 #define PAUSE_MAX_MS 30000
