@@ -186,6 +186,14 @@ static void drain(struct sending *s, const struct json_fields *fields)
 	}
 }
 
+static bool all_dry_runs(const struct kube_apply *applies, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!applies[i].dry_run)
+			return false;
+	return true;
+}
+
 bool kube_apply_many(struct kube *kube, struct kube_apply *applies, size_t n, unsigned parallel, const struct cancel *cancel,
 		     const struct kube_apply_ops *ops, struct error *err)
 {
@@ -197,6 +205,10 @@ bool kube_apply_many(struct kube *kube, struct kube_apply *applies, size_t n, un
 	struct sending s = { .kube = kube, .group = group, .ops = ops ? ops : &none, .applies = applies, .n = n, .wire = parallel ? parallel : 8,
 			     .under_way = xcalloc(n + 1, sizeof *s.under_way) };
 
+	if (!all_dry_runs(applies, n) && !kube_may_write(kube, cancel, err)) {
+		free(s.under_way);
+		return false;
+	}
 	while (send_more(&s, err) && s.on_wire && http_group_next(group, &result, err))
 		take_result(&s, fields, &result);
 	if (err->kind)

@@ -48,7 +48,7 @@ struct kube_apply_ops { /* both run on the calling thread and may be NULL */
 /*
  * Sends all, at most `parallel` (0: 8) at a time. Transport faults, 429 and 5xx are retried by base/http; everything else is the caller's
  * to judge. False when cancelled or may_send said no: then what is on its way has 3 s to end, and on_done is told of it, answered or not;
- * it is not called for what was never sent. ops may be NULL.
+ * it is not called for what was never sent. False too when the server is too old for changes (kube_may_write()). ops may be NULL.
  */
 bool kube_apply_many(struct kube *kube, struct kube_apply *applies, size_t n, unsigned parallel, const struct cancel *cancel,
 		     const struct kube_apply_ops *ops, struct error *err);

@@ -8,6 +8,7 @@
 #include "kube/credential.h"
 
 #define MAX_ANSWER_BYTES (64 << 20)
+#define OLDEST_WRITABLE_MINOR 24 /* kube-client 23: server-side apply as we need it, tokens, discovery */
 
 /* ---- opening and closing ---- */
 
@@ -96,6 +97,7 @@ bool kube_open(struct net *net, const struct kube_options *options, struct kube 
 
 	pthread_mutex_init(&kube->lock, NULL);
 	kube->net = net;
+	kube->arena = arena_create();
 	kube->login = login;
 	kube->namespace = xstrdup(login->namespace);
 	kube->field_manager = xstrdup(options->field_manager ? options->field_manager : "slotdeck");
@@ -128,13 +130,15 @@ void kube_close(struct kube *kube)
 	for (size_t i = 0; i < kube->nheaders; i++)
 		free(kube->headers[i]);
 	free(kube->headers);
-	free(kube->resources);
+	free(kube->known);
 	free(kube->namespace);
 	free(kube->field_manager);
-	buf_release(&kube->failed_groups);
-	for (size_t i = 0; i < kube->narenas; i++)
-		arena_destroy(kube->arenas[i]);
-	free(kube->arenas);
+	for (size_t i = 0; i < KUBE_ROOTS; i++) {
+		free(kube->roots[i].items);
+		free(kube->roots[i].etag);
+		buf_release(&kube->roots[i].failed);
+	}
+	arena_destroy(kube->arena);
 	pthread_mutex_destroy(&kube->lock);
 	free(kube);
 }
@@ -254,12 +258,28 @@ bool kube_path(const struct kube_resource *resource, const char *namespace, cons
 	return true;
 }
 
+bool kube_may_write(struct kube *kube, const struct cancel *cancel, struct error *err)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	struct kube_version version;
+
+	/* A server that does not tell its version is none of the old ones' making: its own answer to the write counts. */
+	if (!kube_server_version(kube, cancel, &version, &ignored))
+		return cancel_check(cancel, err);
+	if (version.major != 1 || version.minor >= OLDEST_WRITABLE_MINOR)
+		return true;
+	error_set(err, ERR_DENIED, "the server is %s: nothing is changed on servers before 1.%d", version.git_version, OLDEST_WRITABLE_MINOR);
+	return error_hint(err, "status, diff and the dashboard work as far as the server lets them");
+}
+
 bool kube_send(struct kube *kube, const struct kube_resource *resource, const struct kube_send *call, const struct cancel *cancel,
 	       struct http_response *ret, struct kube_status *ret_status, struct error *err)
 {
 	AUTO_RELEASE(buf) path = BUF_INIT(0);
 	AUTO_FREE char *what = describe(call->verb, resource, call->namespace, call->name);
 
+	if (strcmp(call->method, "GET") != 0 && !call->dry_run && !kube_may_write(kube, cancel, err))
+		return error_wrap(err, "%s", what);
 	if (!kube_path(resource, call->namespace, call->name, &path, err))
 		return false;
 	if (call->subresource)

@@ -51,6 +51,9 @@ struct kube_version {
 };
 /* Asked once, then remembered. */
 bool kube_server_version(struct kube *kube, const struct cancel *cancel, struct kube_version *ret, struct error *err);
+/* Servers before 1.24 are only looked at: ERR_DENIED names the version. Every changing request asks this by itself; dry runs
+ * do not. */
+bool kube_may_write(struct kube *kube, const struct cancel *cancel, struct error *err);
 
 /* ---- discovery ---- */
 
@@ -65,8 +68,9 @@ struct kube_resource {
 };
 /*
  * Reads what kinds the server has: aggregated (v2, v2beta1), else group by group. Groups that fail (a dead aggregated API)
- * are left out and named in kube_failed_groups(); the rest works. Done by itself at first need; call it to refresh. What
- * was found before stays valid until kube_close().
+ * are left out and named in kube_failed_groups(); the rest works. Done by itself at first need; call it to refresh, which
+ * costs two empty answers when nothing changed (ETag). What was found before stays valid until kube_close(), and what is
+ * found again unchanged is the same pointer.
  */
 bool kube_discover(struct kube *kube, const struct cancel *cancel, struct error *err);
 /* "" if all groups answered. Gives. */

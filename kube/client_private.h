@@ -10,6 +10,16 @@
 
 struct credential;
 
+#define KUBE_ROOTS 2
+
+/* What /api (the core group) or /apis (all others) has now. */
+struct kube_root {
+	struct kube_resource **items; /* among those known */
+	size_t n, cap;
+	char *etag; /* NULL: ask without */
+	struct buf failed;
+};
+
 struct kube {
 	struct net *net;
 	struct http *http;
@@ -24,12 +34,11 @@ struct kube {
 	size_t nheaders, headers_cap;
 
 	pthread_mutex_t lock; /* all below */
-	struct arena **arenas; /* of every resource ever found, so that pointers stay good */
-	size_t narenas, arenas_cap;
-	struct kube_resource **resources;
-	size_t nresources, resources_cap;
+	struct arena *arena; /* of every resource ever found, so that pointers stay good */
+	struct kube_resource **known;
+	size_t nknown, known_cap;
+	struct kube_root roots[KUBE_ROOTS];
 	bool discovered;
-	struct buf failed_groups;
 	struct kube_version version;
 	bool version_known;
 };

@@ -10,14 +10,25 @@ static const char accept_aggregated[] = "application/json;g=apidiscovery.k8s.io;
 					"application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,"
 					"application/json";
 
-/* What one discovery run finds, before it is published under the lock. */
+/* What one discovery run finds below /api or /apis, before it is published under the lock. */
 struct finding {
 	struct kube *kube;
 	struct arena *arena;
 	struct kube_resource **items;
 	size_t len, cap;
 	struct buf failed;
+	char *etag;
+	bool unchanged; /* since the answer with our ETag */
 };
+
+static void finding_release(struct finding *finding)
+{
+	arena_destroy(finding->arena);
+	buf_release(&finding->failed);
+	free(finding->items);
+	free(finding->etag);
+}
+DEFINE_AUTO_RELEASE(finding);
 
 static char *keep(struct arena *arena, const char *text)
 {
@@ -160,16 +171,33 @@ static void read_resource_list(struct finding *finding, const char *group, const
 	}
 }
 
-static bool get_json(struct kube *kube, const char *path, const char *accept, const struct cancel *cancel,
-		     struct http_response *response, struct kube_status *status, json_t **ret, struct error *err)
+/* attempts 0: the usual number. */
+static bool get_json(struct kube *kube, const char *path, const char *accept, const char *etag, unsigned attempts,
+		     const struct cancel *cancel, struct http_response *response, struct kube_status *status, json_t **ret,
+		     struct error *err)
 {
-	struct http_request request = { .path = path, .accept = accept, .timeout_ms = 32000, .max_body_bytes = 32 << 20 };
+	static const char what[] = "read what kinds the server has";
+	struct http_request request = { .path = path, .accept = accept, .timeout_ms = 32000, .max_body_bytes = 32 << 20, .attempts = attempts };
+	AUTO_FREE char *condition = xasprintf("If-None-Match: %s", etag ? etag : "");
+	AUTO_FREE const char **headers = xcalloc(kube->nheaders + 2, sizeof *headers);
 
-	return kube_call(kube, &request, "read what kinds the server has", cancel, response, status, err) &&
-	       kube_parse(response, "read what kinds the server has", ret, err);
+	/* Last, as the list of headers ends with NULL anyway. */
+	for (size_t i = 0; i < kube->nheaders && kube->headers[i]; i++)
+		headers[i] = kube->headers[i];
+	for (size_t i = 0; etag; i++)
+		if (!headers[i]) {
+			headers[i] = condition;
+			break;
+		}
+	request.headers = headers;
+	*ret = NULL;
+	if (!kube_call(kube, &request, what, cancel, response, status, err))
+		return false;
+	return response->status == 304 || kube_parse(response, what, ret, err);
 }
 
-/* A group version that does not answer is left out; only cancel ends everything. */
+/* A group version that does not answer is left out, and all wait for it: so it gets a second chance, no more. Only cancel ends
+ * everything. */
 static bool read_group_version(struct finding *finding, const char *group, const char *version, bool preferred,
 			       const struct cancel *cancel, struct error *err)
 {
@@ -178,7 +206,7 @@ static bool read_group_version(struct finding *finding, const char *group, const
 	AUTO_FREE char *path = *group ? xasprintf("/apis/%s/%s", group, version) : xasprintf("/api/%s", version);
 	json_t *list;
 
-	if (!get_json(finding->kube, path, NULL, cancel, &response, NULL, &list, &why)) {
+	if (!get_json(finding->kube, path, NULL, NULL, 2, cancel, &response, NULL, &list, &why)) {
 		if (why.kind == ERR_CANCELLED || why.kind == ERR_DENIED || why.kind == ERR_NETWORK)
 			return error_move(err, &why);
 		add_failed(finding, group, version);
@@ -212,50 +240,123 @@ static bool is_aggregated(const json_t *body)
 	return strcmp(text_at(body, "kind"), "APIGroupDiscoveryList") == 0;
 }
 
+/* Only what is whole may be remembered: with a group missing, the next answer must be looked at. */
+static char *etag_of(const struct finding *finding, const struct http_response *response)
+{
+	struct str etag;
+
+	return !finding->failed.len && http_response_header(response, "ETag", 0, &etag) && etag.len ? str_dup(etag) : NULL;
+}
+
 /* /api or /apis: aggregated, or the old way from its answer on. */
-static bool read_root(struct finding *finding, const char *path, const struct cancel *cancel, struct error *err)
+static bool read_root(struct finding *finding, const char *path, const char *etag, const struct cancel *cancel, struct error *err)
 {
 	AUTO_RELEASE(http_response) response = { 0 };
 	AUTO_RELEASE(kube_status) status = { 0 };
 	json_t *body;
 	bool good = true;
 
-	if (!get_json(finding->kube, path, accept_aggregated, cancel, &response, &status, &body, err)) {
+	if (!get_json(finding->kube, path, accept_aggregated, etag, 0, cancel, &response, &status, &body, err)) {
 		if (status.code != 404 || strcmp(path, "/api") != 0)
 			return false;
 		error_release(err);
 		return true;
 	}
-	if (is_aggregated(body))
+	finding->unchanged = !body;
+	if (!body)
+		return true;
+	if (is_aggregated(body)) {
 		read_aggregated(finding, body);
-	else if (strcmp(path, "/api") == 0)
+		finding->etag = etag_of(finding, &response);
+	} else if (strcmp(path, "/api") == 0) {
 		good = read_group_version(finding, "", "v1", true, cancel, err);
-	else
+	} else {
 		good = read_group_list(finding, body, cancel, err);
+	}
 	json_decref(body);
 	return good;
 }
 
+/* ---- publishing, under the lock ---- */
+
+static bool same_names(char **a, char **b)
+{
+	for (; a && *a && b && *b; a++, b++)
+		if (strcmp(*a, *b) != 0)
+			return false;
+	return (!a || !*a) == (!b || !*b);
+}
+
+static bool same_resource(const struct kube_resource *a, const struct kube_resource *b)
+{
+	return strcmp(a->resource, b->resource) == 0 && strcmp(a->group, b->group) == 0 && strcmp(a->version, b->version) == 0 &&
+	       strcmp(a->kind, b->kind) == 0 && strcmp(a->singular, b->singular) == 0 && same_names(a->short_names, b->short_names) &&
+	       a->namespaced == b->namespaced && a->preferred == b->preferred && a->can_list == b->can_list &&
+	       a->can_watch == b->can_watch && a->can_patch == b->can_patch && a->can_create == b->can_create &&
+	       a->can_delete == b->can_delete && a->has_status == b->has_status && a->has_scale == b->has_scale;
+}
+
+/*
+ * What was ever found stays, as callers hold pointers to it; what is found again is the same thing. So refreshing a
+ * thousand times takes no more memory than the changes.
+ */
+static struct kube_resource *adopt(struct kube *kube, const struct kube_resource *found)
+{
+	struct kube_resource *copy;
+	size_t names = 0;
+
+	for (size_t i = 0; i < kube->nknown; i++)
+		if (same_resource(kube->known[i], found))
+			return kube->known[i];
+	copy = arena_alloc(kube->arena, sizeof *copy);
+	*copy = *found;
+	copy->group = keep(kube->arena, found->group);
+	copy->version = keep(kube->arena, found->version);
+	copy->kind = keep(kube->arena, found->kind);
+	copy->resource = keep(kube->arena, found->resource);
+	copy->singular = keep(kube->arena, found->singular);
+	while (found->short_names && found->short_names[names])
+		names++;
+	if (names)
+		copy->short_names = arena_alloc(kube->arena, (names + 1) * sizeof(char *));
+	for (size_t i = 0; i < names; i++)
+		copy->short_names[i] = keep(kube->arena, found->short_names[i]);
+	LIST_PUSH(kube->known, kube->nknown, kube->known_cap) = copy;
+	return copy;
+}
+
+static void root_take(struct kube *kube, struct kube_root *root, struct finding *finding)
+{
+	if (finding->unchanged)
+		return;
+	root->n = 0;
+	for (size_t i = 0; i < finding->len; i++)
+		LIST_PUSH(root->items, root->n, root->cap) = adopt(kube, finding->items[i]);
+	free(root->etag);
+	root->etag = GIVE(finding->etag);
+	buf_reset(&root->failed);
+	buf_add_str(&root->failed, buf_str(&finding->failed));
+}
+
 bool kube_discover(struct kube *kube, const struct cancel *cancel, struct error *err)
 {
-	struct arena *arena = arena_create();
-	struct finding finding = { .kube = kube, .arena = arena };
+	static const char *const paths[KUBE_ROOTS] = { "/api", "/apis" };
+	AUTO_RELEASE(finding) core = { .kube = kube, .arena = arena_create() };
+	AUTO_RELEASE(finding) groups = { .kube = kube, .arena = arena_create() };
+	struct finding *findings[KUBE_ROOTS] = { &core, &groups };
 
-	if (!read_root(&finding, "/api", cancel, err) || !read_root(&finding, "/apis", cancel, err)) {
-		arena_destroy(arena);
-		buf_release(&finding.failed);
-		free(finding.items);
-		return false;
+	for (size_t i = 0; i < KUBE_ROOTS; i++) {
+		pthread_mutex_lock(&kube->lock);
+		AUTO_FREE char *etag = kube->roots[i].etag ? xstrdup(kube->roots[i].etag) : NULL;
+
+		pthread_mutex_unlock(&kube->lock);
+		if (!read_root(findings[i], paths[i], etag, cancel, err))
+			return false;
 	}
 	pthread_mutex_lock(&kube->lock);
-	free(kube->resources);
-	kube->resources = finding.items;
-	kube->nresources = finding.len;
-	kube->resources_cap = finding.cap;
+	for (size_t i = 0; i < KUBE_ROOTS; i++)
+		root_take(kube, &kube->roots[i], findings[i]);
 	kube->discovered = true;
-	buf_release(&kube->failed_groups);
-	kube->failed_groups = finding.failed;
-	LIST_PUSH(kube->arenas, kube->narenas, kube->arenas_cap) = arena;
 	pthread_mutex_unlock(&kube->lock);
 	return true;
 }
@@ -263,10 +364,12 @@ bool kube_discover(struct kube *kube, const struct cancel *cancel, struct error 
 char *kube_failed_groups(struct kube *kube)
 {
 	pthread_mutex_lock(&kube->lock);
-	char *failed = xstrdup(buf_cstr(&kube->failed_groups));
+	struct buf failed = BUF_INIT(0);
 
+	for (size_t i = 0; i < KUBE_ROOTS; i++)
+		buf_addf(&failed, "%s%s", failed.len && kube->roots[i].failed.len ? ", " : "", buf_cstr(&kube->roots[i].failed));
 	pthread_mutex_unlock(&kube->lock);
-	return failed;
+	return buf_give(&failed);
 }
 
 /* ---- looking up ---- */
@@ -280,6 +383,16 @@ static bool need_discovery(struct kube *kube, const struct cancel *cancel, struc
 	return discovered || kube_discover(kube, cancel, err);
 }
 
+/* Core kinds, then all others. NULL past the end. */
+static const struct kube_resource *at(const struct kube *kube, size_t n)
+{
+	const struct kube_root *core = &kube->roots[0], *groups = &kube->roots[1];
+
+	if (n < core->n)
+		return core->items[n];
+	return n - core->n < groups->n ? groups->items[n - core->n] : NULL;
+}
+
 typedef bool match_fn(const struct kube_resource *resource, const void *arg);
 
 /* The best match: core first, then preferred versions, then the server's order. */
@@ -289,8 +402,8 @@ static const struct kube_resource *find_best(struct kube *kube, match_fn *match,
 	int best_rank = 0;
 
 	pthread_mutex_lock(&kube->lock);
-	for (size_t i = 0; i < kube->nresources; i++) {
-		const struct kube_resource *r = kube->resources[i];
+	for (size_t i = 0; i < kube->roots[0].n + kube->roots[1].n; i++) {
+		const struct kube_resource *r = at(kube, i);
 		int rank = 1 + (r->preferred ? 1 : 0) + (*r->group ? 0 : 2);
 
 		if (rank > best_rank && match(r, arg)) {
@@ -371,29 +484,39 @@ const struct kube_resource *kube_find_word(struct kube *kube, const char *word, 
 bool kube_resource_at(struct kube *kube, size_t n, const struct kube_resource **ret)
 {
 	pthread_mutex_lock(&kube->lock);
-	bool found = n < kube->nresources;
+	const struct kube_resource *found = at(kube, n);
 
-	if (found)
-		*ret = kube->resources[n];
 	pthread_mutex_unlock(&kube->lock);
+	if (found)
+		*ret = found;
 	return found;
 }
 
-/* Publishes what one group version has, unless it is known already. */
+static bool is_among(const struct kube_root *root, const struct kube_resource *resource)
+{
+	for (size_t i = 0; i < root->n; i++)
+		if (root->items[i] == resource)
+			return true;
+	return false;
+}
+
+/* Publishes what one group version has, beside what is known of the others. */
 static void publish(struct kube *kube, struct finding *finding)
 {
 	pthread_mutex_lock(&kube->lock);
-	for (size_t i = 0; i < finding->len; i++)
-		LIST_PUSH(kube->resources, kube->nresources, kube->resources_cap) = finding->items[i];
-	LIST_PUSH(kube->arenas, kube->narenas, kube->arenas_cap) = finding->arena;
+	for (size_t i = 0; i < finding->len; i++) {
+		struct kube_resource *resource = adopt(kube, finding->items[i]);
+		struct kube_root *root = &kube->roots[*resource->group ? 1 : 0];
+
+		if (!is_among(root, resource))
+			LIST_PUSH(root->items, root->n, root->cap) = resource;
+	}
 	pthread_mutex_unlock(&kube->lock);
-	free(finding->items);
-	buf_release(&finding->failed);
 }
 
 static bool look_again(struct kube *kube, const struct wanted *wanted, const struct cancel *cancel, struct error *err)
 {
-	struct finding finding = { .kube = kube, .arena = arena_create() };
+	AUTO_RELEASE(finding) finding = { .kube = kube, .arena = arena_create() };
 	AUTO_FREE char *group = str_dup(wanted->group), *version = str_dup(wanted->version);
 	bool good = read_group_version(&finding, group, version, true, cancel, err);
 
