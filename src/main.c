@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
+#include "live/browse.h"
 #include "live/live.h"
 #include "sim/sim.h"
 #include "ui/app.h"
@@ -27,6 +28,7 @@ struct dashboard {
 	struct kube *kube;
 	struct stack *stack; /* of the project as a whole; NULL: there is no services.yaml */
 	struct live *live;
+	struct browse *browse;
 };
 
 /* ---- demo ---- */
@@ -158,6 +160,7 @@ static bool open_live(struct dashboard *d, struct error *err)
 	if (d->stack)
 		add_places(d);
 	live_add_namespace(d->live, kube_namespace(d->kube));
+	d->browse = browse_create(&(struct browse_options){ .kube = d->kube });
 	return true;
 }
 
@@ -172,6 +175,16 @@ static bool parse_size(const char *text, int *ret_cols, int *ret_rows, struct er
 	return error_set(err, ERR_INVALID, "--size: \"%s\" is no size such as 120x40", text);
 }
 
+/* Where --open looks: everywhere, in --namespace, or in the context's. */
+static const char *open_namespace(const struct dashboard *d)
+{
+	const char *namespace = option_text(d->options, OPT_NAMESPACE);
+
+	if (option_flag(d->options, OPT_ALL_NAMESPACES))
+		return "";
+	return namespace ? namespace : kube_namespace(d->kube);
+}
+
 static int run_app(struct dashboard *d, struct error *err)
 {
 	const char *dump = option_text(d->options, OPT_DUMP), *no_colour = getenv("NO_COLOR");
@@ -182,6 +195,13 @@ static int run_app(struct dashboard *d, struct error *err)
 					     .no_colour = no_colour && *no_colour,
 					     .theme = option_text(d->options, OPT_THEME),
 					     .live = d->live,
+					     .browse = d->browse,
+					     .kube = d->kube,
+					     .state_namespace = d->stack && d->stack->state ? d->stack->state->configmap_namespace.text : NULL,
+					     .max_slots = d->stack ? d->stack->max_slots.value : 0,
+					     .screen = option_text(d->options, OPT_SCREEN),
+					     .open = option_text(d->options, OPT_OPEN),
+					     .open_namespace = open_namespace(d),
 					     .open_target = open_target,
 					     .close_target = close_target,
 					     .arg = d,
@@ -203,6 +223,7 @@ static int run_app(struct dashboard *d, struct error *err)
 
 static void dashboard_close(struct dashboard *d)
 {
+	browse_destroy(d->browse);
 	live_destroy(d->live);
 	kube_close(d->kube);
 	stack_destroy(d->stack);

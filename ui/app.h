@@ -8,6 +8,7 @@
 #define SLOTDECK_UI_APP_H
 
 #include "job/job.h"
+#include "live/browse.h"
 #include "live/live.h"
 
 /* What a job on one environment needs; lives until app_options.close_target(). */
@@ -19,10 +20,16 @@ struct app_target {
 
 struct app_options {
 	const char *project, *cluster;
+	int64_t max_slots; /* 0: not told */
 	bool read_only;
 	bool ascii, no_colour;
 	const char *theme;
+	const char *screen; /* to begin with: "slots", …; NULL: the environments */
+	const char *open, *open_namespace; /* the kind (or KIND/NAME) to begin with; NULL: the environments. open_namespace "": all */
 	struct live *live;
+	struct browse *browse; /* any kind on demand */
+	struct kube *kube; /* for the jobs and changes that screens start */
+	const char *state_namespace; /* of slot records; "" or NULL: none */
 	/* Loads the stack of an environment. False with err when its files are wrong. Main thread. */
 	bool (*open_target)(const char *env, int64_t slot, struct app_target *ret, struct error *err, void *arg);
 	void (*close_target)(struct app_target *target, void *arg);
@@ -32,7 +39,7 @@ struct app_options {
 
 /* Opens the terminal and runs until the person leaves. The exit status. */
 int app_run(const struct app_options *options, struct error *err);
-/* Waits until the first lists are complete (10 s at most), draws the first screen at that size and appends it: svg, or text. */
+/* Waits until the first lists are complete (5 s at most), draws that screen at that size and appends it: svg, or text. */
 bool app_dump(const struct app_options *options, int cols, int rows, bool svg, struct buf *out, struct error *err);
 
 #endif

@@ -60,10 +60,8 @@ struct cell {
 	bool selected; /* under the cursor: shown reversed, and marked by '>' so that colour is never alone */
 };
 
-struct theme;
 struct canvas {
 	int cols, rows;
-	const struct theme *theme; /* of pictures; borrowed, NULL: dark */
 	bool ascii; /* marks and borders as ASCII */
 	struct cell *cells; /* row by row */
 };
@@ -105,11 +103,11 @@ void canvas_scrollbar(struct canvas *canvas, int row, int col, int rows, size_t 
 /* The last width values, each as one cell of eight heights below max; NAN is a blank. Returns the cells used. */
 int canvas_strip(struct canvas *canvas, int row, int col, int width, enum role role, const double *values, size_t n, double max);
 
-/* ---- tables ---- */
+/* ---- lists ---- */
 
 enum cut { CUT_END, CUT_MIDDLE /* names */ };
 
-struct table_column {
+struct list_column {
 	const char *title;
 	int min;   /* cells; a column that cannot have them is left out */
 	int want;  /* cells that its contents would like; at least min */
@@ -118,7 +116,7 @@ struct table_column {
 	bool right; /* numbers: stand at the right and are never cut, so min is their widest */
 	enum cut cut;
 };
-struct table_cell {
+struct list_cell {
 	const char *text;
 	enum role role;
 };
@@ -127,11 +125,11 @@ struct table_cell {
  * Shares width cells among columns with a blank between them. ret_widths[i] is 0 for a column that is left out. The column of the
  * lowest rank always stays, cut if need be.
  */
-void table_fit(const struct table_column *columns, size_t n, int width, int *ret_widths);
-/* Gives the columns, with widths of table_fit(), at row, col on. */
-void canvas_table_head(struct canvas *canvas, int row, int col, const struct table_column *columns, const int *widths, size_t n);
-void canvas_table_row(struct canvas *canvas, int row, int col, const struct table_column *columns, const int *widths, size_t n,
-			const struct table_cell *cells);
+void list_fit(const struct list_column *columns, size_t n, int width, int *ret_widths);
+/* Gives the columns, with widths of list_fit(), at row, col on. */
+void canvas_list_head(struct canvas *canvas, int row, int col, const struct list_column *columns, const int *widths, size_t n);
+void canvas_list_row(struct canvas *canvas, int row, int col, const struct list_column *columns, const int *widths, size_t n,
+			const struct list_cell *cells);
 
 /* As lines without trailing blanks, for tests and --dump text. */
 void canvas_dump_text(const struct canvas *canvas, struct buf *out);

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/utc.h"
-#include "ui/view.h"
+#include "ui/view_apply.h"
 
 #define LOG_MAX 500
 
@@ -351,9 +351,9 @@ static const char *phase_name(enum deploy_phase phase)
 	return names[phase];
 }
 
-void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, int top, int64_t now_ms)
+void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, struct area area, int64_t now_ms)
 {
-	int body = canvas->rows - top - 1, run_rows = body >= 12 ? body * 2 / 5 : body >= 6 ? 3 : 1, row = top;
+	int body = area.bottom - area.top, run_rows = body >= 12 ? body * 2 / 5 : body >= 6 ? 3 : 1, row = area.top;
 	bool both = canvas->cols >= 70;
 	int width = both ? canvas->cols * 2 / 5 : canvas->cols, plan_rows;
 
@@ -363,11 +363,51 @@ void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, int
 	}
 	canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TITLE, "apply %s   %zu objects, %zu differ%s   %s", view->title, view->len, view->differences,
 		     view->conflicts ? ", some in conflict" : "", phase_name(view->phase));
-	plan_rows = canvas->rows - 1 - run_rows - row;
+	plan_rows = area.bottom - run_rows - row;
 	draw_plan(view, canvas, row, plan_rows, width);
 	if (both) {
 		canvas_column(canvas, width - 1, row, plan_rows);
 		draw_detail(view, canvas, row, plan_rows, width + 1);
 	}
-	draw_run(view, canvas, canvas->rows - 1 - run_rows, run_rows, now_ms);
+	draw_run(view, canvas, area.bottom - run_rows, run_rows, now_ms);
+}
+
+/* ---- moving ---- */
+
+void deploy_view_move(struct deploy_view *view, long by)
+{
+	long at = (long)view->cursor + by, last = (long)view->len - 1;
+
+	if (last < 0)
+		return;
+	view->cursor = (size_t)(at < 0 ? 0 : at > last ? last : at);
+	view->scroll = 0;
+}
+
+void deploy_view_scroll(struct deploy_view *view, int by)
+{
+	int lines = 0, to = view->scroll + by;
+
+	if (view->cursor >= view->len)
+		return;
+	for (const char *text = view->rows[view->cursor].diff; text && (text = strchr(text, '\n')); text++)
+		lines++;
+	view->scroll = to < 0 || !lines ? 0 : to >= lines ? lines - 1 : to;
+}
+
+static bool is_worth_a_look(const struct deploy_row *row)
+{
+	return row->change != CHANGE_NONE && row->change != CHANGE_UNCHANGED && row->change != CHANGE_SKIPPED;
+}
+
+void deploy_view_next_problem(struct deploy_view *view)
+{
+	for (size_t i = 1; i <= view->len; i++) {
+		size_t at = (view->cursor + i) % view->len;
+
+		if (!is_worth_a_look(&view->rows[at]))
+			continue;
+		deploy_view_move(view, (long)at - (long)view->cursor);
+		return;
+	}
 }

@@ -1,171 +1,116 @@
+/* Screen 1: environments, worst first, with the reason of the one under the cursor. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "ui/view.h"
+#include "ui/state.h"
 
-enum role role_of_state(enum health_state state)
+enum { COLUMN_ENV, COLUMN_READY, COLUMN_WHY, COLUMN_RUN, COLUMN_ISSUE, COLUMN_AGE };
+
+static const struct list_column columns[] = {
+	[COLUMN_ENV] = { "ENV / SLOT", 13, 13, 1, 0, false, CUT_MIDDLE },
+	[COLUMN_READY] = { "READY", 6, 6, 4, 0, false, CUT_END },
+	[COLUMN_WHY] = { "WHY (worst cause first)", 20, 20, 1, 1, false, CUT_END },
+	[COLUMN_RUN] = { "AGENT", 12, 12, 6, 0, false, CUT_END },
+	[COLUMN_ISSUE] = { "ISSUE/PR", 11, 11, 5, 0, false, CUT_END },
+	[COLUMN_AGE] = { "AGE", 4, 4, 3, 0, true, CUT_END },
+};
+
+static const struct environment *env_at(struct app *app, size_t n)
 {
-	static const enum role roles[] = { [HEALTH_HEALTHY] = ROLE_HEALTHY,	[HEALTH_SUSPENDED] = ROLE_DIM, [HEALTH_PROGRESSING] = ROLE_PROGRESS,
-					   [HEALTH_DELETING] = ROLE_PROGRESS,	[HEALTH_MISSING] = ROLE_BAD,   [HEALTH_UNKNOWN] = ROLE_UNKNOWN,
-					   [HEALTH_DEGRADED] = ROLE_BAD };
-
-	return roles[state];
+	return envs_at(live_envs(app->live), n);
 }
 
-const char *mark_of_state(enum health_state state)
+static size_t count(void *app)
 {
-	static const char *const marks[] = { [HEALTH_HEALTHY] = "✓",  [HEALTH_SUSPENDED] = "-", [HEALTH_PROGRESSING] = "~", [HEALTH_DELETING] = "~",
-					     [HEALTH_MISSING] = "✗", [HEALTH_UNKNOWN] = "?",	[HEALTH_DEGRADED] = "✗" };
-
-	return marks[state];
+	return envs_count(live_envs(((struct app *)app)->live));
 }
 
-void add_age(struct buf *out, int64_t ms)
+static const char *key(void *app, size_t n)
 {
-	int64_t s = ms / 1000;
-
-	if (s < 0)
-		s = 0;
-	if (s < 60)
-		buf_addf(out, "%llds", (long long)s);
-	else if (s < 3600)
-		buf_addf(out, "%lldm", (long long)(s / 60));
-	else if (s < 48 * 3600)
-		buf_addf(out, "%lldh", (long long)(s / 3600));
-	else
-		buf_addf(out, "%lldd", (long long)(s / 86400));
+	return env_at(app, n)->title;
 }
 
-/* ---- the cursor ---- */
-
-static size_t index_of(struct live *live, const char *title)
+static const char *mark(void *app, size_t n, enum role *ret_role)
 {
-	const struct environment *env;
+	const struct environment *env = env_at(app, n);
 
-	for (size_t i = 0; title && (env = envs_at(live_envs(live), i)); i++)
-		if (strcmp(env->title, title) == 0)
-			return i;
-	return SIZE_MAX;
+	*ret_role = role_of_state(env->shown);
+	return mark_of_state(env->shown);
 }
 
-static size_t position(const struct envs_view *view, struct live *live)
+static enum role cell(void *arg, size_t n, size_t column, struct buf *out)
 {
-	size_t count = envs_count(live_envs(live)), at = index_of(live, view->selected);
+	struct app *app = arg;
+	const struct environment *env = env_at(app, n);
 
-	if (at != SIZE_MAX)
-		return at;
-	return view->cursor < count ? view->cursor : count ? count - 1 : 0;
-}
-
-const struct environment *envs_view_current(struct envs_view *view, struct live *live)
-{
-	return envs_at(live_envs(live), position(view, live));
-}
-
-static void select_at(struct envs_view *view, struct live *live, size_t at)
-{
-	const struct environment *env = envs_at(live_envs(live), at);
-
-	view->cursor = at;
-	free(view->selected);
-	view->selected = env ? xstrdup(env->title) : NULL;
-}
-
-void envs_view_move(struct envs_view *view, struct live *live, long by)
-{
-	long count = (long)envs_count(live_envs(live)), at = (long)position(view, live) + by;
-
-	if (count)
-		select_at(view, live, (size_t)(at < 0 ? 0 : at >= count ? count - 1 : at));
-}
-
-void envs_view_next_problem(struct envs_view *view, struct live *live)
-{
-	size_t count = envs_count(live_envs(live)), at = position(view, live);
-
-	for (size_t i = 1; i <= count; i++) {
-		const struct environment *env = envs_at(live_envs(live), (at + i) % count);
-
-		if (env->shown == HEALTH_HEALTHY || env->shown == HEALTH_SUSPENDED)
-			continue;
-		select_at(view, live, (at + i) % count);
-		return;
+	switch (column) {
+	case COLUMN_ENV:
+		buf_adds(out, env->title);
+		return ROLE_TEXT;
+	case COLUMN_READY:
+		buf_addf(out, env->state == HEALTH_UNKNOWN ? "?/%u" : "%u/%u", env->state == HEALTH_UNKNOWN ? env->total : env->ready, env->total);
+		return ROLE_TEXT;
+	case COLUMN_WHY:
+		buf_adds(out, *env->why ? env->why : *env->finding ? env->finding : health_state_name(env->shown));
+		return role_of_state(env->shown);
+	case COLUMN_RUN:
+		run_of_environment(app, env, out);
+		return ROLE_DIM;
+	case COLUMN_ISSUE:
+		if (env->issue)
+			buf_addf(out, "#%lld", (long long)env->issue);
+		if (env->pr)
+			buf_addf(out, " PR%lld", (long long)env->pr);
+		return ROLE_DIM;
+	default:
+		if (env->created_ms)
+			add_age(out, live_now_ms(app->live) - env->created_ms);
+		return ROLE_DIM;
 	}
+}
+
+static struct list_source source_of(struct app *app)
+{
+	return (struct list_source){ columns, ARRAY_LEN(columns), count, key, cell, mark, app };
+}
+
+static const struct environment *current(struct app *app)
+{
+	struct list_source source = source_of(app);
+	size_t at;
+
+	list_update(&app->envs.list, &source, app_holds_still(app));
+	at = list_current(&app->envs.list);
+	return at == SIZE_MAX ? NULL : env_at(app, at);
 }
 
 /* ---- drawing ---- */
 
-static void draw_counts(struct live *live, struct canvas *canvas, int row)
+static void draw_counts(struct app *app, struct canvas *canvas, int row)
 {
 	static const enum health_state order[] = { HEALTH_DEGRADED, HEALTH_MISSING, HEALTH_UNKNOWN, HEALTH_PROGRESSING, HEALTH_HEALTHY };
-	size_t counts[HEALTH_DEGRADED + 1] = { 0 };
+	size_t counts[HEALTH_DEGRADED + 1] = { 0 }, slots = 0;
 	const struct environment *env;
 	int col = 1;
 
-	for (size_t i = 0; (env = envs_at(live_envs(live), i)); i++)
+	for (size_t i = 0; (env = env_at(app, i)); i++) {
 		counts[env->shown]++;
-	col += canvas_textf(canvas, row, col, canvas->cols, ROLE_TEXT, "%zu environments  ", envs_count(live_envs(live)));
+		slots += env->slot > 0;
+	}
+	col += canvas_textf(canvas, row, col, canvas->cols, ROLE_TEXT, "%zu environments, %zu of them slots   ", count(app), slots);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		if (counts[order[i]])
-			col += canvas_textf(canvas, row, col, canvas->cols - col, role_of_state(order[i]), "%s %zu %s  ", mark_of_state(order[i]),
+			col += canvas_textf(canvas, row, col, canvas->cols - col, role_of_state(order[i]), "%s %zu %s   ", mark_of_state(order[i]),
 					    counts[order[i]], health_state_name(order[i]));
 }
 
-static void draw_row(const struct environment *env, struct canvas *canvas, int row, bool selected, int64_t now_ms)
-{
-	AUTO_RELEASE(buf) age = BUF_INIT(0);
-	bool narrow = canvas->cols < 70;
-	int name_width = narrow ? 12 : canvas->cols >= 110 ? 18 : 13, why_col = narrow ? 3 + name_width : 3 + name_width + 8;
-	int right = narrow ? 0 : 6, extra = canvas->cols >= 110 ? 14 : 0;
-
-	canvas_text(canvas, row, 0, 1, ROLE_KEY, selected ? ">" : " ");
-	canvas_text(canvas, row, 1, 1, role_of_state(env->shown), mark_of_state(env->shown));
-	canvas_name(canvas, row, 3, name_width - 1, ROLE_TEXT, env->title);
-	if (!narrow)
-		canvas_textf(canvas, row, 3 + name_width, 7, ROLE_TEXT, env->state == HEALTH_UNKNOWN ? "?/%u" : "%u/%u",
-			     env->state == HEALTH_UNKNOWN ? env->total : env->ready, env->total);
-	canvas_text(canvas, row, why_col, canvas->cols - why_col - right - extra - 1, role_of_state(env->shown),
-		    *env->why ? env->why : health_state_name(env->shown));
-	if (extra && env->issue)
-		canvas_textf(canvas, row, canvas->cols - right - extra, extra - 1, ROLE_DIM, env->pr ? "#%lld PR%lld" : "#%lld", (long long)env->issue,
-			     (long long)env->pr);
-	if (env->created_ms)
-		add_age(&age, now_ms - env->created_ms);
-	if (right)
-		canvas_right(canvas, row, canvas->cols - right, right - 1, ROLE_DIM, buf_cstr(&age));
-	if (selected)
-		canvas_select(canvas, row, 0, canvas->cols);
-}
-
-/* Rows that are shown, so that the cursor is among them. */
-static size_t first_row(size_t cursor, size_t count, size_t room)
-{
-	if (count <= room || cursor < room / 2)
-		return 0;
-	return cursor + room / 2 >= count ? count - room : cursor - room / 2;
-}
-
-static int draw_causes(const struct environment *env, struct canvas *canvas, int row, int end)
-{
-	for (size_t i = 0; i < env->causes->len && row < end; i++) {
-		AUTO_RELEASE(buf) line = BUF_INIT(0);
-
-		cause_format(&env->causes->items[i], &line);
-		int indent = 1 + 2 * (int)i;
-
-		if (i)
-			canvas_text(canvas, row, indent, 2, ROLE_DIM, "└ ");
-		canvas_text(canvas, row++, indent + (i ? 2 : 0), canvas->cols - indent - 2, i ? ROLE_TEXT : role_of_state(env->shown), buf_cstr(&line));
-	}
-	return row;
-}
-
-static int draw_members(struct live *live, const struct environment *env, struct canvas *canvas, int row, int end)
+static int draw_members(struct app *app, const struct environment *env, struct canvas *canvas, int row, int end)
 {
 	AUTO_RELEASE(env_members) members = { 0 };
 	int col = 1;
 
-	envs_members(live_envs(live), env, &members, live_now_ms(live));
+	envs_members(live_envs(app->live), env, &members, live_now_ms(app->live));
 	for (size_t i = 0; i < members.len && row < end; i++) {
 		const struct env_member *m = &members.items[i];
 
@@ -185,49 +130,125 @@ static int draw_members(struct live *live, const struct environment *env, struct
 	return row + 1;
 }
 
-static void draw_preview(struct live *live, const struct environment *env, struct canvas *canvas, int row, int end)
+static void draw_lines(const struct pager *pager, struct canvas *canvas, int *row, int end)
+{
+	for (size_t i = 0; i < pager->len && *row < end; i++)
+		canvas_text(canvas, (*row)++, 1, canvas->cols - 2, pager->lines[i].role, pager->lines[i].text);
+}
+
+static void draw_section(struct app *app, const char *title, void (*add)(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace),
+			 const char *namespace, struct canvas *canvas, int *row, int end)
+{
+	struct pager pager = { 0 };
+
+	if (end - *row < 3)
+		return;
+	add(app, &pager, NULL, namespace);
+	canvas_rule(canvas, (*row)++, title, NULL);
+	draw_lines(&pager, canvas, row, end);
+	pager_release(&pager);
+}
+
+static void draw_preview(struct app *app, const struct environment *env, struct canvas *canvas, int row, int end)
 {
 	AUTO_RELEASE(buf) since = BUF_INIT(0);
 	bool fine = env->shown == HEALTH_HEALTHY || env->shown == HEALTH_SUSPENDED;
 	AUTO_FREE char *title = xasprintf("%s: %s%s", env->title, fine ? "" : "why ", health_state_name(env->shown));
+	int rest = end - row;
 
 	if (env->since_ms) {
 		buf_adds(&since, "since ");
-		add_age(&since, live_now_ms(live) - env->since_ms);
+		add_age(&since, live_now_ms(app->live) - env->since_ms);
 	}
 	canvas_rule(canvas, row++, title, buf_cstr(&since));
-	row = draw_causes(env, canvas, row, end);
+	draw_causes(env->causes, env->shown, canvas, &row, end);
 	if (*env->finding && row < end)
 		canvas_text(canvas, row++, 1, canvas->cols - 2, ROLE_PROGRESS, env->finding);
 	if (row < end)
-		row = draw_members(live, env, canvas, row, end);
+		row = draw_members(app, env, canvas, row, end);
+	if (*env->changed && row < end)
+		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TEXT, "changed: %s", env->changed);
 	if (row < end)
 		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_DIM, "namespace %s%s%s%s%s", *env->namespace ? env->namespace : "(none)",
 			     *env->owner ? "  owner " : "", env->owner, *env->rule_id ? "  rule " : "", env->rule_id);
+	if (rest >= 14) {
+		draw_section(app, "what changed", add_changes, env->namespace, canvas, &row, row + (end - row) / 2);
+		draw_section(app, "events", add_events, env->namespace, canvas, &row, end);
+	}
 }
 
-void envs_view_draw(const struct envs_view *view, struct live *live, struct canvas *canvas, int top)
+static void draw(struct app *app, struct canvas *canvas, struct area area)
 {
-	size_t count = envs_count(live_envs(live)), cursor = position(view, live);
-	int body = canvas->rows - top - 1; /* the last line is the keys' */
-	bool tall = body >= 8, small = canvas->cols < 70;
-	int list = tall ? body * 2 / 5 : body, row = top;
+	const struct environment *env = current(app);
+	struct list_source source = source_of(app);
+	bool tall = area.bottom - area.top >= 8, small = canvas->cols < 70;
+	int row = area.top, rows;
 
 	if (tall && !small)
-		draw_counts(live, canvas, row++);
-	if (list > (int)count)
-		list = (int)count;
-	if (list < 1)
-		list = 1;
-	if (!small && tall)
-		canvas_textf(canvas, row++, 1, canvas->cols - 1, ROLE_DIM, canvas->cols >= 110 ? "S %-18s%-8s%s" : "S %-13s%-8s%s", "ENV / SLOT", "READY",
-			     "WHY (worst cause first)");
-	if (!count)
+		draw_counts(app, canvas, row++);
+	if (!app->envs.list.total) {
 		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, "no environments yet: nothing was found that belongs to one");
-	size_t first = first_row(cursor, count, (size_t)list);
-
-	for (size_t i = first; i < count && i < first + (size_t)list; i++)
-		draw_row(envs_at(live_envs(live), i), canvas, row++, i == cursor, live_now_ms(live));
-	if (count && tall)
-		draw_preview(live, envs_at(live_envs(live), cursor), canvas, row, canvas->rows - 1);
+		return;
+	}
+	rows = area.bottom - row;
+	if (tall && (int)app->envs.list.len + 1 > rows * 2 / 5)
+		rows = rows * 2 / 5 + 1;
+	else if (tall)
+		rows = (int)app->envs.list.len + 1 < 4 ? 4 : (int)app->envs.list.len + 1;
+	list_draw(&app->envs.list, &source, canvas, row, rows, 0, canvas->cols);
+	if (env && tall)
+		draw_preview(app, env, canvas, row + rows, area.bottom);
 }
+
+/* ---- acting ---- */
+
+static void next_problem(struct app *app)
+{
+	struct list *list = &app->envs.list;
+	struct list_source source = source_of(app);
+
+	for (size_t i = 1; i <= list->len; i++) {
+		const struct environment *env = env_at(app, list->order[(list->cursor + i) % list->len]);
+
+		if (env->shown == HEALTH_HEALTHY || env->shown == HEALTH_SUSPENDED)
+			continue;
+		list_go_to(list, &source, env->title);
+		return;
+	}
+}
+
+static bool act(struct app *app, enum action action)
+{
+	const struct environment *env = current(app);
+	struct list_source source = source_of(app);
+
+	if (action == ACTION_NEXT_PROBLEM) {
+		next_problem(app);
+	} else if (action == ACTION_OPEN && env) {
+		work_show(app, env->title, NULL);
+		app_go(app, VIEW_WORK);
+	} else {
+		return list_act(&app->envs.list, &source, action, app->canvas->rows / 3);
+	}
+	return true;
+}
+
+static void target(struct app *app, struct target *ret)
+{
+	const struct environment *env = current(app);
+
+	if (env)
+		target_of_environment(app, ret, env);
+}
+
+static void find(struct app *app, const char *text)
+{
+	list_find(app, &app->envs.list, text);
+}
+
+static void release(struct app *app)
+{
+	list_release(&app->envs.list);
+}
+
+const struct view_ops envs_view_ops = { .name = "Envs", .tab = 1, .draw = draw, .act = act, .target = target, .find = find, .release = release };

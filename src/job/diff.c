@@ -3,18 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/yaml.h"
 #include "job/apply.h"
 #include "job/conflicts.h"
 #include "job/layers.h"
+#include "job/manifest.h"
 #include "job/prune.h"
 #include "job/text_diff.h"
 #include "kube/apply.h"
 
 #define CHUNK	      32 /* dry runs whose answers are held at a time */
 #define CONTEXT_LINES 3
-#define HIDDEN	      "(hidden)"
-#define HIDDEN_NEW    "(hidden, changed)"
 
 struct comparison { /* one job_diff() */
 	struct run run;
@@ -26,61 +24,13 @@ struct comparison { /* one job_diff() */
 
 /* ---- showing an object ---- */
 
-static void hide_noise(json_t *object)
-{
-	static const char *const noise[] = { "managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink" };
-	json_t *metadata = json_object_get(object, "metadata"), *annotations = json_object_get(metadata, "annotations");
-
-	for (size_t i = 0; i < ARRAY_LEN(noise); i++)
-		json_object_del(metadata, noise[i]);
-	json_object_del(object, "status");
-	json_object_del(annotations, "kubectl.kubernetes.io/last-applied-configuration");
-	if (annotations && !json_object_size(annotations))
-		json_object_del(metadata, "annotations");
-}
-
-/* Keys stay, values go; whether one changed is told. other may be NULL. */
-static void hide_values(json_t *object, const json_t *other, const char *section)
-{
-	json_t *data = json_object_get(object, section);
-	const char *key;
-	json_t *value;
-	void *next;
-
-	json_object_foreach_safe(data, next, key, value) {
-		bool changed = other && !json_equal(value, json_object_get(json_object_get(other, section), key));
-
-		json_object_set_new(data, key, json_string(changed ? HIDDEN_NEW : HIDDEN));
-	}
-}
-
 static void hide_secret(json_t *live, json_t *after)
 {
 	json_t *before = live ? json_deep_copy(live) : json_object();
 
-	hide_values(live, NULL, "data");
-	hide_values(live, NULL, "stringData");
-	hide_values(after, before, "data");
-	hide_values(after, before, "stringData");
+	manifest_hide_values(live, NULL);
+	manifest_hide_values(after, before);
 	json_decref(before);
-}
-
-/* As YAML, which is what people wrote; JSON where that can't be. */
-static void add_text(const json_t *object, struct buf *out)
-{
-	AUTO_RELEASE(error) ignored = { 0 };
-	AUTO_FREE char *json = object ? json_dumps(object, JSON_COMPACT) : NULL;
-	AUTO(yaml_doc) doc = NULL;
-
-	if (!json)
-		return;
-	if (yaml_read(str_of(json), "diff", NULL, &doc, &ignored) && doc && yaml_doc_make_generic(doc, "diff", NULL, &ignored)) {
-		yaml_emit_document(out, doc->root, true);
-		return;
-	}
-	AUTO_FREE char *pretty = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
-
-	buf_adds(out, pretty ? pretty : json);
 }
 
 /* ---- effects ---- */
@@ -111,12 +61,12 @@ static void emit_diff(struct comparison *c, const struct deploy_object *o, enum 
 	AUTO_RELEASE(buf) after_text = BUF_INIT(0);
 	AUTO_RELEASE(buf) diff = BUF_INIT(4 << 20);
 
-	hide_noise(live);
-	hide_noise(after);
+	manifest_hide_noise(live);
+	manifest_hide_noise(after);
 	if (strcmp(o->kind, "Secret") == 0)
 		hide_secret(live, after);
-	add_text(live, &before_text);
-	add_text(after, &after_text);
+	manifest_yaml(live, &before_text);
+	manifest_yaml(after, &after_text);
 	text_diff(buf_str(&before_text), buf_str(&after_text), CONTEXT_LINES, &diff);
 	if (!diff.len) {
 		c->run.counts[CHANGE_UNCHANGED]++;

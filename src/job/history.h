@@ -1,0 +1,42 @@
+/*
+ * history: what was done from this machine, as JSON lines in $XDG_STATE_HOME/slotdeck/history.jsonl; survives kill -9.
+ *
+ * Each change is written twice: before its first request ("begun") and when it is over ("done", "failed" with why). A record that
+ * stayed "begun" was cut off: what became of it, the cluster knows. Lines are written whole and synced; the file is this user's alone
+ * (0600) and is begun anew (the old one kept as history.jsonl.1) at 4 MiB. Any thread; several programs may append.
+ */
+#ifndef SLOTDECK_JOB_HISTORY_H
+#define SLOTDECK_JOB_HISTORY_H
+
+#include "base/error.h"
+#include "base/str.h"
+
+struct history_record {
+	char *id;	 /* of the change: both lines carry it */
+	int64_t time_ms; /* when it began, wall clock */
+	char *cluster, *action, *object, *namespace;
+	char *command;	 /* that does the same */
+	char **requests; /* "PATCH /apis/…", in order */
+	size_t nrequests, requests_cap;
+	char *state;	 /* "begun", "done", "failed" */
+	char *message;	 /* why it failed; "" */
+	char *evidence;	 /* file kept before; "" */
+};
+void history_record_release(struct history_record *record);
+DEFINE_AUTO_RELEASE(history_record);
+
+/* $XDG_STATE_HOME/slotdeck, else ~/.local/state/slotdeck; made when missing (0700). Gives; NULL with err. */
+char *state_folder(struct error *err);
+/* Appends. False: nothing was written, err says why. */
+bool history_write(const struct history_record *record, struct error *err);
+
+struct history {
+	struct history_record *items; /* newest first; the two lines of a change joined */
+	size_t len, cap;
+};
+void history_release(struct history *history);
+DEFINE_AUTO_RELEASE(history);
+/* The newest at most. A missing file is an empty history; lines that are no record are skipped. */
+bool history_read(size_t most, struct history *ret, struct error *err);
+
+#endif

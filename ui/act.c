@@ -1,0 +1,469 @@
+/* What changes the cluster: prepared beside the screen, asked in a dialog that names it, done beside the screen, kept in the history. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "job/evidence.h"
+#include "ui/state.h"
+
+/* ---- one change ---- */
+
+struct change {
+	struct kube *kube;
+	char *cluster;
+	char *word; /* that must be typed; NULL: y will do */
+	char *place; /* "slot 3, namespace project-dev-3" */
+	char *slot_namespace; /* of a slot that is freed; NULL */
+	struct act act;
+	struct act_plan plan;
+	struct error err;
+	char *evidence;
+	bool good;
+};
+
+struct holder { /* what a task owns: the change moves on to the dialog, and from there to the next task */
+	struct change *change;
+};
+
+static void change_destroy(struct change *change)
+{
+	if (!change)
+		return;
+	free(change->cluster);
+	free(change->word);
+	free(change->place);
+	free(change->slot_namespace);
+	free(change->evidence);
+	act_release(&change->act);
+	act_plan_release(&change->plan);
+	error_release(&change->err);
+	free(change);
+}
+
+static void release_change(void *change)
+{
+	change_destroy(change);
+}
+
+static void release_holder(void *arg)
+{
+	struct holder *holder = arg;
+
+	change_destroy(holder->change);
+	free(holder);
+}
+
+static void run_task(struct app *app, struct change *change, void (*work)(const struct cancel *cancel, void *arg), void (*end)(void *arg, void *owner))
+{
+	struct holder *holder = xcalloc(1, sizeof *holder);
+
+	holder->change = change;
+	tasks_run(app->tasks, &(struct task){ .work = work, .end = end, .release = release_holder, .arg = holder });
+}
+
+/* ---- doing it ---- */
+
+static struct history_record record_of(const struct change *c, const char *state)
+{
+	AUTO_RELEASE(buf) object = BUF_INIT(0);
+	struct history_record r = { .time_ms = clock_wall_us(NULL) / 1000,
+				    .cluster = xstrdup(c->cluster),
+				    .action = xstrdup(act_name(c->plan.kind)),
+				    .namespace = xstrdup(c->plan.object.namespace),
+				    .command = xstrdup(c->plan.command),
+				    .state = xstrdup(state),
+				    .message = xstrdup(""),
+				    .evidence = xstrdup(c->evidence ? c->evidence : "") };
+
+	object_ref_format(&c->plan.object, &object);
+	r.object = buf_give(&object);
+	r.id = xasprintf("%lld-%d", (long long)r.time_ms, getpid());
+	for (size_t i = 0; i < c->plan.nrequests; i++)
+		LIST_PUSH(r.requests, r.nrequests, r.requests_cap) = xasprintf("%s %s", c->plan.requests[i].method, c->plan.requests[i].path);
+	return r;
+}
+
+static void set_text(char **text, const char *value)
+{
+	free(*text);
+	*text = xstrdup(value);
+}
+
+/* What evidence is about: of a slot, the namespace that goes with its record. */
+static bool keep_evidence(struct change *c, const struct cancel *cancel)
+{
+	AUTO_RELEASE(object_ref) object = { 0 };
+
+	object_ref_copy(&object, &c->plan.object);
+	if (c->slot_namespace && c->plan.nrequests > 1)
+		object_ref_set(&object, "v1", "Namespace", "", c->slot_namespace, "");
+	c->evidence = evidence_save(c->kube, &object, cancel, &c->err);
+	return c->evidence != NULL;
+}
+
+/* Nothing is sent that the history does not hold before, nothing destroyed whose traces could not be kept. */
+static void perform_work(const struct cancel *cancel, void *arg)
+{
+	struct change *c = ((struct holder *)arg)->change;
+	AUTO_RELEASE(history_record) record = { 0 };
+	AUTO_RELEASE(error) err = { 0 };
+
+	if (c->plan.destructive && !keep_evidence(c, cancel)) {
+		error_wrap(&c->err, "evidence could not be kept, so nothing was done");
+		return;
+	}
+	record = record_of(c, "begun");
+	if (!history_write(&record, &c->err)) {
+		error_wrap(&c->err, "the history could not be written, so nothing was done");
+		return;
+	}
+	c->good = act_perform(c->kube, &c->plan, cancel, &c->err);
+	set_text(&record.state, c->good ? "done" : "failed");
+	if (!c->good)
+		set_text(&record.message, c->err.message);
+	history_write(&record, &err);
+}
+
+static void perform_end(void *arg, void *owner)
+{
+	struct change *c = ((struct holder *)arg)->change;
+	struct app *app = owner;
+
+	if (c->good)
+		app_notice(app, false, "%s: done%s%s", c->plan.title, c->evidence ? "; evidence in " : "", c->evidence ? c->evidence : "");
+	else
+		app_notice(app, true, "%s: %s%s%s", c->plan.title, c->err.message, c->err.hint ? "; " : "", c->err.hint ? c->err.hint : "");
+	live_hurry(app->live);
+}
+
+static void on_yes(struct app *app, void *arg, const char *text)
+{
+	(void)text;
+	app_say(app, "%s …", ((struct change *)arg)->plan.title);
+	run_task(app, arg, perform_work, perform_end);
+}
+
+/* ---- asking ---- */
+
+static void ask(struct app *app, struct change *c)
+{
+	struct pager *body = &app->dialog.body;
+
+	dialog_open(&app->dialog, c->word ? DIALOG_TYPE : DIALOG_CONFIRM, c->plan.title, on_yes, c, release_change);
+	app->dialog.word = c->word ? xstrdup(c->word) : NULL;
+	pager_add(body, ROLE_TEXT, c->place);
+	for (size_t i = 0; i < c->plan.nlines; i++)
+		pager_add(body, starts_with(c->plan.lines[i], "will send") ? ROLE_DIM : ROLE_TEXT, c->plan.lines[i]);
+	if (c->plan.destructive)
+		pager_add(body, ROLE_DIM, "before it: manifests, events and logs are kept as evidence");
+}
+
+static void prepare_work(const struct cancel *cancel, void *arg)
+{
+	struct change *c = ((struct holder *)arg)->change;
+
+	c->good = act_prepare(c->kube, &c->act, cancel, &c->plan, &c->err);
+}
+
+static void prepare_end(void *arg, void *owner)
+{
+	struct holder *holder = arg;
+	struct app *app = owner;
+
+	if (!holder->change->good) {
+		app_notice(app, true, "%s: %s", holder->change->plan.title, holder->change->err.message);
+		return;
+	}
+	holder->change->good = false;
+	free(GIVE(app->message));
+	ask(app, GIVE(holder->change));
+}
+
+/* Slots are there to be broken; elsewhere the name must be typed. */
+static char *word_for(const struct target *t, const char *name)
+{
+	return t->env && strcmp(t->env, "ai") == 0 ? NULL : xstrdup(name);
+}
+
+static void begin(struct app *app, enum act_kind kind, const struct target *t, int64_t number)
+{
+	struct change *c = xcalloc(1, sizeof *c);
+
+	c->kube = app->options->kube;
+	c->cluster = xstrdup(app->options->cluster);
+	c->act.kind = kind;
+	c->act.number = number;
+	if (kind == ACT_FREE_SLOT) {
+		c->slot_namespace = xstrdup(t->namespace);
+		object_ref_set(&c->act.object, "v1", "ConfigMap", t->record_namespace, t->record_name, "");
+	} else {
+		object_ref_copy(&c->act.object, &t->object);
+	}
+	c->word = word_for(t, c->act.object.name);
+	c->place = xasprintf("%s, namespace %s, cluster %s", t->title ? t->title : "no environment", *c->act.object.namespace ? c->act.object.namespace : "(none)",
+			     app->options->cluster);
+	app_say(app, "asking the cluster …");
+	run_task(app, c, prepare_work, prepare_end);
+}
+
+/* ---- what is asked before it can be prepared ---- */
+
+static void free_target(void *arg)
+{
+	target_release(arg);
+	free(arg);
+}
+
+static void on_replicas(struct app *app, void *arg, const char *text)
+{
+	struct target *target = arg;
+	char *end;
+	long wanted = strtol(text, &end, 10);
+
+	if (!*text || *end || wanted < 0)
+		app_say(app, "\"%s\" is no number of replicas", text);
+	else
+		begin(app, ACT_SCALE, target, wanted);
+	free_target(target);
+}
+
+static void copy_target(struct target *to, const struct target *from)
+{
+	char **texts[][2] = { { &to->title, (char **)&from->title },
+			      { &to->env, (char **)&from->env },
+			      { &to->namespace, (char **)&from->namespace },
+			      { &to->record_name, (char **)&from->record_name },
+			      { &to->record_namespace, (char **)&from->record_namespace } };
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		*texts[i][0] = *texts[i][1] ? xstrdup(*texts[i][1]) : NULL;
+	to->slot = from->slot;
+	if (!object_ref_is_empty(&from->object))
+		object_ref_copy(&to->object, &from->object);
+}
+
+static void ask_replicas(struct app *app, const struct target *t)
+{
+	struct target *kept = xcalloc(1, sizeof *kept);
+	const struct entry *entry = app_entry(app, &t->object);
+
+	copy_target(kept, t);
+	dialog_open(&app->dialog, DIALOG_ASK, "Scale", on_replicas, kept, free_target);
+	app->dialog.word = xstrdup("replicas");
+	pager_addf(&app->dialog.body, ROLE_TEXT, "%s %s in %s", t->object.kind, t->object.name, t->object.namespace);
+	if (entry && entry->row && entry->row->kind->shape == SHAPE_WORKLOAD)
+		pager_addf(&app->dialog.body, ROLE_DIM, "wants %d now", entry->row->workload->want);
+}
+
+/* ---- the job: compare, apply ---- */
+
+static void on_event(const struct job_event *event, void *events)
+{
+	queue_push(events, job_event_copy(event));
+}
+
+bool app_job_runs(const struct app *app)
+{
+	int code;
+
+	return app->job && !job_ended(app->job, &code);
+}
+
+void app_close_job(struct app *app)
+{
+	job_destroy(GIVE(app->job));
+	if (app->has_target)
+		app->options->close_target(&app->target, app->options->arg);
+	app->has_target = false;
+}
+
+static void start_job(struct app *app, job_fn *fn, const char *title, const char *env, int64_t slot, enum deploy_phase phase)
+{
+	AUTO_RELEASE(error) err = { 0 };
+	AUTO_FREE char *kept_title = xstrdup(title), *kept_env = xstrdup(env);
+
+	app_close_job(app);
+	if (!app->options->open_target(kept_env, slot, &app->target, &err, app->options->arg)) {
+		app_notice(app, true, "%s: %s", kept_title, err.message);
+		return;
+	}
+	app->has_target = true;
+	deploy_view_begin(&app->deploy, kept_title, kept_env, slot, phase, live_now_ms(app->live));
+	app->target.context.sink = on_event;
+	app->target.context.sink_arg = app->events;
+	app->target.options.wait = fn == job_apply;
+	app->job = job_start(fn, &app->target.context, &app->target.options);
+	app_go(app, VIEW_APPLY);
+}
+
+static void on_apply(struct app *app, void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+	start_job(app, job_apply, app->deploy.title, app->deploy.env, app->deploy.slot, DEPLOY_APPLYING);
+}
+
+static void add_changes_to_ask(struct app *app, enum job_change change, const char *what)
+{
+	for (size_t i = 0; i < app->deploy.len; i++) {
+		const struct deploy_row *row = &app->deploy.rows[i];
+
+		if (row->change == change)
+			pager_addf(&app->dialog.body, ROLE_TEXT, "%s %s %s%s%s", what, row->kind, row->name, row->effect && *row->effect ? ": " : "",
+				   row->effect ? row->effect : "");
+	}
+}
+
+static void ask_apply(struct app *app)
+{
+	bool slot = strcmp(app->deploy.env, "ai") == 0;
+	struct pager *body = &app->dialog.body;
+	AUTO_FREE char *title = xasprintf("Apply to %s", app->deploy.title);
+
+	dialog_open(&app->dialog, slot ? DIALOG_CONFIRM : DIALOG_TYPE, title, on_apply, NULL, NULL);
+	app->dialog.word = slot ? NULL : xstrdup(app->deploy.env);
+	pager_addf(body, ROLE_TEXT, "%s, cluster %s: %zu of %zu objects differ", app->deploy.title, app->options->cluster, app->deploy.differences,
+		   app->deploy.len);
+	add_changes_to_ask(app, CHANGE_WOULD_CREATE, "creates");
+	add_changes_to_ask(app, CHANGE_WOULD_CONFIGURE, "changes");
+	add_changes_to_ask(app, CHANGE_WOULD_RECREATE, "must make anew");
+	if (app->deploy.conflicts)
+		pager_add(body, ROLE_BAD, "fields in conflict are kept: those objects will fail");
+	pager_add(body, ROLE_DIM, "each is sent as a server-side apply; hooks run; nothing is pruned; then it waits");
+}
+
+static void compare(struct app *app, const struct target *t)
+{
+	if (app_job_runs(app))
+		app_say(app, "a job is running on %s: c cancels it", app->deploy.title);
+	else if (app->view == VIEW_APPLY && app->deploy.title)
+		start_job(app, job_diff, app->deploy.title, app->deploy.env, app->deploy.slot, DEPLOY_COMPARING);
+	else if (!t->title)
+		app_say(app, "no environment is under the cursor");
+	else
+		start_job(app, job_diff, t->title, t->env, t->slot, DEPLOY_COMPARING);
+}
+
+static void act_apply(struct app *app, const struct target *t)
+{
+	if (app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED && app->options->read_only)
+		app_say(app, "read-only: nothing is applied (the program was started with --read-only)");
+	else if (app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED)
+		ask_apply(app);
+	else
+		compare(app, t);
+}
+
+static void on_leave(struct app *app, void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+	app->quit = true;
+}
+
+void app_ask_leave(struct app *app)
+{
+	dialog_open(&app->dialog, DIALOG_CONFIRM, "Leave", on_leave, NULL, NULL);
+	pager_addf(&app->dialog.body, ROLE_TEXT, "a job is running on %s", app->deploy.title);
+	pager_add(&app->dialog.body, ROLE_TEXT, "leaving cancels it; what is applied stays");
+}
+
+static void on_cancel(struct app *app, void *arg, const char *text)
+{
+	(void)arg;
+	(void)text;
+	if (!app_job_runs(app))
+		return;
+	job_cancel(app->job);
+	app_say(app, "cancelling; what is applied stays");
+}
+
+void app_ask_cancel(struct app *app)
+{
+	if (!app_job_runs(app)) {
+		app_say(app, "no job is running");
+		return;
+	}
+	dialog_open(&app->dialog, DIALOG_CONFIRM, "Cancel", on_cancel, NULL, NULL);
+	pager_addf(&app->dialog.body, ROLE_TEXT, "the job on %s", app->deploy.title);
+	pager_add(&app->dialog.body, ROLE_TEXT, "what is not begun stops; what is applied stays");
+}
+
+/* ---- the table of changes ---- */
+
+static bool is_suspended(struct app *app, const struct target *t)
+{
+	const struct entry *entry = app_entry(app, &t->object);
+
+	return entry && entry->row && entry->row->kind->shape == SHAPE_CRON_JOB && entry->row->cron_job->suspended;
+}
+
+static bool act_kind_of(struct app *app, enum action action, const struct target *t, enum act_kind *ret)
+{
+	static const struct {
+		enum action action;
+		enum act_kind kind;
+	} kinds[] = { { ACTION_RESTART, ACT_RESTART }, { ACTION_SCALE, ACT_SCALE },	     { ACTION_UNDO, ACT_UNDO },
+		      { ACTION_DELETE, ACT_DELETE },   { ACTION_SUSPEND_CRON, ACT_SUSPEND }, { ACTION_TRIGGER_CRON, ACT_TRIGGER } };
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (kinds[i].action != action)
+			continue;
+		*ret = kinds[i].kind;
+		if (*ret == ACT_SUSPEND && is_suspended(app, t))
+			*ret = ACT_RESUME;
+		if (*ret == ACT_DELETE && object_ref_is_empty(&t->object))
+			*ret = ACT_FREE_SLOT;
+		return true;
+	}
+	return false;
+}
+
+static char *reason_against_apply(struct app *app, const struct target *t)
+{
+	if (app->view == VIEW_APPLY)
+		return app->deploy.title ? NULL : xstrdup("nothing was compared yet");
+	if (!t->title)
+		return xstrdup("no environment is under the cursor");
+	return *t->env ? NULL : xasprintf("%s is no environment of services.yaml", t->title);
+}
+
+char *app_reason_against(struct app *app, const struct target *t, enum action action)
+{
+	struct live_status status;
+	enum act_kind kind;
+
+	if (action == ACTION_APPLY)
+		return reason_against_apply(app, t);
+	if (!act_kind_of(app, action, t, &kind))
+		return NULL;
+	live_status(app->live, &status);
+	if (app->options->read_only)
+		return xstrdup("read-only: the program was started with --read-only");
+	if (status.state == LIVE_STALE)
+		return xstrdup("no contact with the cluster: what is shown is old");
+	if (kind == ACT_FREE_SLOT)
+		return t->record_name ? NULL : xstrdup("no slot with a record is under the cursor");
+	if (object_ref_is_empty(&t->object))
+		return xstrdup("no object is under the cursor");
+	if (!act_fits(kind, t->object.api_version, t->object.kind))
+		return xasprintf("%s cannot be done to a %s", act_name(kind), t->object.kind);
+	return NULL;
+}
+
+void app_act(struct app *app, enum action action, const struct target *t)
+{
+	AUTO_FREE char *reason = app_reason_against(app, t, action);
+	enum act_kind kind;
+
+	if (reason)
+		app_say(app, "%s", reason);
+	else if (action == ACTION_APPLY)
+		act_apply(app, t);
+	else if (action == ACTION_SCALE)
+		ask_replicas(app, t);
+	else if (act_kind_of(app, action, t, &kind))
+		begin(app, kind, t, kind == ACT_UNDO ? work_revision(app) : 0);
+}

@@ -1,0 +1,334 @@
+/* Texts made from what is known: help, why, jobs, what was done, events, changes. And the view that shows them. */
+#include "ui/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/journal.h"
+#include "ui/term.h"
+
+/* ---- help ---- */
+
+void page_help(struct app *app, struct pager *pager)
+{
+	for (int group = 0; group < GROUP_COUNT; group++) {
+		bool titled = false;
+
+		for (size_t i = 0; i < nbindings; i++) {
+			const struct binding *b = &bindings[i];
+
+			if ((int)b->group != group || !(b->views & 1u << app->page.of_view))
+				continue;
+			if (!titled)
+				pager_add(pager, ROLE_TITLE, key_group_name((enum key_group)group));
+			titled = true;
+			pager_addf(pager, ROLE_TEXT, "  %-14s %s", b->key ? b->label : "(menu)", b->help);
+		}
+	}
+	pager_add(pager, ROLE_DIM, "");
+	pager_add(pager, ROLE_DIM, "Keys of the group Change ask before anything is sent; no other key changes anything.");
+	pager_add(pager, ROLE_DIM, "(menu): in the menu a, and in the palette :");
+}
+
+/* ---- why ---- */
+
+static void add_since(struct pager *pager, const struct verdict *v, int64_t now_ms)
+{
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+
+	if (v->since_ms) {
+		add_clock(&text, v->since_ms);
+		buf_adds(&text, " (for ");
+		add_age(&text, now_ms - v->since_ms);
+		buf_addc(&text, ')');
+		pager_addf(pager, ROLE_TEXT, "  since      %s", buf_cstr(&text));
+	}
+	buf_reset(&text);
+	if (v->inputs_ms) {
+		add_age(&text, now_ms - v->inputs_ms);
+		pager_addf(pager, ROLE_TEXT, "  read       %s ago", buf_cstr(&text));
+	}
+	buf_reset(&text);
+	if (v->deadline_ms) {
+		add_clock(&text, v->deadline_ms);
+		pager_addf(pager, ROLE_TEXT, "  deadline   %s: degraded from then on, unless it changes", buf_cstr(&text));
+	}
+}
+
+static void add_verdict(struct app *app, struct pager *pager, const struct verdict *v, const char *what)
+{
+	int64_t now_ms = live_now_ms(app->live);
+
+	pager_addf(pager, role_of_state(v->state), "%s %s: %s", mark_of_state(v->state), what, health_state_name(v->state));
+	pager_addf(pager, ROLE_TEXT, "  rule       %u, %s%s", v->rule, v->rule_id, v->confidence == HEALTH_CERTAIN ? "" : " (likely, not certain)");
+	if (*v->reason || *v->message)
+		pager_addf(pager, ROLE_TEXT, "  reason     %s%s%s", v->reason, *v->reason && *v->message ? ": " : "", v->message);
+	add_since(pager, v, now_ms);
+	if (v->state == HEALTH_DEGRADED && !verdict_counts(v, now_ms))
+		pager_add(pager, ROLE_DIM, "  it may wobble a moment: until then its environment counts as progressing");
+	if (v->hopeless)
+		pager_add(pager, ROLE_TEXT, "  it does not heal by itself");
+	for (size_t i = 0; i < v->causes.len; i++) {
+		AUTO_RELEASE(buf) line = BUF_INIT(0);
+
+		cause_format(&v->causes.items[i], &line);
+		pager_addf(pager, ROLE_TEXT, "  %*s%s%s", 2 * (int)i, "", i ? "└ " : "", buf_cstr(&line));
+	}
+}
+
+static void add_members(struct app *app, struct pager *pager, const struct environment *env)
+{
+	AUTO_RELEASE(env_members) members = { 0 };
+	size_t healthy = 0;
+
+	envs_members(live_envs(app->live), env, &members, live_now_ms(app->live));
+	for (size_t i = 0; i < members.len; i++) {
+		const struct env_member *m = &members.items[i];
+		AUTO_FREE char *what = xasprintf("%s %s", m->kind->kind, m->name);
+
+		if (m->state == HEALTH_HEALTHY) {
+			healthy++;
+			continue;
+		}
+		pager_add(pager, ROLE_TEXT, "");
+		if (m->entry)
+			add_verdict(app, pager, health_of(live_health(app->live), m->entry, live_now_ms(app->live)), what);
+		else
+			pager_addf(pager, ROLE_BAD, "%s %s: it should be there and is not", mark_of_state(m->state), what);
+	}
+	pager_add(pager, ROLE_TEXT, "");
+	pager_addf(pager, ROLE_HEALTHY, "✓ %zu of %zu objects healthy", healthy, members.len);
+}
+
+void page_why(struct app *app, struct pager *pager)
+{
+	const struct object_ref *object = &app->page.object;
+	const struct environment *env = app_environment(app, app->page.of);
+	struct entry *entry = app_entry(app, object);
+
+	if (entry) {
+		AUTO_RELEASE(buf) what = BUF_INIT(0);
+
+		object_ref_format(object, &what);
+		add_verdict(app, pager, health_of(live_health(app->live), entry, live_now_ms(app->live)), buf_cstr(&what));
+	} else if (!object_ref_is_empty(object)) {
+		pager_addf(pager, ROLE_UNKNOWN, "%s %s is gone, or its kind is not judged", object->kind, object->name);
+	} else if (env) {
+		pager_addf(pager, role_of_state(env->shown), "%s %s: %s", mark_of_state(env->shown), env->title, health_state_name(env->shown));
+		if (env->worst_kind)
+			pager_addf(pager, ROLE_TEXT, "  because %s %s is, by rule %s", env->worst_kind->kind, env->worst_name, env->rule_id);
+		if (*env->finding)
+			pager_addf(pager, ROLE_PROGRESS, "  %s", env->finding);
+		add_members(app, pager, env);
+	} else {
+		pager_add(pager, ROLE_DIM, "what this was about is no longer there");
+	}
+	pager_add(pager, ROLE_TEXT, "");
+	pager_add(pager, ROLE_DIM, "The rules are explained in docs/health.md.");
+}
+
+/* ---- jobs and notices ---- */
+
+void page_jobs(struct app *app, struct pager *pager)
+{
+	pager_add(pager, ROLE_TITLE, "jobs");
+	if (app_job_runs(app))
+		pager_addf(pager, ROLE_PROGRESS, "  %s %s: %s, %zu of %zu   5 shows it, c cancels it", app->deploy.phase == DEPLOY_APPLYING ? "apply" : "compare",
+			   app->deploy.title, app->deploy.step ? app->deploy.step : "starting", app->deploy.done, app->deploy.total);
+	else if (app->deploy.verdict)
+		pager_addf(pager, ROLE_TEXT, "  ended: %s: %s", app->deploy.title, app->deploy.verdict);
+	else
+		pager_add(pager, ROLE_DIM, "  none");
+	if (tasks_open(app->tasks))
+		pager_addf(pager, ROLE_PROGRESS, "  %zu question%s to the cluster on the way", tasks_open(app->tasks), tasks_open(app->tasks) == 1 ? "" : "s");
+	pager_add(pager, ROLE_TEXT, "");
+	pager_add(pager, ROLE_TITLE, "notices, newest first");
+	for (size_t i = app->nnotices; i > 0 && i + NOTICES_MAX > app->nnotices; i--) {
+		const struct notice *notice = &app->notices[(i - 1) % NOTICES_MAX];
+		AUTO_RELEASE(buf) clock = BUF_INIT(0);
+
+		add_clock(&clock, notice->at_ms);
+		pager_addf(pager, notice->bad ? ROLE_BAD : ROLE_TEXT, "  %s %s", buf_cstr(&clock), notice->text);
+	}
+	if (!app->nnotices)
+		pager_add(pager, ROLE_DIM, "  none");
+}
+
+/* ---- what was done from here ---- */
+
+static void add_record(struct pager *pager, const struct history_record *r)
+{
+	AUTO_RELEASE(buf) clock = BUF_INIT(0);
+	bool bad = strcmp(r->state, "failed") == 0, cut = strcmp(r->state, "begun") == 0;
+
+	add_clock(&clock, r->time_ms);
+	pager_addf(pager, bad ? ROLE_BAD : cut ? ROLE_UNKNOWN : ROLE_TEXT, "%s %s %s in %s on %s: %s%s%s", buf_cstr(&clock), r->action, r->object, r->namespace,
+		   r->cluster, cut ? "begun, its end is not known" : r->state, *r->message ? ": " : "", r->message);
+	for (size_t i = 0; i < r->nrequests; i++)
+		pager_addf(pager, ROLE_DIM, "    sent   %s", r->requests[i]);
+	if (*r->command)
+		pager_addf(pager, ROLE_DIM, "    equal  %s", r->command);
+	if (*r->evidence)
+		pager_addf(pager, ROLE_DIM, "    kept   %s", r->evidence);
+}
+
+void page_commands(struct app *app, struct pager *pager)
+{
+	AUTO_RELEASE(history) history = { 0 };
+	AUTO_RELEASE(error) err = { 0 };
+
+	(void)app;
+	if (!history_read(200, &history, &err))
+		pager_addf(pager, ROLE_BAD, "the history can't be read: %s", err.message);
+	else if (!history.len)
+		pager_add(pager, ROLE_DIM, "nothing was changed from here yet");
+	for (size_t i = 0; i < history.len; i++)
+		add_record(pager, &history.items[i]);
+}
+
+/* ---- events, changes ---- */
+
+struct event_line {
+	const struct row *row;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct event_line *x = a, *y = b;
+
+	return x->row->event->last_ms > y->row->event->last_ms ? -1 : x->row->event->last_ms < y->row->event->last_ms;
+}
+
+/* Whether what the event is about is object, or belongs to it by its chain of owners. */
+static bool is_about(struct app *app, const struct row_event *event, const struct object_ref *object)
+{
+	struct entry *entry = store_find_uid(live_store(app->live), event->about_uid);
+
+	if (strcmp(event->about_kind, object->kind) == 0 && strcmp(event->about_name, object->name) == 0)
+		return true;
+	for (unsigned depth = 0; entry && depth < 8; depth++, entry = entry->owner)
+		if (entry->row && strcmp(entry->row->kind->kind, object->kind) == 0 && strcmp(entry->row->name, object->name) == 0)
+			return true;
+	return false;
+}
+
+static void add_event(struct pager *pager, const struct row_event *e)
+{
+	AUTO_RELEASE(buf) clock = BUF_INIT(0);
+	AUTO_RELEASE(buf) message = BUF_INIT(0);
+
+	add_clock(&clock, e->last_ms);
+	buf_add_plain(&message, str_of(e->message));
+	pager_addf(pager, strcmp(e->type, "Warning") == 0 ? ROLE_BAD : ROLE_TEXT, "%s  %-8s %s %s  %s  %s", buf_cstr(&clock), e->type, e->about_kind, e->about_name,
+		   e->reason, buf_cstr(&message));
+	if (e->count > 1) {
+		struct pager_line *line = &pager->lines[pager->len - 1];
+		char *counted = xasprintf("%s  (x%d)", line->text, e->count);
+
+		free(line->text);
+		line->text = counted;
+	}
+}
+
+void add_events(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace)
+{
+	struct event_line *lines = NULL;
+	size_t len = 0, cap = 0;
+
+	for (struct entry *e = store_first(live_store(app->live), &kind_event, namespace); e; e = store_next(e, namespace))
+		if (e->row && (!object || is_about(app, e->row->event, object)))
+			LIST_PUSH(lines, len, cap) = (struct event_line){ e->row };
+	if (len)
+		qsort(lines, len, sizeof *lines, newest_first);
+	for (size_t i = 0; i < len; i++)
+		add_event(pager, lines[i].row->event);
+	if (!len)
+		pager_add(pager, ROLE_DIM, "no events: the server keeps them for an hour");
+	free(lines);
+}
+
+static const char *word_of_change(enum journal_what what)
+{
+	static const char *const words[] = { [JOURNAL_MADE] = "made", [JOURNAL_CHANGED] = "changed", [JOURNAL_STATE] = "state", [JOURNAL_DELETED] = "deleted" };
+
+	return words[what];
+}
+
+static bool is_of(const struct journal_item *item, const struct object_ref *object, const char *namespace)
+{
+	if (!object)
+		return strcmp(item->namespace, namespace) == 0;
+	return strcmp(item->kind->kind, object->kind) == 0 && strcmp(item->name, object->name) == 0 && strcmp(item->namespace, object->namespace) == 0;
+}
+
+void add_changes(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace)
+{
+	const struct journal *journal = store_journal(live_store(app->live));
+	size_t count = journal_count(journal), shown = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct journal_item *item = journal_at(journal, i);
+		AUTO_RELEASE(buf) clock = BUF_INIT(0);
+
+		if (!is_of(item, object, namespace))
+			continue;
+		shown++;
+		add_clock(&clock, item->at_ms);
+		pager_addf(pager, item->what == JOURNAL_STATE ? ROLE_DIM : ROLE_TEXT, "%s  %-8s %s %s%s%s%s%s", buf_cstr(&clock), word_of_change(item->what),
+			   item->kind->kind, item->name, *item->manager ? " by " : "", item->manager, *item->text ? ": " : "", item->text);
+	}
+	if (!shown)
+		pager_add(pager, ROLE_DIM, "nothing has changed since this program looks");
+}
+
+void page_events(struct app *app, struct pager *pager)
+{
+	const struct environment *env = app_environment(app, app->page.of);
+
+	if (env)
+		add_events(app, pager, NULL, env->namespace);
+}
+
+void page_changes(struct app *app, struct pager *pager)
+{
+	const struct environment *env = app_environment(app, app->page.of);
+
+	if (env)
+		add_changes(app, pager, NULL, env->namespace);
+}
+
+/* ---- the view ---- */
+
+static void draw(struct app *app, struct canvas *canvas, struct area area)
+{
+	struct page_view *page = &app->page;
+	AUTO_FREE char *title = xasprintf("%s%s%s", page->title ? page->title : "", page->of ? ": " : "", page->of ? page->of : "");
+
+	canvas_rule(canvas, area.top, title, page->text.filter ? page->text.filter : page->text.find);
+	if (page->fill) {
+		pager_clear(&page->text);
+		page->fill(app, &page->text);
+	}
+	pager_update(&page->text);
+	pager_draw(&page->text, canvas, area.top + 1, area.bottom - area.top - 1, 0, canvas->cols);
+}
+
+static bool act(struct app *app, enum action action)
+{
+	return pager_act(app, &app->page.text, action);
+}
+
+static void find(struct app *app, const char *text)
+{
+	text_find(app, &app->page.text, text);
+}
+
+static void release(struct app *app)
+{
+	free(GIVE(app->page.title));
+	free(GIVE(app->page.of));
+	object_ref_release(&app->page.object);
+	pager_release(&app->page.text);
+}
+
+const struct view_ops page_view_ops = { .name = "Text", .draw = draw, .act = act, .find = find, .release = release };

@@ -1,0 +1,262 @@
+/*
+ * state: the dashboard as a whole: what its screens share and how they are joined. Private to ui.
+ *
+ * A screen is one row of views[]: how it is drawn, what it does on an action, what lies under its cursor. Keys are looked up in the
+ * key table (ui/keymap.h) and come to a screen as actions; what a screen does not take is done here for all (look at the object
+ * under the cursor, change it, go elsewhere). Above the screen lie, in this order, a dialog, a picker, a line that is typed.
+ */
+#ifndef SLOTDECK_UI_STATE_H
+#define SLOTDECK_UI_STATE_H
+
+#include "base/map.h"
+#include "base/queue.h"
+#include "job/act.h"
+#include "job/history.h"
+#include "live/browse.h"
+#include "live/task.h"
+#include "model/journal.h"
+#include "model/ref.h"
+#include "ui/app.h"
+#include "ui/dialog.h"
+#include "ui/fetch.h"
+#include "ui/keymap.h"
+#include "ui/pager.h"
+#include "ui/picker.h"
+#include "ui/piece.h"
+#include "ui/slots.h"
+#include "ui/list.h"
+#include "ui/view_apply.h"
+
+struct term;
+
+/* What a key acts on. Texts are owned. */
+struct target {
+	char *title;		  /* of the environment; NULL: none */
+	char *env, *namespace;	  /* with title; env "": not one of services.yaml */
+	int64_t slot;
+	struct object_ref object; /* empty: the environment as a whole */
+	char *record_name, *record_namespace; /* of the slot; NULL: none */
+};
+void target_release(struct target *target);
+DEFINE_AUTO_RELEASE(target);
+
+struct view_ops {
+	const char *name;
+	unsigned tab; /* 1 to 6; 0: none */
+	void (*draw)(struct app *app, struct canvas *canvas, struct area area);
+	/* False: not for me. */
+	bool (*act)(struct app *app, enum action action);
+	/* Fills ret (zeroed). NULL: there is never anything under the cursor. */
+	void (*target)(struct app *app, struct target *ret);
+	/* For / where the screen has a list or text; NULL: it has none. text NULL: ends it. */
+	void (*find)(struct app *app, const char *text);
+	/* The whole as text, for saving; NULL: what is on the screen. */
+	void (*text)(struct app *app, struct buf *out);
+	void (*release)(struct app *app);
+};
+extern const struct view_ops *const views[VIEW_COUNT];
+extern const struct view_ops envs_view_ops, slots_view_ops, work_view_ops, runs_view_ops, review_view_ops, browse_view_ops, object_view_ops, page_view_ops;
+
+/* ---- screens ---- */
+
+struct envs_view {
+	struct list list;
+};
+
+struct slots_view {
+	struct list list;
+	struct slot_cards cards;
+	char key[32];  /* of the row last asked for */
+	long per_row;  /* cards in a row, as last drawn */
+};
+
+enum work_tab { WORK_WHY, WORK_EVENTS, WORK_CHANGES, WORK_REVISIONS, WORK_MANIFEST, WORK_TABS };
+
+struct work_view {
+	char *title;		  /* of the environment; NULL: the first */
+	struct object_ref object; /* the workload that is open; empty: the list of them */
+	struct list workloads, pods;
+	struct pager text;
+	enum work_tab tab;
+	bool in_text, zoomed; /* which pane has the keys */
+	struct fetch fetch;   /* of the tabs that the server is asked for */
+	uint64_t made_of;     /* number of the answer that text was made of */
+	struct env_members members;
+	struct entry **pod_entries;
+	size_t npods, pods_cap;
+	struct buf key; /* of the row last asked for */
+};
+
+struct runs_view {
+	struct list list;
+	struct entry **pods;
+	size_t npods, pods_cap;
+};
+
+struct browse_view {
+	const struct kube_resource *resource;
+	char *namespace; /* "": all */
+	struct table *table;
+	struct list list;
+	char *filter;
+	struct list_column columns[24];
+	int column_of[24]; /* of the server's table; -1: the namespace */
+};
+
+enum object_tab { OBJECT_SUMMARY, OBJECT_MANIFEST, OBJECT_EVENTS, OBJECT_TREE, OBJECT_CHANGES, OBJECT_REVISIONS, OBJECT_VALUE, OBJECT_TABS };
+
+struct object_view {
+	struct object_ref object;
+	enum object_tab tab;
+	struct pager text;
+	struct fetch fetch;
+	uint64_t made_of;
+	bool shows_value;
+};
+
+/* A text made from what is known, anew when that changes. */
+struct page_view {
+	char *title;
+	void (*fill)(struct app *app, struct pager *pager);
+	struct pager text;
+	struct object_ref object; /* for pages about one; else empty */
+	char *of;		  /* title of the environment; NULL */
+	enum view_id of_view;	  /* for the help: of which view */
+};
+
+struct review_view {
+	struct list list;
+};
+
+/* ---- what was said and sent ---- */
+
+struct notice {
+	int64_t at_ms; /* wall clock */
+	bool bad;
+	char *text;
+};
+
+enum prompt_kind { PROMPT_NONE, PROMPT_FIND, PROMPT_FILTER };
+
+#define TRAIL_MAX   32
+#define NOTICES_MAX 200
+
+struct app {
+	const struct app_options *options;
+	struct live *live;
+	struct tasks *tasks;
+	struct term *term;
+	struct canvas *canvas;
+
+	enum view_id view, previous;
+	enum view_id trail[TRAIL_MAX]; /* where Esc leads back to */
+	size_t ntrail;
+
+	struct envs_view envs;
+	struct slots_view slots;
+	struct work_view work;
+	struct runs_view runs;
+	struct deploy_view deploy;
+	struct review_view review;
+	struct browse_view browse;
+	struct object_view object;
+	struct page_view page;
+
+	struct dialog dialog;
+	struct picker picker;
+	struct line_edit prompt;
+	enum prompt_kind prompting;
+	bool find_is_filter;  /* what is typed hides lines of a text, instead of being searched */
+	bool view_has_filter; /* Esc ends it first */
+
+	struct queue *events; /* of the job: struct job_event */
+	struct job *job;
+	struct app_target target;
+	bool has_target;
+
+	struct notice notices[NOTICES_MAX]; /* a ring; nnotices counts all that ever were */
+	size_t nnotices;
+	char *message; /* one line, until the next key */
+	bool message_is_bad;
+	bool dirty, quit;
+	int64_t drawn_ms, key_ms; /* monotonic */
+	uint64_t asked;		  /* requests so far */
+	bool wanted;		  /* --open waits until the server has said which kinds it has */
+};
+
+/* ---- going places (ui/go.c) ---- */
+
+void app_go(struct app *app, enum view_id view);
+void app_back(struct app *app);
+void app_quit(struct app *app);
+/* Makes the view VIEW_WORK show the workloads of an environment, or one workload (object NULL or empty: the list). */
+void work_show(struct app *app, const char *title, const struct object_ref *object);
+/* The revision under the cursor of a list of revisions; 0: none is. */
+int64_t work_revision(struct app *app);
+int64_t object_revision(const struct app *app);
+/* "agent 41", "-": the agent of an environment, in a word or two. */
+void run_of_environment(struct app *app, const struct environment *env, struct buf *out);
+/* word: as a person types it (po, pods, deployments.apps); namespace NULL or "": all. False, said: there is no such kind. */
+bool app_open_kind(struct app *app, const char *word, const char *namespace);
+/* KIND or KIND/NAME, as --open takes it; again and again until the server's kinds are known. */
+void app_open_wanted(struct app *app, const char *word, const char *namespace);
+void app_open_object(struct app *app, const struct object_ref *object, enum object_tab tab);
+/* object, of: may be NULL. */
+void app_open_page(struct app *app, const char *title, void (*fill)(struct app *app, struct pager *pager), const struct object_ref *object, const char *of);
+void app_do(struct app *app, enum action action);
+/* What lies under the cursor of the present view; ret is zeroed. */
+void app_target(struct app *app, struct target *ret);
+void target_of_environment(struct app *app, struct target *target, const struct environment *env);
+/* With the environment of its namespace. */
+void target_of_entry(struct app *app, struct target *target, const struct entry *entry);
+/* NULL: not known (any more). */
+const struct environment *app_environment(struct app *app, const char *title);
+struct entry *app_entry(struct app *app, const struct object_ref *object);
+
+/* One line below, until the next key. */
+void app_say(struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, and kept among the notices. */
+void app_notice(struct app *app, bool bad, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* A key is answered at once, so rows hold still for a moment behind it. */
+bool app_holds_still(const struct app *app);
+
+/* What lists and texts have in common: true when the action was one of theirs. */
+bool list_act(struct list *list, const struct list_source *source, enum action action, int page);
+void list_find(struct app *app, struct list *list, const char *text);
+bool pager_act(struct app *app, struct pager *pager, enum action action);
+void text_find(struct app *app, struct pager *pager, const char *text);
+
+/* ---- choosing (ui/palette.c) ---- */
+
+void app_open_palette(struct app *app);
+void app_open_menu(struct app *app);
+void app_open_copy_menu(struct app *app, const struct target *target);
+/* Puts text on the clipboard; what is said of it. */
+void app_copy(struct app *app, const char *text, const char *what);
+/* Writes the view as text into the present folder. */
+void app_save(struct app *app);
+
+/* ---- changes (ui/act.c) ---- */
+
+/* Prepares, asks, does. Actions that change nothing are not known here. */
+void app_act(struct app *app, enum action action, const struct target *target);
+/* Why an action can't be done on target now; NULL: it can. Gives. */
+char *app_reason_against(struct app *app, const struct target *target, enum action action);
+bool app_job_runs(const struct app *app);
+void app_close_job(struct app *app);
+void app_ask_leave(struct app *app);
+void app_ask_cancel(struct app *app);
+
+/* ---- pages (ui/pages.c) ---- */
+
+void page_help(struct app *app, struct pager *pager);
+void page_why(struct app *app, struct pager *pager);
+void page_jobs(struct app *app, struct pager *pager);
+void page_commands(struct app *app, struct pager *pager);
+void page_events(struct app *app, struct pager *pager);
+void page_changes(struct app *app, struct pager *pager);
+/* Lines about one object, or about all in a namespace (object NULL), from the store. */
+void add_events(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace);
+void add_changes(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace);
+
+#endif

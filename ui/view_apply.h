@@ -1,0 +1,50 @@
+/*
+ * view_apply: screen 5, one comparison or deployment, fed by job events. Knows nothing of the rest of the dashboard. Private to ui.
+ */
+#ifndef SLOTDECK_UI_VIEW_APPLY_H
+#define SLOTDECK_UI_VIEW_APPLY_H
+
+#include "base/map.h"
+#include "job/job.h"
+#include "ui/piece.h"
+
+struct deploy_row {
+	char *item, *kind, *namespace, *name;
+	enum job_change change;
+	char *message, *diff, *effect, *state;
+};
+
+enum deploy_phase { DEPLOY_IDLE, DEPLOY_COMPARING, DEPLOY_COMPARED, DEPLOY_APPLYING, DEPLOY_ENDED };
+
+struct deploy_view {
+	char *title; /* of the environment */
+	char *env;
+	int64_t slot;
+	enum deploy_phase phase;
+	struct deploy_row *rows;
+	size_t len, cap;
+	struct map by_identity; /* "kind namespace/name" → index + 1 */
+	size_t cursor;
+	int scroll;	  /* of the diff */
+	char **log;	  /* what the run says, newest last */
+	size_t nlog, log_cap;
+	char *step;
+	size_t done, total;
+	char *verdict;
+	int exit_code;
+	int64_t started_ms;
+	size_t differences, conflicts;
+};
+void deploy_view_release(struct deploy_view *view);
+/* Begins anew for another comparison. */
+void deploy_view_begin(struct deploy_view *view, const char *title, const char *env, int64_t slot, enum deploy_phase phase, int64_t now_ms);
+/* Takes in what a job says. */
+void deploy_view_event(struct deploy_view *view, const struct job_event *event);
+void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, struct area area, int64_t now_ms);
+void deploy_view_move(struct deploy_view *view, long by);
+/* Scrolls the difference of the row under the cursor, not beyond its last line. */
+void deploy_view_scroll(struct deploy_view *view, int by);
+/* To the next row that failed, conflicts or differs. */
+void deploy_view_next_problem(struct deploy_view *view);
+
+#endif

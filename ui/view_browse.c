@@ -1,0 +1,333 @@
+/* Any kind of the server as a living table, with the server's own columns. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/table.h"
+#include "ui/state.h"
+
+#define CELL_WIDTH_MAX 40
+#define COLUMNS_MAX    24
+
+/* ---- opening ---- */
+
+static void close_table(struct app *app)
+{
+	struct browse_view *view = &app->browse;
+
+	if (view->table)
+		browse_close(app->options->browse, GIVE(view->table));
+	list_release(&view->list);
+	free(GIVE(view->filter));
+}
+
+bool app_open_kind(struct app *app, const char *word, const char *namespace)
+{
+	struct browse_view *view = &app->browse;
+	const struct kube_resource *resource = browse_find_kind(app->options->browse, word);
+	AUTO_FREE char *kept = xstrdup(namespace ? namespace : "");
+
+	if (!resource) {
+		app_say(app, "the server has no kind \"%s\"", word);
+		return false;
+	}
+	if (!view->table || view->resource != resource || strcmp(view->namespace, kept) != 0) {
+		close_table(app);
+		free(view->namespace);
+		view->resource = resource;
+		view->namespace = GIVE(kept);
+		view->table = browse_open(app->options->browse, &(struct browse_list){ .resource = resource, .namespace = view->namespace });
+	}
+	app_go(app, VIEW_BROWSE);
+	return true;
+}
+
+void app_open_wanted(struct app *app, const char *word, const char *namespace)
+{
+	const char *slash = strchr(word, '/'), *why;
+	AUTO_FREE char *kind = slash ? xmemdup0(word, (size_t)(slash - word)) : xstrdup(word);
+	const struct kube_resource *resource = browse_find_kind(app->options->browse, kind);
+
+	app->wanted = !resource && browse_kinds(app->options->browse, &why) == KINDS_ASKED;
+	if (app->wanted)
+		return;
+	if (!app_open_kind(app, kind, namespace) || !slash)
+		return;
+	AUTO_RELEASE(object_ref) object = { 0 };
+	AUTO_FREE char *api_version = xasprintf("%s%s%s", resource->group, *resource->group ? "/" : "", resource->version);
+
+	object_ref_set(&object, api_version, resource->kind, resource->namespaced ? namespace : "", slash + 1, "");
+	app_open_object(app, &object, OBJECT_SUMMARY);
+}
+
+/* ---- the source of the list ---- */
+
+enum { FIRST_SERVER_COLUMN = 1 }; /* before them: the namespace, when all are shown */
+
+static size_t count(void *app)
+{
+	return table_shown(((struct app *)app)->browse.table);
+}
+
+static const char *key(void *app, size_t n)
+{
+	return table_shown_at(((struct app *)app)->browse.table, n)->uid;
+}
+
+static enum role role_of_cell(const char *text)
+{
+	static const struct {
+		const char *text;
+		enum role role;
+	} known[] = { { "Running", ROLE_HEALTHY },	  { "Bound", ROLE_HEALTHY },   { "Active", ROLE_HEALTHY },	   { "Ready", ROLE_HEALTHY },
+		      { "Completed", ROLE_DIM },	  { "Pending", ROLE_PROGRESS }, { "ContainerCreating", ROLE_PROGRESS }, { "Terminating", ROLE_PROGRESS },
+		      { "CrashLoopBackOff", ROLE_BAD }, { "Error", ROLE_BAD },	       { "ImagePullBackOff", ROLE_BAD },   { "ErrImagePull", ROLE_BAD },
+		      { "Failed", ROLE_BAD },		  { "Evicted", ROLE_BAD },     { "Lost", ROLE_BAD },		   { "NotReady", ROLE_BAD },
+		      { "OOMKilled", ROLE_BAD },	  { "Warning", ROLE_BAD },     { "Unknown", ROLE_UNKNOWN } };
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strcmp(known[i].text, text) == 0)
+			return known[i].role;
+	return ROLE_TEXT;
+}
+
+static enum role cell(void *arg, size_t n, size_t column, struct buf *out)
+{
+	struct app *app = arg;
+	struct browse_view *view = &app->browse;
+	const struct table_row *row = table_shown_at(view->table, n);
+	const struct table_column *columns;
+
+	table_columns_of(view->table, &columns);
+	if (view->column_of[column] < 0) {
+		buf_adds(out, row->namespace);
+		return ROLE_DIM;
+	}
+	if (columns[view->column_of[column]].is_age) {
+		if (row->created_ms)
+			add_age(out, browse_now_ms(app->options->browse) - row->created_ms);
+		return ROLE_DIM;
+	}
+	buf_adds(out, table_cell(row, (size_t)view->column_of[column]));
+	return row->completed ? ROLE_DIM : role_of_cell(buf_cstr(out));
+}
+
+static bool is_number(const struct table_column *column)
+{
+	return strcmp(column->type, "integer") == 0 || strcmp(column->type, "number") == 0;
+}
+
+static int width_of(const struct browse_view *view, size_t column, size_t first, size_t rows)
+{
+	const struct table_column *columns;
+	int width;
+
+	table_columns_of(view->table, &columns);
+	width = text_width(columns[column].name);
+	for (size_t i = first; i < first + rows && i < table_shown(view->table); i++) {
+		int cells = text_width(table_cell(table_shown_at(view->table, i), column));
+
+		width = cells > width ? cells : width;
+	}
+	return width > CELL_WIDTH_MAX ? CELL_WIDTH_MAX : width;
+}
+
+/* The server's columns as the list wants them; widths by what is on the screen. */
+static struct list_source source_of(struct app *app)
+{
+	struct browse_view *view = &app->browse;
+	const struct table_column *columns;
+	size_t n = table_columns_of(view->table, &columns), used = 0, rows = (size_t)app->canvas->rows;
+
+	if (view->resource->namespaced && !*view->namespace) {
+		view->columns[used] = (struct list_column){ .title = "NAMESPACE", .min = 8, .want = 20, .rank = 2, .cut = CUT_MIDDLE };
+		view->column_of[used++] = -1;
+	}
+	for (size_t i = 0; i < n && used < COLUMNS_MAX; i++) {
+		bool name = strcasecmp(columns[i].name, "name") == 0, right = columns[i].is_age || is_number(&columns[i]);
+		int width = columns[i].is_age ? 4 : width_of(view, i, view->list.first, rows);
+
+		view->columns[used] = (struct list_column){ .title = columns[i].name,
+							    .min = right || width < 8 ? width : 8,
+							    .want = width,
+							    .rank = (int)(name ? 1 : columns[i].priority ? 100 + i : 3 + i),
+							    .grow = name,
+							    .right = right,
+							    .cut = name ? CUT_MIDDLE : CUT_END };
+		view->column_of[used++] = (int)i;
+	}
+	return (struct list_source){ view->columns, used, count, key, cell, NULL, app };
+}
+
+static const struct table_row *current(struct app *app)
+{
+	struct list_source source;
+	size_t at;
+
+	if (!app->browse.table)
+		return NULL;
+	source = source_of(app);
+	list_update(&app->browse.list, &source, false);
+	at = list_current(&app->browse.list);
+	return at == SIZE_MAX ? NULL : table_shown_at(app->browse.table, at);
+}
+
+/* ---- drawing ---- */
+
+static void add_state(struct app *app, struct buf *out, enum role *ret_role)
+{
+	static const struct {
+		const char *word;
+		enum role role;
+	} words[] = { [SCOPE_UNWATCHED] = { "asking", ROLE_PROGRESS }, [SCOPE_LOADING] = { "loading", ROLE_PROGRESS }, [SCOPE_LIVE] = { "live", ROLE_HEALTHY },
+		      [SCOPE_BROKEN] = { "broken", ROLE_BAD },		 [SCOPE_FORBIDDEN] = { "forbidden", ROLE_BAD },	 [SCOPE_ABSENT] = { "absent", ROLE_BAD } };
+	const struct table_state *state = table_state(app->browse.table);
+
+	*ret_role = words[state->state].role;
+	buf_adds(out, words[state->state].word);
+	if (state->state == SCOPE_LOADING)
+		buf_addf(out, " %zu of about %zu", table_count(app->browse.table), table_expected(app->browse.table));
+	if (state->state == SCOPE_BROKEN && state->proof_ms) {
+		buf_adds(out, ", shown is from ");
+		add_age(out, browse_now_ms(app->options->browse) - state->proof_ms);
+		buf_adds(out, " ago");
+	}
+	if (*state->why)
+		buf_addf(out, ": %s", state->why);
+}
+
+static void draw(struct app *app, struct canvas *canvas, struct area area)
+{
+	struct browse_view *view = &app->browse;
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+	struct list_source source;
+	enum role role;
+	int used;
+
+	if (!view->table) {
+		canvas_text(canvas, area.top, 1, canvas->cols - 2, ROLE_DIM, ": opens a kind: pods, services, secrets, ...");
+		return;
+	}
+	current(app);
+	source = source_of(app);
+	used = canvas_textf(canvas, area.top, 1, canvas->cols - 2, ROLE_TITLE, "%s%s%s  %s  ", view->resource->resource, *view->resource->group ? "." : "",
+			    view->resource->group, *view->namespace ? view->namespace : view->resource->namespaced ? "all namespaces" : "");
+	if (view->filter)
+		buf_addf(&text, "/%s: ", view->filter);
+	buf_addf(&text, "%zu of %zu  ", table_shown(view->table), table_count(view->table));
+	if (view->list.marks.len)
+		buf_addf(&text, "%zu marked  ", view->list.marks.len);
+	add_state(app, &text, &role);
+	canvas_text(canvas, area.top, 1 + used, canvas->cols - used - 2, role, buf_cstr(&text));
+	list_draw(&view->list, &source, canvas, area.top + 1, area.bottom - area.top - 1, 0, canvas->cols);
+}
+
+/* ---- acting ---- */
+
+static void sort_step(struct browse_view *view, const struct list_source *source, int by)
+{
+	int count = (int)source->ncolumns + 1, at = ((int)view->list.sort + count + by) % count;
+	const struct table_column *columns;
+
+	table_columns_of(view->table, &columns);
+	view->list.sort = (unsigned)at;
+	int column = at ? view->column_of[at - 1] : TABLE_BY_NAME;
+
+	table_sort(view->table, column < 0 ? TABLE_BY_NAME : columns[column].is_age ? TABLE_BY_AGE : column, view->list.inverted);
+}
+
+static void object_of(const struct browse_view *view, const struct table_row *row, struct object_ref *ret)
+{
+	AUTO_FREE char *api_version = xasprintf("%s%s%s", view->resource->group, *view->resource->group ? "/" : "", view->resource->version);
+
+	object_ref_set(ret, api_version, view->resource->kind, row->namespace, row->name, row->uid);
+}
+
+static bool mark(struct browse_view *view, const struct list_source *source, enum action action)
+{
+	if (action == ACTION_MARK)
+		list_toggle_mark(&view->list, source);
+	else if (action == ACTION_MARK_RANGE)
+		list_mark_range(&view->list, source);
+	else if (action == ACTION_MARK_ALL)
+		list_mark_all(&view->list, source);
+	else
+		return false;
+	return true;
+}
+
+static bool act(struct app *app, enum action action)
+{
+	struct browse_view *view = &app->browse;
+	const struct table_row *row = current(app);
+	struct list_source source;
+
+	if (!view->table)
+		return false;
+	source = source_of(app);
+	if (mark(view, &source, action))
+		return true;
+	if (action == ACTION_OPEN && row) {
+		AUTO_RELEASE(object_ref) object = { 0 };
+
+		object_of(view, row, &object);
+		app_open_object(app, &object, OBJECT_SUMMARY);
+	} else if (action == ACTION_SORT_NEXT || action == ACTION_SORT_PREVIOUS) {
+		sort_step(view, &source, action == ACTION_SORT_NEXT ? 1 : -1);
+	} else if (action == ACTION_SORT_INVERT) {
+		view->list.inverted = !view->list.inverted;
+		sort_step(view, &source, 0);
+	} else if (action == ACTION_RETRY) {
+		browse_hurry(app->options->browse);
+		app_say(app, "trying to reach the cluster again");
+	} else {
+		return list_act(&view->list, &source, action, app->canvas->rows - 6);
+	}
+	return true;
+}
+
+static void target(struct app *app, struct target *ret)
+{
+	const struct table_row *row = current(app);
+	const struct environment *env;
+
+	if (!row)
+		return;
+	object_of(&app->browse, row, &ret->object);
+	for (size_t i = 0; (env = envs_at(live_envs(app->live), i)); i++) {
+		if (!*env->namespace || strcmp(env->namespace, row->namespace) != 0)
+			continue;
+		target_of_environment(app, ret, env);
+		return;
+	}
+}
+
+static bool passes(const struct table_row *row, void *arg)
+{
+	const struct browse_view *view = arg;
+
+	if (strcasestr(row->name, view->filter) || strcasestr(row->namespace, view->filter))
+		return true;
+	for (size_t i = 0; i < row->ncells; i++)
+		if (strcasestr(row->cells[i], view->filter))
+			return true;
+	return false;
+}
+
+static void find(struct app *app, const char *text)
+{
+	struct browse_view *view = &app->browse;
+
+	free(view->filter);
+	view->filter = text && *text ? xstrdup(text) : NULL;
+	app->view_has_filter = view->filter != NULL;
+	if (view->table)
+		table_filter(view->table, view->filter ? passes : NULL, view);
+}
+
+static void release(struct app *app)
+{
+	close_table(app);
+	free(app->browse.namespace);
+}
+
+const struct view_ops browse_view_ops = { .name = "Browse", .draw = draw, .act = act, .target = target, .find = find, .release = release };

@@ -1,0 +1,50 @@
+/* The table of screens, and what screen 5 (ui/view_apply.h), which knows nothing of the rest, needs to be one of them. */
+#include "ui/state.h"
+
+static void draw_apply(struct app *app, struct canvas *canvas, struct area area)
+{
+	deploy_view_draw(&app->deploy, canvas, area, live_now_ms(app->live));
+}
+
+static bool act_apply(struct app *app, enum action action)
+{
+	static const struct {
+		enum action action;
+		long by;
+		bool pages;
+	} moves[] = { { ACTION_UP, -1, false },	    { ACTION_DOWN, 1, false },		{ ACTION_PAGE_UP, -1, true },
+		      { ACTION_PAGE_DOWN, 1, true }, { ACTION_FIRST, -100000000, false }, { ACTION_LAST, 100000000, false } };
+	int page = app->canvas->rows / 2;
+
+	for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
+		if (moves[i].action == action) {
+			deploy_view_move(&app->deploy, moves[i].pages ? moves[i].by * page : moves[i].by);
+			return true;
+		}
+	}
+	if (action == ACTION_PREVIOUS_TAB || action == ACTION_NEXT_TAB)
+		deploy_view_scroll(&app->deploy, action == ACTION_NEXT_TAB ? page / 2 : -page / 2);
+	else if (action == ACTION_NEXT_PROBLEM)
+		deploy_view_next_problem(&app->deploy);
+	else
+		return false;
+	return true;
+}
+
+static void release_apply(struct app *app)
+{
+	deploy_view_release(&app->deploy);
+}
+
+const struct view_ops *const views[VIEW_COUNT] = {
+	[VIEW_ENVS] = &envs_view_ops,
+	[VIEW_SLOTS] = &slots_view_ops,
+	[VIEW_WORK] = &work_view_ops,
+	[VIEW_RUNS] = &runs_view_ops,
+	[VIEW_APPLY] = &(const struct view_ops){ .name = "Apply", .tab = 5, .draw = draw_apply, .act = act_apply, .release = release_apply },
+	[VIEW_REVIEW] = &review_view_ops,
+	[VIEW_BROWSE] = &browse_view_ops,
+	[VIEW_OBJECT] = &object_view_ops,
+	[VIEW_LOGS] = &page_view_ops,
+	[VIEW_PAGE] = &page_view_ops,
+};
