@@ -6,7 +6,6 @@
 #include "base/queue.h"
 #include "kube/log_merge.h"
 
-#define WAITING_MAX (4u << 20) /* bytes of blocks that nobody has taken */
 #define START_MS 100
 #define START_BURST 10
 
@@ -96,11 +95,11 @@ static void hold_what_is_full(struct far *far)
 /* False: the owner has enough for now. */
 static bool has_room(struct far *far)
 {
-	if (atomic_load(&far->waiting_bytes) < WAITING_MAX)
+	if (atomic_load(&far->waiting_bytes) < LOG_READER_WAITING_MAX)
 		return true;
 	atomic_store(&far->blocked, true);
 	/* What was taken between the two lines above called nobody. */
-	return atomic_load(&far->waiting_bytes) < WAITING_MAX;
+	return atomic_load(&far->waiting_bytes) < LOG_READER_WAITING_MAX;
 }
 
 static void pump(void *arg)
@@ -332,7 +331,7 @@ bool log_reader_next(struct log_reader *reader, struct log_news *ret)
 		return false;
 	*ret = *news;
 	free(news);
-	if (ret->block && atomic_fetch_sub(&far->waiting_bytes, ret->block->len) - ret->block->len < WAITING_MAX / 2 &&
+	if (ret->block && atomic_fetch_sub(&far->waiting_bytes, ret->block->len) - ret->block->len < LOG_READER_WAITING_MAX / 2 &&
 	    atomic_exchange(&far->blocked, false))
 		net_post(reader->net, pump, far);
 	return true;
@@ -346,6 +345,11 @@ int log_reader_fd(const struct log_reader *reader)
 bool log_reader_has_more(const struct log_reader *reader)
 {
 	return queue_length(reader->queue) > 0;
+}
+
+size_t log_reader_waiting_bytes(const struct log_reader *reader)
+{
+	return atomic_load(&reader->far->waiting_bytes);
 }
 
 struct log_reader *log_reader_create(const struct watcher_options *options)

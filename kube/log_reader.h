@@ -1,7 +1,7 @@
 /*
  * log_reader: follows the logs of many containers on the net thread and hands their lines over in blocks, merged by time.
  *
- * One thread owns it. What waits to be taken is bounded (4 MiB): beyond it the streams are held back by TCP, so nothing is lost and
+ * One thread owns it. What waits to be taken is bounded (LOG_READER_WAITING_MAX): beyond it the streams are held back by TCP, so nothing is lost and
  * nothing grows while the owner does not take. At most LOG_READER_STREAMS are followed at once, begun ten a second; others
  * wait until one ends.
  */
@@ -11,7 +11,8 @@
 #include "kube/log_follow.h"
 #include "kube/watcher.h"
 
-#define LOG_READER_STREAMS 50
+#define LOG_READER_STREAMS     50
+#define LOG_READER_WAITING_MAX (4u << 20) /* bytes; one block more at most */
 
 struct log_reader;
 
@@ -38,5 +39,7 @@ bool log_reader_next(struct log_reader *reader, struct log_news *ret);
 /* Readable while something waits; borrowed, never read from it. */
 int log_reader_fd(const struct log_reader *reader);
 bool log_reader_has_more(const struct log_reader *reader);
+/* Bytes of the blocks that wait. */
+size_t log_reader_waiting_bytes(const struct log_reader *reader);
 
 #endif

@@ -353,6 +353,7 @@ static void a_million_lines_come_once_and_in_order_over_lost_connections_and_a_p
 	take_until(&bed, store, passed, 40000);
 	standing = wait_for_standstill(&bed);
 	assert_true(standing < (uint64_t)PODS * LINES);
+	assert_in_range(log_reader_waiting_bytes(bed.reader), 1, LOG_READER_WAITING_MAX + LOG_BLOCK_BYTES);
 	take_until(&bed, store, all_have, LINES);
 	assert_int_equal(log_server_requests(bed.server), PODS + 3);
 	assert_int_equal(bed.gaps, 0);
