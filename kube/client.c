@@ -296,6 +296,7 @@ bool kube_send(struct kube *kube, const struct kube_resource *resource, const st
 		.max_body_bytes = MAX_ANSWER_BYTES,
 		.idempotent = call->idempotent,
 		.safe = call->dry_run,
+		.timeout_ms = call->timeout_ms,
 	};
 
 	return kube_call(kube, &request, what, cancel, ret, ret_status, err);
@@ -323,16 +324,6 @@ bool kube_create(struct kube *kube, const struct kube_resource *resource, const 
 		 const struct cancel *cancel, json_t **ret, struct kube_status *ret_status, struct error *err)
 {
 	struct kube_send call = { .method = "POST", .verb = "create", .namespace = namespace,
-				    .content_type = "application/json", .body = body };
-
-	return object_call(kube, resource, &call, cancel, ret, ret_status, err);
-}
-
-bool kube_replace(struct kube *kube, const struct kube_resource *resource, const char *namespace, const char *name,
-		  struct str body, const struct cancel *cancel, json_t **ret, struct kube_status *ret_status,
-		  struct error *err)
-{
-	struct kube_send call = { .method = "PUT", .verb = "replace", .namespace = namespace, .name = name,
 				    .content_type = "application/json", .body = body };
 
 	return object_call(kube, resource, &call, cancel, ret, ret_status, err);

@@ -121,11 +121,6 @@ bool kube_list(struct kube *kube, const struct kube_resource *resource, const st
 /* body is JSON. POST is not repeated blind: after a lost answer the caller sees ERR_NETWORK. ret (may be NULL) gives. */
 bool kube_create(struct kube *kube, const struct kube_resource *resource, const char *namespace, struct str body,
 		 const struct cancel *cancel, json_t **ret, struct kube_status *ret_status, struct error *err);
-/* PUT with the resourceVersion inside body as guard. */
-bool kube_replace(struct kube *kube, const struct kube_resource *resource, const char *namespace, const char *name,
-		  struct str body, const struct cancel *cancel, json_t **ret, struct kube_status *ret_status,
-		  struct error *err);
-/* content_type: "application/json-patch+json", "application/merge-patch+json". subresource NULL: the object. */
 bool kube_patch(struct kube *kube, const struct kube_resource *resource, const char *namespace, const char *name,
 		const char *subresource, const char *content_type, struct str body, bool dry_run,
 		const struct cancel *cancel, json_t **ret, struct kube_status *ret_status, struct error *err);
@@ -148,6 +143,7 @@ struct kube_send {
 	struct str body;
 	bool idempotent; /* asking twice is as good as once */
 	bool dry_run;
+	unsigned timeout_ms; /* with all retries; 0: as kube_options has it */
 };
 bool kube_send(struct kube *kube, const struct kube_resource *resource, const struct kube_send *send, const struct cancel *cancel,
 	       struct http_response *ret, struct kube_status *ret_status, struct error *err);

@@ -87,29 +87,37 @@ static bool opens_trace(struct str line)
 	return str_starts(line, STR("panic: ")) || str_starts(line, STR("fatal error: "));
 }
 
-/* The last line that says something. What stands below a Go panic is its trace: the panic itself is the line. */
-static struct str last_line_of(struct str text)
+/* The last line that says something, without its colours. What stands below a Go panic is its trace: the panic itself is the line. */
+static char *last_line_of(struct str text)
 {
-	struct str last = { 0 }, panic = { 0 }, line;
+	AUTO_RELEASE(buf) last = BUF_INIT(BODY_MAX), panic = BUF_INIT(BODY_MAX);
+	struct str line;
 
 	while (text.len) {
+		AUTO_RELEASE(buf) plain = BUF_INIT(BODY_MAX);
+
 		if (!str_cut(&text, '\n', &line)) {
 			line = text;
 			text = (struct str){ 0 };
 		}
-		line = str_trim(line);
-		if (line.len)
-			last = line;
-		if (opens_trace(line))
-			panic = line;
+		buf_add_plain(&plain, line);
+		line = str_trim(buf_str(&plain));
+		if (!line.len)
+			continue;
+		buf_reset(&last);
+		buf_add_str(&last, line);
+		if (opens_trace(line)) {
+			buf_reset(&panic);
+			buf_add_str(&panic, line);
+		}
 	}
-	return panic.len ? panic : last;
+	return buf_give(panic.len ? &panic : &last);
 }
 
 static void finish(struct fetch *fetch)
 {
 	struct last_lines *lines = fetch->lines;
-	AUTO_FREE char *line = str_dup(last_line_of(buf_str(&fetch->body)));
+	AUTO_FREE char *line = last_line_of(buf_str(&fetch->body));
 	struct health_log_wish wish = { .namespace = fetch->namespace,
 					.pod = fetch->pod,
 					.pod_uid = fetch->uid,

@@ -15,8 +15,10 @@
 #define DURATION_S	  15
 #define RENEW_EVERY_MS	  4000
 #define RENEW_DEADLINE_MS 10000
+#define RENEW_LIMIT_MS	  5000 /* of one renewal */
+#define RENEW_AGAIN_MS	  500  /* once the deadline has passed: the server may be back */
 #define POLL_MS		  1000
-#define RELEASE_LIMIT_MS  5000
+#define RELEASE_LIMIT_MS  2000
 #define RUN_URL_KEY	  "slotdeck.dev/run-url"
 #define PROCESS_KEY	  "slotdeck.dev/process" /* boot id, pid namespace, pid, start time */
 
@@ -160,19 +162,60 @@ static json_t *held_object(const struct lease *lease, const json_t *before)
 	return object;
 }
 
-/* Creates or replaces, guarded by the resourceVersion inside. On success lease->object is the server's answer. */
-static bool put(struct lease *lease, json_t *object, bool create, const struct cancel *cancel, struct kube_status *status, struct error *err)
+/*
+ * One request on the Lease: POST without a name, PUT or GET with it. *ret, when given, is the server's answer. Only short requests are of
+ * use to a holder: what hangs longer than limit_ms (0: as any other call) is better asked anew.
+ */
+static bool ask(struct lease *lease, const char *method, const json_t *object, unsigned limit_ms, const struct cancel *cancel, json_t **ret,
+		struct kube_status *status, struct error *err)
 {
-	AUTO_FREE char *body = json_dumps(object, JSON_COMPACT);
-	json_t *answer = NULL;
-	bool good = create ? kube_create(lease->kube, lease->resource, lease->namespace, str_of(body), cancel, &answer, status, err)
-			   : kube_replace(lease->kube, lease->resource, lease->namespace, lease->name, str_of(body), cancel, &answer, status, err);
+	AUTO_FREE char *body = object ? json_dumps(object, JSON_COMPACT) : NULL;
+	bool create = strcmp(method, "POST") == 0;
+	struct kube_send call = { .method = method,
+				  .verb = create ? "create" : object ? "replace" : "get",
+				  .namespace = lease->namespace,
+				  .name = create ? NULL : lease->name,
+				  .content_type = object ? "application/json" : NULL,
+				  .body = str_of(body),
+				  .idempotent = !object,
+				  .timeout_ms = limit_ms };
+	AUTO_RELEASE(http_response) response = { 0 };
 
-	if (!good)
+	if (!kube_send(lease->kube, lease->resource, &call, cancel, &response, status, err))
+		return false;
+	*ret = json_loadb(buf_cstr(&response.body), response.body.len, JSON_ALLOW_NUL, NULL);
+	return *ret || error_set(err, ERR_SERVER, "%s Lease %s: the answer is no JSON", call.verb, lease->name);
+}
+
+/* Creates or replaces, guarded by the resourceVersion inside. On success lease->object is the server's answer. */
+static bool put(struct lease *lease, const json_t *object, bool create, unsigned limit_ms, const struct cancel *cancel, struct kube_status *status,
+		struct error *err)
+{
+	json_t *answer;
+
+	if (!ask(lease, create ? "POST" : "PUT", object, limit_ms, cancel, &answer, status, err))
 		return false;
 	json_decref(lease->object);
 	lease->object = answer;
 	return true;
+}
+
+/* Our own write whose answer was lost looks like a conflict, too: the holder decides. True: lease->object is as the server has it. */
+static bool still_ours(struct lease *lease, unsigned limit_ms, const struct cancel *cancel, struct error *err)
+{
+	AUTO_RELEASE(kube_status) status = { 0 };
+	json_t *now;
+
+	if (!ask(lease, "GET", NULL, limit_ms, cancel, &now, &status, err))
+		return false;
+	bool ours = strcmp(spec_text(now, "holderIdentity"), lease->identity) == 0;
+
+	if (ours) {
+		json_decref(lease->object);
+		lease->object = json_incref(now);
+	}
+	json_decref(now);
+	return ours || error_set(err, ERR_CONFLICT, "Lease %s has another holder", lease->name);
 }
 
 /* ---- renewing ---- */
@@ -182,26 +225,21 @@ static void renew(struct lease *lease)
 {
 	AUTO_RELEASE(kube_status) status = { 0 };
 	AUTO_RELEASE(error) err = { 0 };
+	AUTO_RELEASE(error) why = { 0 };
 	int64_t begun_ms = clock_now_ms(lease->clock);
-	json_t *object = held_object(lease, lease->object), *now = NULL;
+	json_t *object = held_object(lease, lease->object);
 
-	if (put(lease, object, false, lease->stop, &status, &err)) {
+	if (put(lease, object, false, RENEW_LIMIT_MS, lease->stop, &status, &err))
 		atomic_store(&lease->renewed_ms, begun_ms);
-	} else if (status.code == 409 || status.code == 404) {
-		/* Our own write whose answer was lost looks like a conflict, too: the holder decides. */
-		AUTO_RELEASE(error) why = { 0 };
-
-		if (kube_get(lease->kube, lease->resource, lease->namespace, lease->name, lease->stop, &now, &why) &&
-		    strcmp(spec_text(now, "holderIdentity"), lease->identity) == 0) {
-			json_decref(lease->object);
-			lease->object = now;
-			now = NULL;
-		} else if (why.kind == ERR_NONE || why.kind == ERR_NOT_FOUND) {
-			atomic_store(&lease->lost, true);
-		}
-	}
-	json_decref(now);
+	else if ((status.code == 409 || status.code == 404) && !still_ours(lease, RENEW_LIMIT_MS, lease->stop, &why) &&
+		 (why.kind == ERR_CONFLICT || why.kind == ERR_NOT_FOUND))
+		atomic_store(&lease->lost, true);
 	json_decref(object);
+}
+
+static bool renewed_lately(const struct lease *lease)
+{
+	return clock_now_ms(lease->clock) - atomic_load(&lease->renewed_ms) <= RENEW_DEADLINE_MS;
 }
 
 static void *keep_renewing(void *arg)
@@ -209,16 +247,21 @@ static void *keep_renewing(void *arg)
 	struct lease *lease = arg;
 	AUTO_RELEASE(error) ignored = { 0 };
 
-	while (!atomic_load(&lease->lost) && clock_sleep(lease->clock, lease->stop, RENEW_EVERY_MS, &ignored))
+	while (!atomic_load(&lease->lost) && clock_sleep(lease->clock, lease->stop, renewed_lately(lease) ? RENEW_EVERY_MS : RENEW_AGAIN_MS, &ignored))
 		renew(lease);
 	return NULL;
+}
+
+bool lease_is_lost(const struct lease *lease)
+{
+	return atomic_load(&lease->lost);
 }
 
 bool lease_held(const struct lease *lease, struct error *err)
 {
 	if (atomic_load(&lease->lost))
 		return error_set(err, ERR_CONFLICT, "Lease %s was taken by another deployment; nothing more is written", lease->name);
-	if (clock_now_ms(lease->clock) - atomic_load(&lease->renewed_ms) > RENEW_DEADLINE_MS)
+	if (!renewed_lately(lease))
 		return error_set(err, ERR_CONFLICT, "Lease %s could not be renewed for %d s; nothing more is written", lease->name, RENEW_DEADLINE_MS / 1000);
 	return true;
 }
@@ -279,7 +322,7 @@ static bool try_once(struct lease *lease, struct watching *seen, const struct ca
 	int64_t begun_ms = clock_now_ms(lease->clock);
 	json_t *object = held_object(lease, before);
 
-	*ret_done = put(lease, object, !before, cancel, &status, err);
+	*ret_done = put(lease, object, !before, 0, cancel, &status, err);
 	json_decref(object);
 	json_decref(before);
 	if (*ret_done)
@@ -342,6 +385,25 @@ bool lease_acquire(struct kube *kube, const struct lease_options *options, const
 
 /* ---- giving back ---- */
 
+/* A renewal that we cancelled may have been executed: then the version that we know is old, and the next try has the new one. */
+static void give_back(struct lease *lease)
+{
+	int64_t due_ms = clock_now_ms(lease->clock) + RELEASE_LIMIT_MS, left_ms;
+	bool again = true;
+
+	while (again && (left_ms = due_ms - clock_now_ms(lease->clock)) > 0) {
+		AUTO_RELEASE(kube_status) status = { 0 };
+		AUTO_RELEASE(error) ignored = { 0 };
+		json_t *object = json_deep_copy(lease->object);
+
+		json_object_set_new(json_object_get(object, "spec"), "holderIdentity", json_string(""));
+		json_object_del(json_object_get(object, "metadata"), "managedFields");
+		again = !put(lease, object, false, (unsigned)left_ms, NULL, &status, &ignored) && status.code == 409 &&
+			still_ours(lease, (unsigned)left_ms, NULL, &ignored);
+		json_decref(object);
+	}
+}
+
 void lease_release(struct lease *lease)
 {
 	if (!lease)
@@ -349,23 +411,7 @@ void lease_release(struct lease *lease)
 	cancel_request(lease->stop, 0);
 	if (lease->thread_runs)
 		pthread_join(lease->thread, NULL);
-	if (!atomic_load(&lease->lost) && lease->object) {
-		AUTO_RELEASE(kube_status) status = { 0 };
-		AUTO_RELEASE(error) ignored = { 0 };
-		json_t *object = json_deep_copy(lease->object);
-
-		json_object_set_new(json_object_get(object, "spec"), "holderIdentity", json_string(""));
-		json_object_del(json_object_get(object, "metadata"), "managedFields");
-		AUTO_FREE char *body = json_dumps(object, JSON_COMPACT);
-		AUTO_RELEASE(buf) path = BUF_INIT(0);
-		AUTO_RELEASE(http_response) response = { 0 };
-
-		if (kube_path(lease->resource, lease->namespace, lease->name, &path, &ignored))
-			kube_call(lease->kube,
-				  &(struct http_request){ .method = "PUT", .path = buf_cstr(&path), .content_type = "application/json",
-							  .body = str_of(body), .timeout_ms = RELEASE_LIMIT_MS, .attempts = 2 },
-				  "give the lease back", NULL, &response, &status, &ignored);
-		json_decref(object);
-	}
+	if (!atomic_load(&lease->lost) && lease->object)
+		give_back(lease);
 	lease_free(lease);
 }

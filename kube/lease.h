@@ -28,9 +28,11 @@ struct lease_options {
  */
 bool lease_acquire(struct kube *kube, const struct lease_options *options, const struct cancel *cancel,
 		   struct lease **ret, struct error *err);
-/* False with ERR_CONFLICT once it was lost, or could not be renewed for 10 s. */
+/* False with ERR_CONFLICT once it was lost, or while it could not be renewed for 10 s. */
 bool lease_held(const struct lease *lease, struct error *err);
-/* Gives it back (deletes nothing of another holder) and frees it. NULL is fine. Waits 5 s at most. */
+/* Another has it. What is only overdue may be renewed yet, when the server answers again. */
+bool lease_is_lost(const struct lease *lease);
+/* Gives it back (deletes nothing of another holder) and frees it. NULL is fine. Waits 2 s at most for the server. */
 void lease_release(struct lease *lease);
 
 #endif

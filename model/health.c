@@ -619,7 +619,7 @@ void verdict_format_why(const struct verdict *verdict, int64_t now_ms, struct bu
 		else if (c->what == CAUSE_LOG)
 			log = c;
 	}
-	if (!container) {
+	if (!container || (!*container->reason && container->exit_code < 0)) {
 		buf_adds(out, *verdict->message ? verdict->message : verdict->reason);
 		return;
 	}

@@ -88,8 +88,8 @@ static void add_container(struct causes *causes, const struct entry *entry, cons
 	if (unready) { /* it runs and says nothing: the probe tells */
 		free(cause->reason);
 		free(cause->message);
-		cause->reason = xstrdup("Unready");
-		cause->message = xstrdup(probe ? probe->event->message : "");
+		cause->reason = xstrdup(probe ? "Unready" : "");
+		cause->message = xstrdup(probe ? probe->event->message : "runs, not ready yet");
 	}
 
 	free(cause->uid);

@@ -51,6 +51,7 @@ static void say_hopeless(struct look *look, const struct pods *pods, unsigned ru
 	look_say(look, HEALTH_DEGRADED, rule, v->rule_id, v->reason, "pod %s: %s", pods->hopeless->row->name, v->message);
 	look->verdict.hopeless = true;
 	look->cause = pods->hopeless;
+	look->bad_since_ms = v->since_ms;
 	/* The workload's grace ends with the pod's, or with its own if new pods have the same trouble again. */
 	look->counts_ms = v->counts_ms;
 }

@@ -68,7 +68,7 @@ static void wrong_type(const struct decoder *d, const struct path *path, const s
 
 	path_add(&where, path);
 	diags_add(d->diags, DIAG_ERROR, place_of(d, node), "wrong-type", "%s: expected %s, found %s",
-		  where.len ? buf_cstr(&where) : "services.yaml", expected, found_word(node));
+		  where.len ? buf_cstr(&where) : d->file, expected, found_word(node));
 	if (node->kind == YAML_MAPPING && node->map.n == 1 && node->map.pairs[0].key->kind == YAML_MAPPING)
 		diags_hint(d->diags, "put the action into quotes: '{{ … }}'");
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ui/theme.h"
+
 /* In the ASCII set every mark has a letter of its own. */
 static uint32_t to_ascii(uint32_t rune)
 {
@@ -387,32 +389,58 @@ static void add_svg_cell(struct buf *out, const struct cell *cell)
 		add_cell(out, cell);
 }
 
+#define SVG_COL 9
+#define SVG_ROW 19
+#define SVG_PAD 8
+
+static bool same_style(struct style a, struct style b)
+{
+	return a.fg == b.fg && a.bg == b.bg && a.attributes == b.attributes;
+}
+
+/* Cells first to end of a row, all of one style. */
+static void add_svg_run(struct buf *out, const struct theme *theme, const struct cell *row, int y, int first, int end)
+{
+	struct style style = theme_style(theme, DEPTH_DIRECT, &row[first]);
+	uint32_t fg = style.fg ? colour_rgb(style.fg) : theme_text(theme), bg = style.bg ? colour_rgb(style.bg) : theme_background(theme);
+	bool reverse = style.attributes & STYLE_REVERSE;
+
+	if (reverse || style.bg)
+		buf_addf(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"#%06x\"/>\n", first * SVG_COL + SVG_PAD, y * SVG_ROW + SVG_PAD,
+			 (end - first) * SVG_COL, SVG_ROW, reverse ? fg : bg);
+	buf_addf(out, "<text x=\"%d\" y=\"%d\" fill=\"#%06x\" xml:space=\"preserve\" textLength=\"%d\"%s%s%s>", first * SVG_COL + SVG_PAD,
+		 y * SVG_ROW + SVG_PAD + 14, reverse ? bg : fg, (end - first) * SVG_COL, style.attributes & STYLE_BOLD ? " font-weight=\"bold\"" : "",
+		 style.attributes & STYLE_ITALIC ? " font-style=\"italic\"" : "", style.attributes & STYLE_UNDERLINE ? " text-decoration=\"underline\"" : "");
+	for (int col = first; col < end; col++)
+		add_svg_cell(out, &row[col]);
+	buf_adds(out, "</text>\n");
+}
+
+static void add_svg_row(struct buf *out, const struct theme *theme, const struct cell *row, int y, int cols)
+{
+	for (int first = 0, end; first < cols; first = end) {
+		struct style style = theme_style(theme, DEPTH_DIRECT, &row[first]);
+
+		for (end = first + 1; end < cols && same_style(theme_style(theme, DEPTH_DIRECT, &row[end]), style);)
+			end++;
+		add_svg_run(out, theme, row, y, first, end);
+	}
+}
+
 void canvas_dump_svg(const struct canvas *canvas, struct buf *out)
 {
-	static const char *const colours[ROLE_COUNT] = { "#d4d4d4", "#808080", "#ffffff", "#23d18b", "#f5d547", "#f14c4c", "#c678dd",
-							 "#29b8db", "#23d18b", "#f14c4c", "#29b8db", "#f5d547", "#f5d547", "#808080",
-							 "#ffffff", "#29b8db", "#23d18b", "#f5d547", "#c678dd", "#f14c4c", "#d4d4d4" };
-	enum { W = 9, H = 19 };
+	AUTO(theme) dark = NULL;
+	AUTO_RELEASE(error) err = { 0 };
+	const struct theme *theme = canvas->theme;
 
+	if (!theme && theme_load(NULL, NULL, &dark, &err))
+		theme = dark;
+	if (!theme)
+		return; /* the built-in one is read by a test */
 	buf_addf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"DejaVu Sans Mono, Menlo, Consolas, monospace\" "
-		      "font-size=\"15\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#1e1e1e\"/>\n",
-		 canvas->cols * W + 16, canvas->rows * H + 16);
-	for (int row = 0; row < canvas->rows; row++) {
-		for (int col = 0; col < canvas->cols;) {
-			const struct cell *first = &canvas->cells[row * canvas->cols + col];
-			int end = col;
-
-			while (end < canvas->cols && canvas->cells[row * canvas->cols + end].role == first->role &&
-			       canvas->cells[row * canvas->cols + end].selected == first->selected)
-				end++;
-			if (first->selected)
-				buf_addf(out, "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" fill=\"#3a3d41\"/>\n", col * W + 8, row * H + 8, (end - col) * W, H);
-			buf_addf(out, "<text x=\"%d\" y=\"%d\" fill=\"%s\" xml:space=\"preserve\" textLength=\"%d\"%s>", col * W + 8, row * H + 22,
-				 colours[first->role], (end - col) * W, first->role == ROLE_TITLE ? " font-weight=\"bold\"" : "");
-			for (; col < end; col++)
-				add_svg_cell(out, &canvas->cells[row * canvas->cols + col]);
-			buf_adds(out, "</text>\n");
-		}
-	}
+		      "font-size=\"15\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#%06x\"/>\n",
+		 canvas->cols * SVG_COL + 2 * SVG_PAD, canvas->rows * SVG_ROW + 2 * SVG_PAD, theme_background(theme));
+	for (int y = 0; y < canvas->rows; y++)
+		add_svg_row(out, theme, canvas->cells + y * canvas->cols, y, canvas->cols);
 	buf_adds(out, "</svg>\n");
 }

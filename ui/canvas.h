@@ -60,8 +60,10 @@ struct cell {
 	bool selected; /* under the cursor: shown reversed, and marked by '>' so that colour is never alone */
 };
 
+struct theme;
 struct canvas {
 	int cols, rows;
+	const struct theme *theme; /* of pictures; borrowed, NULL: dark */
 	bool ascii; /* marks and borders as ASCII */
 	struct cell *cells; /* row by row */
 };

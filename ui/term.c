@@ -1,33 +1,38 @@
-#define _XOPEN_SOURCE_EXTENDED 1
-#include "ui/term.h"
+#include "ui/term_private.h"
 
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
-#include <ncurses.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
-#define EMPTY_READS_MAX 3 /* readable without a key: the other side has gone */
+#include "ui/osc.h"
 
-struct term {
-	SCREEN *screen;
-	bool ascii, colour;
-	int cols, rows;
-	unsigned empty_reads;
-};
+#define UNSHOWN	  UINT32_MAX
+#define MAX_COLS  1000 /* more stays blank: a size is what somebody claims */
+#define MAX_ROWS  500
+#define SYNC_CELLS 200 /* so many changed cells are worth the two sequences that show them at once */
 
-/* Written by term_open(), read by the handlers of fatal signals. */
+/* Private modes of xterm. What a terminal does not know it ignores; those that print them instead are not asked (is_xterm_like). */
+#define MOUSE_ON   "\033[?1000h\033[?1002h\033[?1006h"
+#define MOUSE_OFF  "\033[?1006l\033[?1002l\033[?1000l"
+#define PASTE_ON   "\033[?2004h"
+#define PASTE_OFF  "\033[?2004l"
+#define SYNC_BEGIN "\033[?2026h"
+#define SYNC_END   "\033[?2026l"
+#define TITLE_SAVE "\033[22;2t"
+#define TITLE_BACK "\033[23;2t"
+
+/* Written by prepare_restore(), read by the handlers of fatal signals. */
 static char restore_text[256];
 static struct termios restore_modes; /* without them a shell would neither echo nor take Ctrl-C */
 static volatile sig_atomic_t restore_len;
-static volatile sig_atomic_t leave;
 
-static void restore(void)
+void term_restore_in_handler(void)
 {
 	if (!restore_len)
 		return;
@@ -35,95 +40,210 @@ static void restore(void)
 	tcsetattr(STDIN_FILENO, TCSANOW, &restore_modes);
 }
 
-static void on_fatal(int number)
+static void add_restore(const char *text)
 {
-	restore();
-	signal(number, SIG_DFL);
-	raise(number);
-}
+	size_t len = text && text != (char *)-1 ? strlen(text) : 0;
 
-static void on_leave(int number)
-{
-	leave = number;
-}
-
-static void add_capability(const char *name)
-{
-	const char *text = tigetstr(name);
-
-	if (!text || text == (char *)-1 || restore_len + strlen(text) >= sizeof restore_text)
+	if (!len || restore_len + len >= sizeof restore_text)
 		return;
-	memcpy(restore_text + restore_len, text, strlen(text));
-	restore_len += (sig_atomic_t)strlen(text);
+	memcpy(restore_text + restore_len, text, len);
+	restore_len += (sig_atomic_t)len;
 }
 
-static void watch_signals(void)
+static void prepare_restore(const struct term *term)
 {
-	static const int fatal[] = { SIGSEGV, SIGABRT, SIGBUS, SIGFPE, SIGILL }, ending[] = { SIGTERM, SIGHUP };
+	static const char *const capabilities[] = { "rmcup", "cnorm", "sgr0", "rmkx" };
 
-	for (size_t i = 0; i < ARRAY_LEN(fatal); i++)
-		signal(fatal[i], on_fatal);
-	for (size_t i = 0; i < ARRAY_LEN(ending); i++)
-		sigaction(ending[i], &(struct sigaction){ .sa_handler = on_leave }, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	mem_set_panic_hook(restore);
+	restore_len = 0;
+	restore_modes = term->modes;
+	if (term->xterm)
+		add_restore(SYNC_END MOUSE_OFF PASTE_OFF TITLE_BACK);
+	for (size_t i = 0; i < ARRAY_LEN(capabilities); i++)
+		add_restore(tigetstr(capabilities[i]));
 }
 
-static void start_colours(struct term *term, const struct term_options *options)
+/* Around ncurses, whose own buffer is empty between its calls. */
+static void write_raw(const char *bytes, size_t len)
 {
-	static const short dark[ROLE_COUNT] = { -1, COLOR_BLUE, -1, COLOR_GREEN, COLOR_YELLOW, COLOR_RED, COLOR_MAGENTA, COLOR_CYAN, COLOR_GREEN, COLOR_RED,
-						 COLOR_CYAN, COLOR_YELLOW, COLOR_YELLOW, -1, -1, COLOR_CYAN, COLOR_GREEN, COLOR_YELLOW, COLOR_MAGENTA,
-						 COLOR_RED, -1 };
-	bool mono = options->theme && strcmp(options->theme, "mono") == 0, light = options->theme && strcmp(options->theme, "light") == 0;
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, bytes, len);
 
-	term->colour = !options->no_colour && !mono && has_colors() && start_color() == OK && use_default_colors() == OK;
-	for (short role = 0; term->colour && role < ROLE_COUNT; role++) {
-		short colour = dark[role];
-
-		if (role == ROLE_DIM)
-			colour = COLORS >= 256 ? (light ? 240 : 245) : -1;
-		if (role == ROLE_PROGRESS && light)
-			colour = COLORS >= 256 ? 130 : COLOR_MAGENTA;
-		init_pair((short)(role + 1), colour, -1);
+		if (n < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){ .fd = STDOUT_FILENO, .events = POLLOUT }, 1, 100);
+		else if (n < 0 && errno != EINTR)
+			return; /* it has gone; term_key() will tell */
+		if (n > 0) {
+			bytes += n;
+			len -= (size_t)n;
+		}
 	}
 }
 
-struct term *term_open(const struct term_options *options, struct error *err)
+static void write_modes(const struct term *term, const char *text)
 {
-	const char *name = getenv("TERM");
+	if (term->xterm)
+		write_raw(text, strlen(text));
+}
 
-	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
-		error_set(err, ERR_IO, "the dashboard needs a terminal; stdin or stdout is none");
-		error_hint(err, "for scripts there is `slotdeck status --env ENV` and `slotdeck --dump text`");
-		return NULL;
+/* ---- colours ---- */
+
+static enum depth depth_of_terminal(void)
+{
+	static const struct {
+		int colours;
+		enum depth depth;
+	} depths[] = { { 1 << 24, DEPTH_DIRECT }, { 256, DEPTH_256 }, { 16, DEPTH_16 }, { 8, DEPTH_8 } };
+
+	if (!has_colors() || start_color() != OK || use_default_colors() != OK)
+		return DEPTH_MONO;
+	for (size_t i = 0; i < ARRAY_LEN(depths); i++)
+		if (COLORS >= depths[i].colours)
+			return depths[i].depth;
+	return DEPTH_MONO;
+}
+
+/* As ncurses numbers colours. With direct colours only the first 8 numbers are still entries of the palette. */
+static int curses_colour(const struct term *term, uint32_t colour)
+{
+	if (colour == COLOUR_OF_ROLE)
+		return -1;
+	if (term->depth == DEPTH_DIRECT && !COLOUR_IS_RGB(colour) && COLOUR_VALUE(colour) >= 8)
+		return (int)colour_rgb(colour);
+	return (int)COLOUR_VALUE(colour);
+}
+
+static attr_t curses_attributes(unsigned attributes)
+{
+	static const attr_t bits[] = { A_BOLD, A_DIM, A_ITALIC, A_UNDERLINE, A_REVERSE }; /* in the order of STYLE_ */
+	attr_t result = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(bits); i++)
+		if (attributes & 1u << i)
+			result |= bits[i];
+	return result;
+}
+
+bool term_set_theme(struct term *term, const char *name, const char *folder, struct error *err)
+{
+	AUTO(theme) theme = NULL;
+
+	if (!theme_load(name, folder, &theme, err))
+		return false;
+	if (term->depth == DEPTH_MONO) {
+		theme_destroy(GIVE(theme)); /* it was read for its mistakes only */
+		if (!theme_load("mono", NULL, &theme, err))
+			return false;
 	}
-	setlocale(LC_CTYPE, "");
-	setenv("ESCDELAY", "25", 0);
-	tcgetattr(STDIN_FILENO, &restore_modes);
-	SCREEN *screen = newterm(NULL, stdout, stdin);
+	theme_destroy(term->theme);
+	term->theme = GIVE(theme);
+	term_forget_shown(term);
+	return true;
+}
 
-	if (!screen) {
-		error_set(err, ERR_IO, "nothing is known of the terminal type \"%s\"", name ? name : "");
-		error_hint(err, "set TERM to a known one, for example TERM=xterm-256color, or install ncurses-term");
-		return NULL;
+/* ---- open and close ---- */
+
+static bool is_xterm_like(void)
+{
+	const char *mouse = tigetstr("kmous"), *name = getenv("TERM");
+
+	return mouse && mouse != (char *)-1 && name && !starts_with(name, "linux");
+}
+
+static void write_title(const struct term *term)
+{
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+
+	osc_title(&text, term->title);
+	write_modes(term, buf_cstr(&text));
+}
+
+static void enter_modes(const struct term *term)
+{
+	write_modes(term, PASTE_ON);
+	if (term->mouse)
+		write_modes(term, MOUSE_ON);
+	if (term->title) {
+		write_modes(term, TITLE_SAVE);
+		write_title(term);
 	}
-	struct term *term = xcalloc(1, sizeof *term);
+}
 
-	term->screen = screen;
-	term->ascii = options->ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
-	add_capability("rmcup");
-	add_capability("cnorm");
-	add_capability("sgr0");
-	add_capability("rmkx");
-	watch_signals();
+static void leave_modes(const struct term *term)
+{
+	write_modes(term, PASTE_OFF MOUSE_OFF);
+	if (term->title)
+		write_modes(term, TITLE_BACK);
+}
+
+static struct term *refuse(struct term *term, struct error *err, const char *message, const char *hint)
+{
+	term_unwatch(term);
+	free(term);
+	error_set(err, ERR_IO, "%s", message);
+	error_hint(err, "%s", hint);
+	return NULL;
+}
+
+static bool has_cursor_motion(void)
+{
+	const char *text = tigetstr("cup");
+
+	return text && text != (char *)-1;
+}
+
+static void start_curses(struct term *term, const struct term_options *options)
+{
 	raw();
 	noecho();
 	nonl();
 	keypad(stdscr, TRUE);
 	nodelay(stdscr, TRUE);
 	curs_set(0);
-	start_colours(term, options);
-	getmaxyx(stdscr, term->rows, term->cols);
+	term_define_keys();
+	term->xterm = is_xterm_like();
+	term->mouse = term->xterm && !options->no_mouse;
+	term->depth = options->no_colour ? DEPTH_MONO : depth_of_terminal();
+	prepare_restore(term);
+	mem_set_panic_hook(term_restore_in_handler);
+	enter_modes(term);
+	term_adopt_size(term);
+}
+
+struct term *term_open(const struct term_options *options, struct error *err)
+{
+	const char *name = getenv("TERM");
+	AUTO(theme) theme = NULL; /* read before anything is changed */
+
+	if (!theme_load(options->theme, options->theme_folder, &theme, err))
+		return NULL;
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+		error_set(err, ERR_IO, "the dashboard needs a terminal; stdin or stdout is none");
+		error_hint(err, "for scripts there is `slotdeck status --env ENV` and `slotdeck --dump text`");
+		return NULL;
+	}
+	struct term *term = xcalloc(1, sizeof *term);
+	AUTO_FREE char *unknown = xasprintf("nothing is known of the terminal type \"%s\"", name ? name : "");
+
+	setlocale(LC_CTYPE, "");
+	setenv("ESCDELAY", "25", 0);
+	use_tioctl(TRUE); /* LINES and COLUMNS are often stale */
+	tcgetattr(STDIN_FILENO, &term->modes);
+	if (!term_watch(term, err))
+		return refuse(term, err, "the terminal cannot be watched", "too many files are open");
+	term->screen = newterm(NULL, stdout, stdin);
+	if (!term->screen)
+		return refuse(term, err, unknown, "set TERM to a known one, for example TERM=xterm-256color, or install ncurses-term");
+	if (!has_cursor_motion()) {
+		endwin();
+		delscreen(term->screen);
+		return refuse(term, err, "this terminal cannot move its cursor", "set TERM to what it is, for example TERM=xterm-256color");
+	}
+	term->ascii = options->ascii || strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+	start_curses(term, options);
+	if (!term_set_theme(term, options->theme, options->theme_folder, err)) {
+		term_close(term);
+		return NULL;
+	}
 	return term;
 }
 
@@ -131,11 +251,43 @@ void term_close(struct term *term)
 {
 	if (!term)
 		return;
+	if (!term->paused)
+		leave_modes(term);
 	endwin();
 	delscreen(term->screen);
 	restore_len = 0;
 	mem_set_panic_hook(NULL);
+	term_unwatch(term);
+	theme_destroy(term->theme);
+	free(term->shown);
+	free(term->title);
 	free(term);
+}
+
+/* ---- size ---- */
+
+void term_forget_shown(struct term *term)
+{
+	for (int i = 0; i < term->cols * term->rows; i++)
+		term->shown[i].rune = UNSHOWN;
+}
+
+static int within(int value, int most)
+{
+	return value < 1 ? 1 : value > most ? most : value;
+}
+
+void term_adopt_size(struct term *term)
+{
+	struct winsize size;
+
+	/* 0 by 0 means that nobody knows. */
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col)
+		resizeterm(within(size.ws_row, MAX_ROWS), within(size.ws_col, MAX_COLS));
+	term->cols = within(getmaxx(stdscr), MAX_COLS);
+	term->rows = within(getmaxy(stdscr), MAX_ROWS);
+	term->shown = xreallocarray(term->shown, (size_t)term->cols * (size_t)term->rows, sizeof *term->shown);
+	term_redraw(term);
 }
 
 void term_size(const struct term *term, int *ret_cols, int *ret_rows)
@@ -149,115 +301,138 @@ bool term_is_ascii(const struct term *term)
 	return term->ascii;
 }
 
-static attr_t attributes_of(const struct term *term, const struct cell *cell)
-{
-	attr_t attributes = cell->selected ? A_REVERSE : 0;
+/* ---- drawing ---- */
 
-	if (cell->role == ROLE_TITLE || cell->role == ROLE_KEY || cell->role == ROLE_BAD)
-		attributes |= A_BOLD;
-	if (cell->role == ROLE_DIM && !term->colour)
-		attributes |= A_DIM;
-	return attributes;
+static bool same_cell(const struct cell *a, const struct cell *b)
+{
+	return a->rune == b->rune && memcmp(a->marks, b->marks, sizeof a->marks) == 0 && a->role == b->role && a->selected == b->selected &&
+	       a->style.fg == b->style.fg && a->style.bg == b->style.bg && a->style.attributes == b->style.attributes;
+}
+
+/* A character that the C library measures otherwise than we do would shift the rest of its line. */
+static uint32_t fitting(uint32_t rune, int width)
+{
+	return wcwidth((wchar_t)rune) == width ? rune : width == 1 ? '?' : 0x3013; /* 〓, the mark of a missing character */
+}
+
+static void write_cell(const struct term *term, int row, int col, const struct cell *cell, int width)
+{
+	wchar_t text[GLYPH_MARKS + 2] = { (wchar_t)fitting(cell->rune, width), (wchar_t)cell->marks[0], (wchar_t)cell->marks[1] };
+	struct style style = theme_style(term->theme, term->depth, cell);
+	attr_t attributes = curses_attributes(style.attributes);
+	int pair = term->depth == DEPTH_MONO ? 0 : alloc_pair(curses_colour(term, style.fg), curses_colour(term, style.bg));
+	cchar_t character;
+
+	if (pair < 0)
+		pair = 0; /* none left */
+	if (setcchar(&character, text, attributes, 0, &pair) == ERR) {
+		text[1] = 0; /* a mark that is none for the C library */
+		setcchar(&character, text, attributes, 0, &pair);
+	}
+	mvadd_wch(row, col, &character);
 }
 
 void term_show(struct term *term, const struct canvas *canvas)
 {
-	for (int row = 0; row < canvas->rows && row < term->rows; row++) {
-		for (int col = 0; col < canvas->cols && col < term->cols; col++) {
-			const struct cell *cell = &canvas->cells[row * canvas->cols + col];
-			wchar_t text[GLYPH_MARKS + 2] = { (wchar_t)cell->rune, (wchar_t)cell->marks[0], (wchar_t)cell->marks[1] };
-			cchar_t character;
+	int changed = 0, cols = canvas->cols < term->cols ? canvas->cols : term->cols;
 
-			if (!cell->rune)
+	for (int row = 0; row < canvas->rows && row < term->rows; row++) {
+		const struct cell *cells = canvas->cells + row * canvas->cols;
+		struct cell *shown = term->shown + row * term->cols;
+
+		for (int col = 0; col < cols; col++) {
+			if (same_cell(&cells[col], &shown[col]))
 				continue;
-			setcchar(&character, text, attributes_of(term, cell), term->colour ? (short)(cell->role + 1) : 0, NULL);
-			mvadd_wch(row, col, &character);
+			shown[col] = cells[col];
+			changed++;
+			if (cells[col].rune)
+				write_cell(term, row, col, &cells[col], col + 1 < cols && !cells[col + 1].rune ? 2 : 1);
 		}
 	}
+	if (changed > SYNC_CELLS)
+		write_modes(term, SYNC_BEGIN);
 	refresh();
+	if (changed > SYNC_CELLS)
+		write_modes(term, SYNC_END);
 }
 
 void term_redraw(struct term *term)
 {
-	(void)term;
+	erase();
 	clearok(curscr, TRUE);
-	refresh();
+	term_forget_shown(term);
 }
 
-static uint32_t special_key(wint_t key)
+/* ---- the terminal for somebody else ---- */
+
+static void leave_screen(struct term *term)
 {
-	static const struct {
-		wint_t curses;
-		uint32_t ours;
-	} keys[] = { { KEY_UP, KEY_TERM_UP },	      { KEY_DOWN, KEY_TERM_DOWN },	{ KEY_LEFT, KEY_TERM_LEFT },
-		     { KEY_RIGHT, KEY_TERM_RIGHT },   { KEY_PPAGE, KEY_TERM_PAGE_UP },	{ KEY_NPAGE, KEY_TERM_PAGE_DOWN },
-		     { KEY_HOME, KEY_TERM_HOME },     { KEY_END, KEY_TERM_END },	{ KEY_ENTER, KEY_TERM_ENTER },
-		     { KEY_BTAB, KEY_TERM_BACKTAB },  { KEY_BACKSPACE, KEY_TERM_BACKSPACE }, { KEY_DC, KEY_TERM_DELETE } };
-
-	if (key >= KEY_F(1) && key <= KEY_F(12))
-		return KEY_TERM_F1 + (uint32_t)(key - KEY_F(1));
-
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if (keys[i].curses == key)
-			return keys[i].ours;
-	return KEY_TERM_NONE;
+	leave_modes(term);
+	endwin();
+	term->paused = true;
 }
 
-/* Whether the terminal hung up although nobody told us by signal. */
-static bool is_gone(void)
+static void enter_screen(struct term *term)
 {
-	struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
-
-	return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLHUP | POLLERR | POLLNVAL));
+	term->paused = false;
+	reset_prog_mode();
+	refresh(); /* the first one after endwin() enters the screen again */
+	curs_set(0);
+	enter_modes(term);
+	term_adopt_size(term);
 }
 
-static bool is_readable(void)
+void term_suspend(struct term *term)
 {
-	struct pollfd fd = { .fd = STDIN_FILENO, .events = POLLIN };
-
-	return poll(&fd, 1, 0) > 0 && (fd.revents & POLLIN);
+	leave_screen(term);
+	term_default_stop(true);
+	raise(SIGTSTP); /* here it stands still */
+	term_default_stop(false);
+	enter_screen(term);
 }
 
-uint32_t term_key(struct term *term)
+void term_pause(struct term *term)
 {
-	wint_t key;
-	bool readable = is_readable();
-	int kind = leave ? ERR : get_wch(&key);
-
-	if (leave || is_gone())
-		return KEY_TERM_GONE;
-	if (kind == ERR) {
-		term->empty_reads = readable ? term->empty_reads + 1 : 0;
-		return term->empty_reads > EMPTY_READS_MAX ? KEY_TERM_GONE : KEY_TERM_NONE;
-	}
-	term->empty_reads = 0;
-	if (kind == KEY_CODE_YES && key == KEY_RESIZE) {
-		getmaxyx(stdscr, term->rows, term->cols);
-		erase();
-		return KEY_TERM_RESIZE;
-	}
-	if (kind == KEY_CODE_YES)
-		return special_key(key);
-	if (key == 26) { /* Ctrl-Z; raw() keeps it from the line discipline */
-		endwin();
-		raise(SIGTSTP);
-		refresh();
-		return KEY_TERM_RESIZE;
-	}
-	if (key == '\r' || key == '\n')
-		return KEY_TERM_ENTER;
-	if (key == 127 || key == 8)
-		return KEY_TERM_BACKSPACE;
-	return key == 27 ? KEY_TERM_ESCAPE : key == 0 ? KEY_TERM_NONE : (uint32_t)key;
+	leave_screen(term);
+	term_default_stop(true);
 }
 
-int term_fd(const struct term *term)
+void term_resume(struct term *term)
 {
-	(void)term;
-	return STDIN_FILENO;
+	term_default_stop(false);
+	enter_screen(term);
 }
 
-int term_signal(void)
+/* ---- beside the screen ---- */
+
+void term_set_mouse(struct term *term, bool on)
 {
-	return leave;
+	term->mouse = on && term->xterm;
+	write_modes(term, term->mouse ? MOUSE_ON : MOUSE_OFF);
+}
+
+bool term_has_mouse(const struct term *term)
+{
+	return term->mouse;
+}
+
+void term_set_title(struct term *term, const char *title)
+{
+	if (!term->title)
+		write_modes(term, TITLE_SAVE);
+	else if (strcmp(term->title, title) == 0)
+		return;
+	free(term->title);
+	term->title = xstrdup(title);
+	write_title(term);
+}
+
+bool term_copy(struct term *term, const char *text)
+{
+	AUTO_RELEASE(buf) sequence = BUF_INIT(0);
+
+	if (!term->xterm || !osc_copy(&sequence, str_of(text), getenv("TMUX") != NULL))
+		return false;
+	write_raw(sequence.p, sequence.len);
+	return true;
 }

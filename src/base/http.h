@@ -95,7 +95,9 @@ bool http_is_read_only(const struct http *http);
 enum http_mode {
 	HTTP_ANSWER, /* ends by itself: gzip, progress deadline */
 	HTTP_WATCH,  /* may be silent for minutes; shares an HTTP/2 connection; never paused */
-	HTTP_ALONE   /* the same on a connection of its own, HTTP/1.1; may be paused: logs, copies */
+	HTTP_ALONE,  /* the same on a connection of its own, HTTP/1.1; may be paused: logs, copies */
+	HTTP_UPGRADE /* streams only: a GET that asks by its headers for another protocol (Connection, Upgrade). 101 opens the
+			stream, which then goes both ways; any other answer is a refusal. May be paused. */
 };
 
 /* What is waited for before the next attempt. Borrowed during the callback. */
@@ -129,6 +131,8 @@ struct http_request {	    /* zero is a good default everywhere but path */
 	enum http_mode mode;
 	http_wait_fn *on_wait; /* before each pause, on the caller's thread (streams: never); may be NULL */
 	void *on_wait_arg;
+	/* HTTP_UPGRADE: what http_stream_write() could not send at once is sent. Gets the stream's arg; may be NULL. */
+	void (*on_drain)(void *arg);
 };
 
 struct http_response {
@@ -204,7 +208,7 @@ bool http_call_group(struct http *http, struct http_call *calls, size_t n, unsig
  */
 struct http_stream;
 struct http_stream_ops {
-	/* Status 200 to 299 and headers are there (response->body is empty). May be NULL. */
+	/* Status 200 to 299 (HTTP_UPGRADE: 101) and headers are there (response->body is empty). May be NULL. */
 	void (*on_open)(const struct http_response *response, void *arg);
 	/* Borrowed bytes. False ends the stream with ERR_LIMIT "the reader refused …" (the reader knows why). */
 	bool (*on_data)(struct str bytes, void *arg);
@@ -218,8 +222,13 @@ struct http_stream *http_stream_open(struct http *http, const struct http_reques
 /* Frees it, also after on_end; wanted once per stream. No callback runs after this returns; from another thread it
  * waits for one that is running. Allowed inside the stream's own callbacks. NULL is fine. */
 void http_stream_close(struct http_stream *stream);
-/* HTTP_ALONE only: stops reading (TCP holds the server back) and goes on. Net thread only. */
+/* HTTP_ALONE and HTTP_UPGRADE only: stops reading (TCP holds the server back) and goes on. Net thread only. */
 void http_stream_pause(struct http_stream *stream, bool paused);
+/* HTTP_UPGRADE, from on_open to on_end: sends bytes as soon as the other side takes them; a copy waits meanwhile. Net thread
+ * only. */
+void http_stream_write(struct http_stream *stream, struct str bytes);
+/* How much of that still waits. */
+size_t http_stream_unsent(const struct http_stream *stream);
 
 /* "120", an HTTP date (then relative to wall_us); -1 when it is neither. Negative waits become 0. */
 int64_t http_parse_retry_after(struct str text, int64_t wall_us);

@@ -5,6 +5,7 @@
  *   http_group.c     calls, one or many, for threads that sleep until the answer
  *   http_stream.c    answers read as they come, by callbacks
  *   http_request.c   a request is checked (also against read-only) and copied, on the caller's thread
+ *   http_upgrade.c   a connection that left HTTP behind: both ways, byte by byte
  *   http_transfer.c  one request from submission to its end: attempts, deadlines, retries
  *   http_lane.c      one curl multi handle on the loop: its connections, its sockets, its probe
  *   http_retry.c     what is tried again and when, as functions of plain values
@@ -108,7 +109,9 @@ struct letter {
 struct http_stream {
 	atomic_uint refs;
 	struct http *http;
+	enum http_mode mode;
 	struct http_stream_ops ops;
+	void (*on_drain)(void *arg);
 	void *arg;
 	pthread_mutex_t lock;	   /* recursive; held while a callback runs */
 	atomic_bool closed;	   /* set under lock */
@@ -145,6 +148,7 @@ struct transfer {
 
 	/* The attempt under way. */
 	CURL *easy;
+	struct upgrade *upgrade; /* it is ours to read and write, or NULL */
 	struct lane *lane;
 	struct identity *identity;
 	struct curl_slist *lines, *connect_to;
@@ -187,8 +191,22 @@ void transfer_authorised(struct transfer *t, enum http_auth_result result, struc
 			 struct error *err);
 /* curl is done with it. */
 void transfer_finish_attempt(struct transfer *t, CURLcode code);
+/* What curl calls with a line of the head, and with a piece of the body. 0: no more is wanted. */
+size_t transfer_take_header(char *bytes, size_t size, size_t n, void *transfer);
+size_t transfer_take_body(char *bytes, size_t size, size_t n, void *transfer);
+/* What was written to its stream is sent. */
+void transfer_tell_drained(struct transfer *t);
 /* Adds the method and URL to err. */
 void transfer_wrap(const struct transfer *t, struct error *err);
+
+/* HTTP_UPGRADE: curl has made the connection. Sends the request, and reads from now on. */
+bool upgrade_begin(struct transfer *t, struct error *err);
+/* Lets go of the connection, which curl then closes. */
+void upgrade_end(struct upgrade *upgrade);
+void upgrade_write(struct upgrade *upgrade, struct str bytes);
+size_t upgrade_unsent(const struct upgrade *upgrade);
+void upgrade_pause(struct upgrade *upgrade, bool paused);
+void upgrade_read(void *upgrade);
 
 struct lane {
 	struct lane *next;

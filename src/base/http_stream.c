@@ -87,7 +87,9 @@ struct http_stream *http_stream_open(struct http *http, const struct http_reques
 	atomic_init(&stream->refs, 1);
 	init_recursive(&stream->lock);
 	stream->http = http_ref(http);
+	stream->mode = request->mode;
 	stream->ops = *ops;
+	stream->on_drain = request->on_drain;
 	stream->arg = arg;
 	struct transfer *t = transfer_create(http, request, &err);
 
@@ -145,9 +147,25 @@ static void go_on_posted(void *arg)
 	stream_unref(stream);
 }
 
+void http_stream_write(struct http_stream *stream, struct str bytes)
+{
+	if (stream->transfer && stream->transfer->upgrade)
+		upgrade_write(stream->transfer->upgrade, bytes);
+}
+
+size_t http_stream_unsent(const struct http_stream *stream)
+{
+	return stream->transfer && stream->transfer->upgrade ? upgrade_unsent(stream->transfer->upgrade) : 0;
+}
+
 /* Pausing is done by refusing the next bytes, which is exact: each curl_easy_pause() of curl 7.88 first reads once more, up to 1.6 MB. */
 void http_stream_pause(struct http_stream *stream, bool paused)
 {
+	if (stream->mode == HTTP_UPGRADE) {
+		if (stream->transfer && stream->transfer->upgrade)
+			upgrade_pause(stream->transfer->upgrade, paused);
+		return;
+	}
 	if (atomic_exchange(&stream->paused, paused) && !paused && !http_post(stream->http, go_on_posted, stream_ref(stream)))
 		stream_unref(stream);
 }

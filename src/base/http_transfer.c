@@ -79,6 +79,9 @@ static void leave_wire(struct transfer *t)
 {
 	struct lane *lane = t->lane;
 
+	if (t->upgrade)
+		upgrade_end(t->upgrade);
+	t->upgrade = NULL;
 	if (t->easy) {
 		lane_remove(lane, t);
 		curl_easy_cleanup(t->easy);
@@ -133,6 +136,12 @@ static void tell_mailbox(struct transfer *t, struct error *err)
 	queue_push(t->mailbox->letters, letter);
 }
 
+/* Whether the answer is what a stream was opened for. */
+static bool is_wanted(const struct transfer *t)
+{
+	return t->mode == HTTP_UPGRADE ? t->response.status == 101 : http_ok(&t->response);
+}
+
 static void tell_stream(struct transfer *t, struct error *err)
 {
 	struct http_stream *stream = t->stream;
@@ -140,8 +149,16 @@ static void tell_stream(struct transfer *t, struct error *err)
 	if (!enter_stream(stream))
 		return;
 	stream->ended = true;
-	stream->ops.on_end(!err && !http_ok(&t->response) ? &t->response : NULL, err, stream->arg);
+	stream->ops.on_end(!err && !is_wanted(t) ? &t->response : NULL, err, stream->arg);
 	leave_stream(stream);
+}
+
+void transfer_tell_drained(struct transfer *t)
+{
+	if (!t->opened || !t->stream->on_drain || !enter_stream(t->stream))
+		return;
+	t->stream->on_drain(t->stream->arg);
+	leave_stream(t->stream);
 }
 
 static void end_probe(struct transfer *t, struct lane *lane, struct error *err)
@@ -335,7 +352,7 @@ static void read_head(struct transfer *t)
 
 static void open_stream(struct transfer *t)
 {
-	if (!t->stream || !http_ok(&t->response) || t->opened)
+	if (!t->stream || !is_wanted(t) || t->opened)
 		return;
 	t->opened = true;
 	t->due_ms = 0; /* it was the deadline of the headers */
@@ -348,7 +365,7 @@ static void open_stream(struct transfer *t)
 
 static void end_head(struct transfer *t)
 {
-	if (t->response.status < 200) {
+	if (t->response.status < 200 && !(t->stream && is_wanted(t))) {
 		t->head_due_ms = http_now_ms(t->http) + HEADER_LIMIT_MS;
 		return;
 	}
@@ -375,7 +392,7 @@ static void begin_head(struct transfer *t, struct str line)
 		t->head_due_ms = http_now_ms(t->http) + HEADER_LIMIT_MS;
 }
 
-static size_t on_header(char *bytes, size_t size, size_t n, void *arg)
+size_t transfer_take_header(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 	struct str line = str_trim((struct str){ bytes, size * n });
@@ -411,7 +428,7 @@ static size_t pass_on(struct transfer *t, struct str bytes)
 	return wanted ? bytes.len : 0;
 }
 
-static size_t on_body(char *bytes, size_t size, size_t n, void *arg)
+size_t transfer_take_body(char *bytes, size_t size, size_t n, void *arg)
 {
 	struct transfer *t = arg;
 	struct str chunk = { bytes, size * n };
@@ -568,7 +585,7 @@ static void set_connection(struct transfer *t)
 {
 	CURL *easy = t->easy;
 	struct http *http = t->http;
-	bool alone = t->lane->mode == HTTP_ALONE;
+	bool alone = t->lane->mode == HTTP_ALONE || t->lane->mode == HTTP_UPGRADE;
 
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for a resolver thread */
@@ -579,9 +596,13 @@ static void set_connection(struct transfer *t)
 		easy, CURLOPT_HTTP_VERSION,
 		(long)(alone || http->http1_only || !http->tls ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2TLS));
 	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, http->tls && !alone && !http->http1_only ? 1L : 0L);
-	if (alone) {
+	if (alone)
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	if (t->mode == HTTP_ALONE)
 		curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+	if (t->mode == HTTP_UPGRADE) {
+		curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+		curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
 	}
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -604,9 +625,9 @@ static void set_callbacks(struct transfer *t)
 	t->curl_text[0] = '\0';
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->curl_text);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, transfer_take_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, transfer_take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
 }
 
@@ -838,6 +859,11 @@ void transfer_finish_attempt(struct transfer *t, CURLcode code)
 	read_facts(t);
 	if (t->stream && t->stream->closed) {
 		transfer_abort(t);
+		return;
+	}
+	if (code == CURLE_OK && !t->error.kind && t->mode == HTTP_UPGRADE && !t->upgrade) {
+		if (!upgrade_begin(t, &err))
+			transfer_break(t, CAUSE_FINAL, &err);
 		return;
 	}
 	if (code == CURLE_OK && !t->error.kind) {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "job/deadline.h"
 #include "job/inventory.h"
 #include "job/layers.h"
 #include "job/preflight.h"
@@ -24,6 +25,7 @@ struct application { /* one job_apply() */
 	struct error err;
 	size_t pruned;
 	bool layers_begun; /* before that nothing is half done */
+	struct deadline *deadline; /* of all but the wait; NULL: there is none */
 };
 
 static bool wants_writes(const struct application *a)
@@ -255,6 +257,11 @@ static char *describe(const struct application *a)
 
 static int finish_broken(struct application *a)
 {
+	if (a->err.kind == ERR_CANCELLED && a->deadline && deadline_is_over(a->deadline)) {
+		AUTO_FREE char *amid = xstrdup(a->err.message);
+
+		error_set(&a->err, ERR_TIMEOUT, "the time for writing is over (--timeout): %s", amid);
+	}
 	int code = job_exit_of_error(&a->err, cancel_signal(a->run.cancel));
 	AUTO_FREE char *counts = describe(a);
 	AUTO_FREE char *verdict = xasprintf("%s: %s", a->err.message, counts);
@@ -272,6 +279,7 @@ static int finish(struct application *a)
 	int code = exit_of_outcome(&a->outcome);
 
 	if (code == EXIT_DONE && a->run.options->wait && wants_writes(a)) {
+		a->run.cancel = a->run.context->cancel;
 		lease_release(GIVE(a->run.lease)); /* nothing is written any more: the next deployer need not wait for the wait */
 		code = wait_for_plan(&a->run, &a->plan, &wait_verdict);
 	}
@@ -285,6 +293,19 @@ static void release(struct application *a)
 	inventory_release(&a->inventory);
 	deploy_plan_release(&a->plan);
 	error_release(&a->err);
+	deadline_destroy(a->deadline);
+}
+
+/* Writes, hooks included, may take so long; the plan and the wait have limits of their own. */
+static void set_deadline(struct application *a)
+{
+	struct run *run = &a->run;
+
+	run->write_due_ms = clock_now_ms(run->clock) + (run->options->apply_timeout_ms ? (int64_t)run->options->apply_timeout_ms
+										    : WRITE_LIMIT_MS + (int64_t)a->plan.len * PER_OBJECT_MS);
+	a->deadline = deadline_create(run->clock, run->cancel, run->write_due_ms);
+	if (a->deadline)
+		run->cancel = deadline_cancel(a->deadline);
 }
 
 static void tell_plan(struct application *a)
@@ -307,8 +328,7 @@ int job_apply(const struct job_context *context, const struct apply_options *opt
 	run_step_end(&a.run, good, good ? "made" : a.err.message);
 	if (good)
 		tell_plan(&a);
-	a.run.write_due_ms = clock_now_ms(a.run.clock) + (options->apply_timeout_ms ? (int64_t)options->apply_timeout_ms
-									 : WRITE_LIMIT_MS + (int64_t)a.plan.len * PER_OBJECT_MS);
+	set_deadline(&a);
 	good = good && (!a.plan.len || (preflight(&a.run, &a.plan, &a.err) && write_all(&a, &a.err)));
 	if ((!good || !outcome_is_good(&a.outcome)) && a.layers_begun)
 		tell_skipped(&a);

@@ -70,6 +70,14 @@ static void text_body(struct str text, struct buf *out)
 	json_put_end_object(&w);
 }
 
+/* Ours end with it; one that quotes ours goes on behind it. */
+static bool is_marked(const char *body, const char *marker)
+{
+	struct str text = str_trim(str_of(body));
+
+	return str_ends(text, str_of(marker));
+}
+
 /* The comment that carries marker, so that a repeated run changes it instead of adding one; *ret_id 0: none. */
 static bool find_marked(const struct hook_call *call, struct github *github, int64_t number, const char *marker, json_int_t *ret_id, struct error *err)
 {
@@ -88,7 +96,7 @@ static bool find_marked(const struct hook_call *call, struct github *github, int
 		json_array_foreach(comments, i, comment) {
 			const char *body = json_string_value(json_object_get(comment, "body"));
 
-			if (!*ret_id && body && strstr(body, marker))
+			if (!*ret_id && body && is_marked(body, marker))
 				*ret_id = json_integer_value(json_object_get(comment, "id"));
 		}
 		json_decref(comments);
@@ -184,6 +192,8 @@ bool hook_github_comment(const struct hook_call *call, struct error *err)
 	api = api && *api ? api : PUBLIC_API;
 	if (!check_api(api, &loopback, err))
 		return false;
+	if (str_find(hook_text(call, "marker"), STR("-->")) >= 0)
+		return error_set(err, ERR_INVALID, "github.comment: with.marker must not hold \"-->\"");
 	struct secret *held = xcalloc(1, sizeof *held);
 
 	secret_set(held, token);

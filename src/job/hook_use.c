@@ -30,7 +30,7 @@ int64_t hook_number(const struct hook_call *call, const char *key)
 	if (node->kind == YAML_INT)
 		return node->i;
 	if (node->kind == YAML_FLOAT)
-		return (int64_t)node->f;
+		return node->f >= 0 && node->f < 1e15 ? (int64_t)node->f : 0;
 	if (!yaml_is_string(node, &text))
 		return 0;
 	AUTO_FREE char *copy = str_dup(str_trim(text));
@@ -73,19 +73,16 @@ static bool use_sleep(const struct hook_call *call, struct error *err)
 
 /* ---- kubectl.wait ---- */
 
-static bool has_condition(const json_t *object, struct str wanted)
+struct awaited_condition {
+	const char *kind, *name, *namespace;
+	struct str type, status; /* "Available", "True" */
+};
+
+static const char *text_of(const json_t *object, const char *key)
 {
-	size_t i;
-	json_t *condition;
+	const char *text = json_string_value(json_object_get(object, key));
 
-	json_array_foreach(json_object_get(json_object_get(object, "status"), "conditions"), i, condition) {
-		const char *type = json_string_value(json_object_get(condition, "type"));
-		const char *status = json_string_value(json_object_get(condition, "status"));
-
-		if (type && status && str_ieq(str_of(type), wanted))
-			return strcmp(status, "True") == 0;
-	}
-	return false;
+	return text ? text : "";
 }
 
 /* A condition of an older generation is about what was there before. */
@@ -97,40 +94,84 @@ static bool is_observed(const json_t *object)
 	return !json_is_integer(generation) || !json_is_integer(observed) || json_integer_value(observed) >= json_integer_value(generation);
 }
 
+/* Whether the condition holds; else what is instead goes to state. */
+static bool holds(const json_t *object, const struct awaited_condition *wanted, struct buf *state)
+{
+	size_t i;
+	json_t *condition;
+
+	json_array_foreach(json_object_get(json_object_get(object, "status"), "conditions"), i, condition) {
+		if (!str_ieq(str_of(text_of(condition, "type")), wanted->type))
+			continue;
+		if (str_ieq(str_of(text_of(condition, "status")), wanted->status) && is_observed(object))
+			return true;
+		buf_addf(state, "its condition %.*s is %s%s%s", STR_ARG(wanted->type), text_of(condition, "status"),
+			 *text_of(condition, "message") ? ": " : "", text_of(condition, "message"));
+		return false;
+	}
+	buf_addf(state, "it has no condition %.*s", STR_ARG(wanted->type));
+	return false;
+}
+
+/* As kubectl since 1.31, waits also for the object itself. */
+static bool look_at(const struct hook_call *call, const struct kube_resource *resource, const struct awaited_condition *wanted, bool *ret_holds,
+		    struct buf *state, struct error *err)
+{
+	json_t *object;
+
+	*ret_holds = false;
+	if (!kube_get(call->run->kube, resource, wanted->namespace, wanted->name, call->cancel, &object, err)) {
+		if (err->kind != ERR_NOT_FOUND)
+			return false;
+		error_release(err);
+		buf_adds(state, "it is not there");
+		return true;
+	}
+	*ret_holds = holds(object, wanted, state);
+	json_decref(object);
+	return true;
+}
+
+static bool wait_for_condition(const struct hook_call *call, const struct awaited_condition *wanted, int64_t limit_ms, struct error *err)
+{
+	const struct kube_resource *resource = kube_find_word(call->run->kube, wanted->kind, call->cancel, err);
+	int64_t due_ms = clock_now_ms(call->run->clock) + limit_ms, pause_ms = POLL_MS / 8;
+
+	if (!resource)
+		return err->kind ? false : error_set(err, ERR_INVALID, "the server has no kind \"%s\"", wanted->kind);
+	for (;;) {
+		AUTO_RELEASE(buf) state = BUF_INIT(0);
+		bool done;
+
+		if (!look_at(call, resource, wanted, &done, &state, err))
+			return false;
+		if (done)
+			return true;
+		if (clock_now_ms(call->run->clock) >= due_ms)
+			return error_set(err, ERR_TIMEOUT, "%s after %lld s", buf_cstr(&state), (long long)limit_ms / 1000);
+		if (!hook_sleep(call, pause_ms, err))
+			return error_wrap(err, "%s", buf_cstr(&state));
+		pause_ms = pause_ms < POLL_MS ? pause_ms * 2 : POLL_MS;
+	}
+}
+
 static bool use_kubectl_wait(const struct hook_call *call, struct error *err)
 {
 	struct str condition = hook_text(call, "condition"), limit = hook_text(call, "timeout"), namespace = hook_text(call, "namespace");
 	AUTO_FREE char *kind = str_dup(hook_text(call, "kind")), *name = str_dup(hook_text(call, "name"));
 	AUTO_FREE char *where = namespace.len ? str_dup(namespace) : xstrdup(call->run->stack->namespace);
-	int64_t limit_ms = WAIT_DEFAULT_MS, due_ms;
+	struct awaited_condition wanted = { .kind = kind, .name = name, .namespace = where, .type = STR("Available"), .status = STR("True") };
+	int64_t limit_ms = WAIT_DEFAULT_MS;
 
 	if (!*kind || !*name)
 		return error_set(err, ERR_INVALID, "kubectl.wait: with.%s is missing", *kind ? "name" : "kind");
 	if (limit.len && !duration_parse(limit, &limit_ms))
 		return error_set(err, ERR_INVALID, "kubectl.wait: \"%.*s\" is no duration", STR_ARG(limit));
-	if (!condition.len)
-		condition = STR("Available");
-	const struct kube_resource *resource = kube_find_word(call->run->kube, kind, call->cancel, err);
-
-	if (!resource)
-		return err->kind ? false : error_set(err, ERR_INVALID, "kubectl.wait: the server has no kind \"%s\"", kind);
-	due_ms = clock_now_ms(call->run->clock) + limit_ms;
-	for (;;) {
-		json_t *object;
-
-		if (!kube_get(call->run->kube, resource, where, name, call->cancel, &object, err))
-			return error_wrap(err, "kubectl.wait");
-		bool done = has_condition(object, condition) && is_observed(object);
-
-		json_decref(object);
-		if (done)
-			return true;
-		if (clock_now_ms(call->run->clock) >= due_ms)
-			return error_set(err, ERR_TIMEOUT, "kubectl.wait: %s %s has no condition %.*s after %lld s", kind, name, STR_ARG(condition),
-					 (long long)limit_ms / 1000);
-		if (!hook_sleep(call, POLL_MS, err))
-			return error_wrap(err, "kubectl.wait: %s %s", kind, name);
-	}
+	if (condition.len && str_cut(&condition, '=', &wanted.type))
+		wanted.status = condition;
+	else if (condition.len)
+		wanted.type = condition;
+	return wait_for_condition(call, &wanted, limit_ms, err) || error_wrap(err, "kubectl.wait: %s %s", kind, name);
 }
 
 /* ---- codex.ensure-codex-secrets ---- */
@@ -207,13 +248,14 @@ static bool use_ensure_codex_secrets(const struct hook_call *call, struct error 
 
 static bool use_preflight(const struct hook_call *call, struct error *err)
 {
+	AUTO_RELEASE(buf) summary = BUF_INIT(0);
 	struct kube_version version;
 
 	if (!kube_server_version(call->run->kube, call->cancel, &version, err))
 		return error_wrap(err, "preflight");
-	if (!preflight_full(call->run, err))
+	if (!preflight_full(call->run, &summary, err))
 		return false;
-	run_note(call->run, "preflight: server %s answers, nothing is in the way", version.git_version);
+	run_note(call->run, "preflight: server %s answers, %s", version.git_version, buf_cstr(&summary));
 	return true;
 }
 

@@ -12,6 +12,38 @@ struct place_of_hook { /* for messages and the environment of scripts */
 	const char *stage, *owner; /* item name; "" for root hooks */
 };
 
+/* ---- what no line of a script may show ---- */
+
+static bool holds_secret(struct str name)
+{
+	static const char *const endings[] = { "TOKEN", "PAT", "KEY", "PASSWORD", "PASSWD", "SECRET", "CREDENTIALS" };
+
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+		size_t len = strlen(endings[i]);
+		struct str tail = { name.p + name.len - len, len };
+
+		if (name.len >= len && str_ieq(tail, str_of(endings[i])) && (name.len == len || name.p[name.len - len - 1] == '_'))
+			return true;
+	}
+	return false;
+}
+
+/* Calls fn for each line of each variable that holds a secret by its name: scripts print line by line. */
+static void each_secret(const struct run *run, void (*fn)(struct str value))
+{
+	const struct map *vars = &run->stack->env_map.map;
+
+	for (size_t i = 0; i < vars->len; i++) {
+		struct str rest = ((const struct var *)vars->entries[i].value)->value, line;
+
+		if (!holds_secret((struct str){ vars->entries[i].key, vars->entries[i].key_len }))
+			continue;
+		while (str_cut(&rest, '\n', &line))
+			fn(line);
+		fn(rest);
+	}
+}
+
 /* ---- run: scripts ---- */
 
 static void on_line(enum process_stream stream, struct str line, bool truncated, void *arg)
@@ -177,9 +209,18 @@ static bool run_items(struct run *run, enum hook_stage stage, const struct stack
 	return true;
 }
 
-bool hooks_run(struct run *run, enum hook_stage stage, struct error *err)
+static bool run_stage(struct run *run, enum hook_stage stage, struct error *err)
 {
 	if (stage == HOOK_BEFORE_ALL || stage == HOOK_AFTER_ALL)
 		return run_list(run, &run->stack->hooks[stage], (struct place_of_hook){ hook_stage_name(stage), "" }, err);
 	return run_items(run, stage, &run->stack->infrastructure, err) && run_items(run, stage, &run->stack->services, err);
+}
+
+bool hooks_run(struct run *run, enum hook_stage stage, struct error *err)
+{
+	each_secret(run, log_redact_add);
+	bool good = run_stage(run, stage, err);
+
+	each_secret(run, log_redact_remove);
+	return good;
 }

@@ -18,6 +18,7 @@ void preflight_tell(struct preflight *p, const struct deploy_object *o, enum dia
 	buf_vaddf(&text, fmt, ap);
 	va_end(ap);
 	p->errors += severity == DIAG_ERROR;
+	p->warnings += severity == DIAG_WARNING;
 	run_emit(p->run, &(struct job_event){ .kind = JOB_FINDING,
 					      .severity = severity,
 					      .text = buf_cstr(&text),
@@ -281,7 +282,8 @@ static void note_what_is_made(struct preflight *p)
 	}
 }
 
-static bool check(struct run *run, const struct deploy_plan *plan, bool full, const char *consequence, struct error *err)
+/* summary: how it went if it went well. */
+static bool check(struct run *run, const struct deploy_plan *plan, bool full, const char *consequence, struct buf *summary, struct error *err)
 {
 	struct preflight p = { .run = run, .plan = plan };
 
@@ -298,20 +300,26 @@ static bool check(struct run *run, const struct deploy_plan *plan, bool full, co
 	map_release(&p.made);
 	map_release(&p.asked);
 	map_release(&p.hosts);
+	if (p.warnings)
+		buf_addf(summary, "%zu warning%s", p.warnings, p.warnings == 1 ? "" : "s");
+	else
+		buf_adds(summary, "nothing in the way");
 	return good && (!p.errors || error_set(err, p.denied ? ERR_DENIED : ERR_INVALID, "preflight: %zu finding%s%s", p.errors,
 					       p.errors == 1 ? "" : "s", consequence));
 }
 
 bool preflight(struct run *run, const struct deploy_plan *plan, struct error *err)
 {
-	run_step(run, "preflight");
-	bool good = check(run, plan, run->options->preflight, "; nothing was written", err);
+	AUTO_RELEASE(buf) summary = BUF_INIT(0);
 
-	run_step_end(run, good, good ? "nothing in the way" : err->message);
+	run_step(run, "preflight");
+	bool good = check(run, plan, run->options->preflight, "; nothing was written", &summary, err);
+
+	run_step_end(run, good, good ? buf_cstr(&summary) : err->message);
 	return good;
 }
 
-bool preflight_full(struct run *run, struct error *err)
+bool preflight_full(struct run *run, struct buf *summary, struct error *err)
 {
-	return check(run, run->plan, true, "", err);
+	return check(run, run->plan, true, "", summary, err);
 }

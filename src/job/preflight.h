@@ -13,7 +13,7 @@
 
 /* A step of its own. False when a finding is an error (ERR_DENIED: a missing right is among them); all are emitted. */
 bool preflight(struct run *run, const struct deploy_plan *plan, struct error *err);
-/* The same inside of another step, always the whole list: what the hook `preflight` does. */
-bool preflight_full(struct run *run, struct error *err);
+/* The same inside of another step, always the whole list: what the hook `preflight` does. summary gets its result in a few words. */
+bool preflight_full(struct run *run, struct buf *summary, struct error *err);
 
 #endif

@@ -12,7 +12,7 @@
 struct preflight {
 	struct run *run;
 	const struct deploy_plan *plan;
-	size_t errors;
+	size_t errors, warnings;
 	bool denied;
 	struct map made;  /* "Kind namespace/name" of the plan */
 	struct map asked; /* "Kind namespace/name" of what was looked up → enum preflight_presence */

@@ -8,6 +8,9 @@
 #include "kube/apply.h"
 #include "kube/lease.h"
 
+#define LEASE_PATIENCE_MS 20000
+#define LEASE_LOOK_MS	  50
+
 static void make_id(char *id, size_t size, int64_t wall_ms)
 {
 	struct utc_fields t = utc_split(wall_ms * 1000);
@@ -96,11 +99,26 @@ void run_step_end(struct run *run, bool ok, const char *summary)
 	run->step = NULL;
 }
 
+/* After an outage the renewing thread finds out first whether the lease is still ours. */
+static bool lease_is_ours(struct run *run, struct error *err)
+{
+	int64_t due_ms = clock_now_ms(run->clock) + LEASE_PATIENCE_MS;
+
+	while (!lease_held(run->lease, err)) {
+		if (lease_is_lost(run->lease) || clock_now_ms(run->clock) >= due_ms)
+			return false;
+		error_release(err);
+		if (!clock_sleep(run->clock, run->cancel, LEASE_LOOK_MS, err))
+			return false;
+	}
+	return true;
+}
+
 bool run_may_write(struct run *run, struct error *err)
 {
 	if (run->write_due_ms && clock_now_ms(run->clock) > run->write_due_ms)
 		return error_set(err, ERR_TIMEOUT, "the time for writing is over (--timeout)");
-	return cancel_check(run->cancel, err) && (!run->lease || lease_held(run->lease, err));
+	return cancel_check(run->cancel, err) && (!run->lease || lease_is_ours(run, err));
 }
 
 bool run_apply(struct run *run, const struct kube_resource *resource, const char *namespace, const char *name, struct str body, const char *what,

@@ -35,7 +35,7 @@ void run_emit(struct run *run, struct job_event *event);
 void run_note(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void run_step(struct run *run, const char *step);
 void run_step_end(struct run *run, bool ok, const char *summary);
-/* Whether writing may go on: not cancelled, time left, lease still ours. */
+/* Whether writing may go on: not cancelled, time left, lease still ours. Waits while a renewal of the lease is overdue, 20 s at most. */
 bool run_may_write(struct run *run, struct error *err);
 
 /* Applies one object of our own making (a Secret of a hook, the inventory) by force, if writing may go on. what: for the error. */

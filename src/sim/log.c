@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/log_style.h"
 #include "sim/rest.h"
 
 /*
@@ -11,7 +12,7 @@
 enum { FIRST_LINES = 20, LINE_MS = 500, KEPT_LINES = 20000 };
 
 struct source {
-	char *pod, *container;
+	char *pod, *container, *image;
 	int64_t start_ms, end_ms; /* end 0: still runs */
 	int64_t rate;		  /* lines a second */
 	char *pattern, *last_words;
@@ -21,6 +22,7 @@ static void source_release(struct source *s)
 {
 	free(s->pod);
 	free(s->container);
+	free(s->image);
 	free(s->pattern);
 	free(s->last_words);
 }
@@ -64,6 +66,8 @@ static void print_line(struct buf *out, const struct source *s, int64_t n, bool 
 			}
 		}
 		buf_addc(out, '\n');
+	} else if (log_style_line(s->image, s->pod, n, line_time(s, n), out)) {
+		buf_addc(out, '\n');
 	} else {
 		buf_addf(out, "line %lld of %s/%s\n", (long long)n, s->pod, s->container);
 	}
@@ -104,14 +108,15 @@ static const json_t *container_status(const json_t *tree, const char *container)
 	return NULL;
 }
 
-/* `testbed/crash-log`, else a panic. The kernel, that kills for want of memory, leaves none. */
-static const char *last_words(const json_t *tree, const json_t *ended)
+/* `testbed/crash-log`, else what such a program says, else a panic. The kernel, that kills for want of memory, leaves none. */
+static const char *last_words(const json_t *tree, const json_t *ended, const char *image)
 {
+	const char *usual = log_style_last_words(image);
 	const char *own = jstr(tree, "metadata", "annotations", "testbed/crash-log");
 
 	if (!jint(0, ended, "exitCode") || !strcmp(jstr(ended, "reason"), "OOMKilled"))
 		return "";
-	return *own ? own : "panic: runtime error: the fault of this pod is a crash\n\ngoroutine 1 [running]:\nmain.main()\n"
+	return *own ? own : usual ? usual : "panic: runtime error: the fault of this pod is a crash\n\ngoroutine 1 [running]:\nmain.main()\n"
 			    "\t/src/main.go:42 +0x1d\nexit status 2";
 }
 
@@ -127,21 +132,22 @@ static bool read_source(const json_t *tree, const char *container, bool previous
 	}
 	if (!running && !ended)
 		return false;
-	const char *rate = jstr(tree, "metadata", "annotations", "testbed/log-rate");
+	const char *image = jstr(status, "image"), *rate = jstr(tree, "metadata", "annotations", "testbed/log-rate");
 
 	*s = (struct source){ .pod = xstrdup(jstr(tree, "metadata", "name")), .container = xstrdup(container),
+			      .image = xstrdup(image),
 			      .start_ms = jx_time_ms(jstr(running ? running : ended, "startedAt")),
 			      .end_ms = ended ? jx_time_ms(jstr(ended, "finishedAt")) : 0,
 			      .rate = *rate ? strtol(rate, NULL, 10) : 1000 / LINE_MS,
-			      .last_words = xstrdup(last_words(tree, ended)),
+			      .last_words = xstrdup(last_words(tree, ended, image)),
 			      .pattern = xstrdup(jstr(tree, "metadata", "annotations", "testbed/log-line")) };
 	if (s->rate < 1)
 		s->rate = 1;
 	return true;
 }
 
-static bool choose_container(const struct request *request, const struct target *t, const json_t *tree, const char **ret,
-			     struct reply *reply)
+bool rest_choose_container(const struct request *request, const struct target *t, const json_t *tree, const char **ret,
+			   struct reply *reply)
 {
 	json_t *list = jget(tree, "spec", "containers"), *init = jget(tree, "spec", "initContainers");
 	const char *wanted = query_text(request, "container"), *fallback = jstr(tree, "metadata", "annotations",
@@ -219,7 +225,7 @@ void rest_log(struct sim *sim, const struct request *request, const struct targe
 		return;
 	}
 	tree = store_tree(o);
-	if (!choose_container(request, t, tree, &container, reply)) {
+	if (!rest_choose_container(request, t, tree, &container, reply)) {
 		;
 	} else if (!read_source(tree, container, previous, &s)) {
 		refuse(t, tree, container, previous, reply);

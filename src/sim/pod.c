@@ -469,7 +469,9 @@ static bool runs_to_end(const struct pod *p)
 
 static bool crashes(const struct pod *p)
 {
-	return !strcmp(p->fault, "crashloop") || !strcmp(p->fault, "oom");
+	const char *image = jstr(json_array_get(jget(p->tree, "spec", "containers"), 0), "image");
+
+	return !strcmp(p->fault, "crashloop") || !strcmp(p->fault, "oom") || ends_with(image, "-broken");
 }
 
 static void start(struct pod *p)

@@ -14,6 +14,8 @@ void reply_release(struct reply *reply)
 	buf_release(&reply->body);
 	watch_destroy(reply->watch);
 	follow_destroy(reply->follow);
+	if (reply->talk.free_arg)
+		reply->talk.free_arg(reply->talk.arg);
 	*reply = (struct reply){ 0 };
 }
 

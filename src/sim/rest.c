@@ -231,7 +231,7 @@ static void dispatch(struct sim *sim, const struct request *request, const struc
 	} else if (!strcmp(t->sub, "eviction") && !strcmp(verb, "create")) {
 		evict(sim, t, reply);
 	} else if (!strcmp(t->sub, "exec") || !strcmp(t->sub, "attach") || !strcmp(t->sub, "portforward")) {
-		reply_status(reply, 501, "", NULL, "the simulation has no processes to talk to");
+		rest_connect(sim, request, t, reply);
 	} else if (!strcmp(verb, "watch")) {
 		rest_watch(sim, request, t, reply);
 	} else if (!strcmp(verb, "get")) {

@@ -6,12 +6,15 @@
 #ifndef SLOTDECK_SIM_REST_H
 #define SLOTDECK_SIM_REST_H
 
+#include "sim/websocket.h"
 #include "sim/world.h"
 
 struct request {
 	const char *method, *path; /* path: decoded per segment by rest_handle() */
 	struct map query;	   /* decoded texts */
 	const char *accept, *content_type, *user_agent, *authorization, *if_none_match;
+	const char *uri;   /* as it came; NULL: there is no socket */
+	const char *upgrade, *websocket_key, *websocket_protocols; /* headers, or NULL */
 	struct str body;
 	const char *user; /* set by rest_handle() */
 };
@@ -54,6 +57,7 @@ struct reply {
 	size_t nheaders, headers_cap;
 	struct watch *watch;   /* owned by the reply until taken */
 	struct follow *follow;
+	struct ws_talk talk; /* after 101; run NULL: none */
 };
 
 void reply_release(struct reply *reply);
@@ -96,6 +100,11 @@ void rest_delete_collection(struct sim *sim, const struct request *request, cons
 void rest_list(struct sim *sim, const struct request *request, const struct target *target, struct reply *reply);
 void rest_watch(struct sim *sim, const struct request *request, const struct target *target, struct reply *reply);
 void rest_log(struct sim *sim, const struct request *request, const struct target *target, struct reply *reply);
+/* exec, attach and portforward of pods. */
+void rest_connect(struct sim *sim, const struct request *request, const struct target *target, struct reply *reply);
+/* The container that a query names, or the only one; false: answered 400. Borrowed from tree or request. */
+bool rest_choose_container(const struct request *request, const struct target *target, const json_t *tree, const char **ret,
+			   struct reply *reply);
 void rest_metrics(struct sim *sim, const struct request *request, const struct target *target, struct reply *reply);
 bool rest_discovery(struct sim *sim, const struct request *request, char **segments, size_t n, struct reply *reply);
 void rest_review(struct sim *sim, const struct request *request, const struct target *target, struct reply *reply);

@@ -17,6 +17,7 @@
 #include "sim/control.h"
 #include "sim/faults.h"
 #include "sim/rest.h"
+#include "sim/websocket.h"
 #include "sim/trouble.h"
 
 enum { BODY_MAX = 16 << 20, LOG_MAX = 50000, STACK_BYTES = 2 << 20, PAUSE_LIMIT_MS = 20000 };
@@ -31,6 +32,7 @@ struct log_entry {
 struct server {
 	struct sim *sim;
 	struct MHD_Daemon *daemon;
+	struct ws_hub *hub;
 	struct faults *faults;
 	pthread_mutex_t lock; /* the log, releases */
 	struct log_entry *log;
@@ -199,6 +201,11 @@ static bool wait_release(struct server *s, int fd)
 
 /* ---- answers ---- */
 
+static const char *header_of(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
 struct stream { /* what a content reader works on */
 	struct server *server;
 	struct reply reply;
@@ -330,6 +337,13 @@ static enum MHD_Result send_reply(struct server *s, struct MHD_Connection *conne
 	unsigned status = reply->status;
 	enum MHD_Result result;
 
+	if (reply->talk.run) {
+		size_t cut_at = fault->action == FAULT_CUT ? (size_t)jint(0, fault->rule, "at") : SIZE_MAX;
+
+		result = ws_hub_accept(s->hub, connection, header_of(connection, "Sec-WebSocket-Key"), &reply->talk, cut_at);
+		reply->talk = (struct ws_talk){ 0 };
+		return result;
+	}
 	if (streamed) {
 		struct stream *st = xcalloc(1, sizeof *st);
 
@@ -422,11 +436,6 @@ static enum MHD_Result send_status(struct server *s, struct MHD_Connection *conn
 
 /* ---- a request ---- */
 
-static const char *header_of(struct MHD_Connection *connection, const char *name)
-{
-	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
 /* What strikes instead of an answer. *ret_done: the connection needs nothing more. */
 static enum MHD_Result strike(struct server *s, struct MHD_Connection *connection, const struct fault *fault, bool *ret_done)
 {
@@ -476,7 +485,9 @@ static enum MHD_Result answer(struct server *s, struct MHD_Connection *connectio
 	const char *agent = header_of(connection, "User-Agent");
 	AUTO_RELEASE(reply) reply = { 0 };
 	struct request request = { .method = method, .accept = header_of(connection, "Accept"), .content_type = header_of(connection, "Content-Type"), .user_agent = agent, .authorization = header_of(connection, "Authorization"),
-				   .if_none_match = header_of(connection, "If-None-Match"), .body = buf_str(&x->body) };
+				   .if_none_match = header_of(connection, "If-None-Match"), .uri = x->uri, .upgrade = header_of(connection, "Upgrade"),
+				   .websocket_key = header_of(connection, "Sec-WebSocket-Key"),
+				   .websocket_protocols = header_of(connection, "Sec-WebSocket-Protocol"), .body = buf_str(&x->body) };
 	AUTO_FREE char *path = xmemdup0(x->uri, strcspn(x->uri, "?"));
 	enum MHD_Result result = MHD_YES;
 	bool done = false;
@@ -711,6 +722,7 @@ static const struct {
 	{ "bookmarks", FEATURE_BOOKMARKS },		{ "self-subject-review", FEATURE_SELF_REVIEW },
 	{ "controllers", FEATURE_CONTROLLERS },		{ "metrics", FEATURE_METRICS },
 	{ "comparable-rv", FEATURE_COMPARABLE_RV },	{ "tables", FEATURE_TABLES },
+	{ "exec-v5", FEATURE_EXEC_V5 },
 };
 
 static void set_features(struct sim *sim, const json_t *body)
@@ -916,6 +928,7 @@ bool server_start(struct sim *sim, const struct sim_options *options, struct err
 	s->sim = sim;
 	s->stop_fd = eventfd(0, EFD_CLOEXEC);
 	s->paused_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	s->hub = ws_hub_create(s->stop_fd);
 	s->faults = faults_create();
 	pthread_mutex_init(&s->lock, NULL);
 	if (options->request_log && !(s->log_file = fopen(options->request_log, "ae")))
@@ -930,7 +943,7 @@ bool server_start(struct sim *sim, const struct sim_options *options, struct err
 		return false;
 	}
 	s->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-					     MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ITC,
+					     MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ITC | MHD_ALLOW_UPGRADE,
 				     0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
 				     on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK,
 				     keep_escapes, NULL, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
@@ -949,8 +962,10 @@ void server_stop(struct sim *sim)
 	if (!s)
 		return;
 	eventfd_write(s->stop_fd, 1);
+	ws_hub_close(s->hub);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
+	ws_hub_destroy(s->hub);
 	log_forget(s);
 	free(s->log);
 	if (s->log_file)

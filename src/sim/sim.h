@@ -6,9 +6,11 @@
  * kubeconfig and the request log. Several simulations may live in one process; each has its own threads and lock, and
  * every function here may be called from any thread.
  *
- * Pods have a status, events, logs and a life, but no process. Labels and annotations `testbed/fault` (crashloop, oom,
+ * Pods have a status, events, logs and a life, but no process. Exec and attach (WebSocket, v5 and v4 channels) find a played
+ * shell in each container (its `help` names the commands; annotation `sim/no-shell`: none), port-forward (v4 channels) a small
+ * web server behind each port, an echo behind port 7, nobody behind those that `testbed/closed-ports` names. Labels and annotations `testbed/fault` (crashloop, oom,
  * imagepull, pending, slow, unready, stuck, fail) play failures, and so do image names: a tag that ends in `missing` is
- * not found. Annotations of pods: `testbed/delay` (of slow), `testbed/duration`, `testbed/exit-code` (of a Job's pod),
+ * not found, one that ends in `-broken` crashes. Annotations of pods: `testbed/delay` (of slow), `testbed/duration`, `testbed/exit-code` (of a Job's pod),
  * `testbed/init-exit-code`, `testbed/termination`, `testbed/log-rate`, `testbed/log-line`, `testbed/crash-log` (the last
  * lines of a container that failed), `testbed/cpu`, `testbed/memory`. On a namespace `testbed/delay` slows all its pods; on a
  * CustomResourceDefinition `sim/serve-delay` keeps its kind unserved for a while; a ValidatingWebhookConfiguration with
@@ -62,7 +64,8 @@ struct sim_options {
 	const char *scenario;	 /* "empty" (default: namespaces and nodes only), "demo" */
 	/*
 	 * Comma-separated: aggregated-discovery, watchlist, field-validation, ssa, bookmarks, self-subject-review,
-	 * controllers (nothing moves by itself), metrics, comparable-rv, tables (lists and watches give plain objects).
+	 * controllers (nothing moves by itself), metrics, comparable-rv, tables (lists and watches give plain objects), exec-v5
+	 * (then v4).
 	 */
 	const char *features_off;
 	double speed;	/* the controllers' delays are divided by this; 0 means 1 */

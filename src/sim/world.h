@@ -27,6 +27,7 @@ enum feature {
 	FEATURE_METRICS = 1 << 7,
 	FEATURE_COMPARABLE_RV = 1 << 8,
 	FEATURE_TABLES = 1 << 9,
+	FEATURE_EXEC_V5 = 1 << 10,
 };
 
 enum kind_flag {

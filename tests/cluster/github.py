@@ -5,8 +5,8 @@ TOKEN = 'stand-in-token'
 
 
 class GitHub:
-    def __init__(self, repo='example-org/example-repo'):
-        self.repo, self.comments, self.requests, self.answers = repo, [], [], []
+    def __init__(self, repo='example-org/example-repo', prefix=''):
+        self.repo, self.prefix, self.comments, self.requests, self.answers = repo, prefix, [], [], []
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler(self))
         self.url = 'http://127.0.0.1:%d' % self.server.server_port
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -28,8 +28,8 @@ class GitHub:
 
     def answer(self, method, path, query, body):
         """Status and body, as docs.github.com has them."""
-        listed = re.fullmatch(r'/repos/%s/issues/(\d+)/comments' % self.repo, path)
-        single = re.fullmatch(r'/repos/%s/issues/comments/(\d+)' % self.repo, path)
+        listed = re.fullmatch(r'%s/repos/%s/issues/(\d+)/comments' % (self.prefix, self.repo), path)
+        single = re.fullmatch(r'%s/repos/%s/issues/comments/(\d+)' % (self.prefix, self.repo), path)
         if listed and method == 'POST':
             return 201, self.comment(int(listed.group(1)), body['body'])
         if listed and method == 'GET':

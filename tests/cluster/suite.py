@@ -8,7 +8,7 @@ Ends with `N passed, N failed`. SLOTDECK_BIN names the program.
 """
 import base64, calendar, concurrent.futures, json, os, re, signal, subprocess, sys, time, traceback
 
-import suite_faults, suite_hooks, suite_kill, suite_preflight
+import suite_faults, suite_golden, suite_hooks, suite_kill, suite_preflight
 from harness import *
 
 
@@ -27,7 +27,7 @@ def the_golden_project_comes_up_from_nothing_and_a_second_apply_writes_nothing(c
     assert first.events('finished')[0]['exitCode'] == 0, first
     assert len([e for e in first.events('object') if e['change'] == 'created']) >= 40, first
     before = versions(c, 'project-example-ai-staging')
-    assert len(before) > 80, sorted(before)
+    assert len(before) > 60, sorted(before)
     c.watch_requests()
     c.forget_requests()
     again = slotdeck(c, GOLDEN, *args, env=golden_env())
@@ -324,10 +324,10 @@ def what_fails_after_something_was_written_is_part_done(c):
     assert {(e['object']['name'], e['change']) for e in run.events('object')} >= {('a', 'created'), ('bad', 'failed')}, run
 
 
-def the_time_for_writing_ends_with_the_deadline(c):
-    folder = project(c, 'slowh', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{run: "sleep 1.2"}]}\n')
+def the_time_for_writing_ends_with_the_deadline_also_amid_a_hook(c):
+    folder = project(c, 'slowh', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{run: "sleep 60"}]}\n')
     run = slotdeck(c, folder, 'apply', '--env', 'dev', '--timeout', '1s')
-    assert run.code == 5 and '--timeout' in run.err, run
+    assert run.code == 5 and '--timeout' in run.err and 'services.yaml:' in run.err and run.seconds < 8, run
     assert c.get('/api/v1/namespaces/slowh-dev/configmaps/a') is None
 
 
@@ -410,7 +410,7 @@ def faults_of_the_server_are_survived_or_told(c):
 SIM_ONLY = [diff_calls_an_object_that_it_may_not_read_failed_not_new, what_somebody_else_deleted_is_missing_although_a_hook_ran_before,
             attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease,
             an_old_server_without_aggregated_discovery_will_do, faults_of_the_server_are_survived_or_told]
-MODULES = (sys.modules[__name__], suite_faults, suite_hooks, suite_kill, suite_preflight)
+MODULES = (sys.modules[__name__], suite_faults, suite_golden, suite_hooks, suite_kill, suite_preflight)
 ONLY_SIM = [t for module in MODULES for t in module.SIM_ONLY]
 BOTH = [t for module in MODULES for t in tests_of(module) if t not in ONLY_SIM]
 

@@ -41,6 +41,19 @@ def a_signal_amid_the_writes_tells_what_is_done_what_is_not_and_what_nobody_know
         assert not lease['spec'].get('holderIdentity'), lease
 
 
+def the_lease_is_given_back_although_a_renewal_was_cut_off(c):
+    c.watch_requests()
+    folder = project(c, 'renewal', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{run: "sleep 60"}]}\n')
+    c.pause_request(1, method='PUT', path='leases/slotdeck-renewal-dev')
+    child = start(c, folder, 'apply', '--env', 'dev')
+    assert c.wait_until_paused()
+    child.send_signal(signal.SIGTERM)
+    run = end(child)
+    assert run.code == 143 and run.seconds < 5, run
+    lease = c.get('/apis/coordination.k8s.io/v1/namespaces/renewal-dev/leases/slotdeck-renewal-dev')
+    assert lease['spec']['holderIdentity'] == '', lease
+
+
 # ---- on the simulation only ----
 
 def what_is_on_its_way_when_the_signal_comes_may_end(c):

@@ -149,6 +149,25 @@ def hosts_of_other_ingresses_of_the_slot_count_and_so_does_a_certificate_of_the_
     assert run.code == 0 and secret(c, 'tlsall-dev-3', 'tlsall-dev-3-tls'), run
 
 
+def a_secret_that_comes_while_the_hook_waits_is_parked(c):
+    folder = slot_project(c, 'tlscome', {'in': ingress('in', 'of-the-issuer', 'a.tls.test')},
+                          REUSE.replace('reuse-dev-tls-secret,', 'reuse-dev-tls-secret, with: {secretName: of-the-issuer, stagingNamespace: tlscome-parked},') % '60s')
+    c.ensure('/api/v1/namespaces', {'metadata': {'name': 'tlscome-parked'}})
+    pair = certificate(c, 'a.tls.test')
+    run = subprocess.Popen([BIN, 'apply', '--env', 'ai', '--slot', '3', '--output', 'jsonl'], cwd=folder, env=environment(c), stdin=subprocess.DEVNULL,
+                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        told = []
+        for line in run.stdout:
+            told.append(line)
+            if 'waiting for Secret of-the-issuer' in line:
+                tls_secret(c, 'tlscome-dev-3', 'of-the-issuer', pair)
+        assert run.wait(60) == 0 and secret(c, 'tlscome-parked', 'of-the-issuer') == pair, told[-5:]
+    finally:
+        run.kill()
+        run.communicate()
+
+
 def a_secret_that_nobody_names_is_not_waited_for(c):
     folder = slot_project(c, 'tlsno', {'in': ingress('in', 'another', 'a.tls.test')}, REUSE % '30s')
     run = apply_slot(c, folder)
@@ -200,8 +219,9 @@ def a_pull_request_wins_over_an_issue_and_numbers_may_be_text(c):
 def a_marked_comment_is_changed_by_the_next_run_wherever_it_stands(c):
     folder = comment_project(c, 'ghmark', "pr: 43, marker: deploy-dev, body: 'run {{ envOr \"ROUND\" \"0\" }}'")
     with github.GitHub() as hub:
-        for i in range(130):
+        for i in range(129):
             hub.comment(43, 'talk %d' % i)
+        hub.comment(43, '> <!-- deploy-dev -->\n\nsomebody quotes it')
         for n in '12':
             run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env(ROUND=n))
             assert run.code == 0, run
@@ -228,6 +248,13 @@ def what_github_refuses_is_told_with_its_words_and_its_exit_code(c):
             assert not hub.comments and 'wrong-token' not in run.out + run.err, run
 
 
+def an_api_below_a_path_is_found(c):
+    folder = comment_project(c, 'ghpath', 'issue: 7, body: hello')
+    with github.GitHub(prefix='/api/v3') as hub:
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env(GITHUB_API_URL=hub.url + '/api/v3'))
+        assert run.code == 0 and len(hub.comments) == 1, (hub.requests, run)
+
+
 def a_busy_github_is_asked_again_and_comments_once(c):
     folder = comment_project(c, 'ghbusy', 'issue: 7, body: hello')
     with github.GitHub() as hub:
@@ -250,7 +277,7 @@ PREFLIGHT = 'hooks: {beforeAll: [{name: look, use: preflight}]}\n'
 def the_preflight_hook_looks_at_all_that_the_plan_needs(c):
     folder = project(c, 'hpre', {'web': deployment('web', replicas=3), 'a': config_map('a', k='v')}, services_extra=PREFLIGHT)
     run = slotdeck(c, folder, 'apply', '--env', 'dev')
-    assert run.code == 0 and 'nothing is in the way' in run.err, run
+    assert run.code == 0 and 'preflight: server v' in run.err, run
     c.ensure('/api/v1/namespaces', {'metadata': {'name': 'hpre-qa'}})
     c.ensure('/api/v1/namespaces/hpre-qa/resourcequotas', {'metadata': {'name': 'small'}, 'spec': {'hard': {'pods': '2'}}})
     run = slotdeck(c, folder, 'apply', '--env', 'qa')
@@ -268,4 +295,149 @@ def the_preflight_hook_asks_for_rights_on_the_plans_kinds_only(c):
     assert run.code == 4 and 'no right to patch deployments.apps' in run.err and 'services.yaml:' in run.err, run
 
 
-SIM_ONLY = [the_preflight_hook_asks_for_rights_on_the_plans_kinds_only, a_secret_or_an_ingress_that_may_not_be_read_ends_the_run_at_once, what_goes_wrong_with_the_parked_secret_is_a_warning]
+# ---- kubectl.wait ----
+
+def wait_hook(parameters, more=''):
+    return 'hooks: {afterAll: [{name: ready, use: kubectl.wait, with: {%s}%s}]}\n' % (parameters, more)
+
+
+def the_hook_returns_when_the_condition_holds(c):
+    slow = deployment('web', 'slow').replace('metadata: {labels', 'metadata: {annotations: {testbed/delay: 3s}, labels')
+    folder = project(c, 'kwait', {'web': slow}, services_extra=wait_hook('kind: deployment, name: web'))
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 0, run
+    status = c.get('/apis/apps/v1/namespaces/kwait-dev/deployments/web')['status']
+    assert status.get('availableReplicas') == 1, status
+
+
+def it_waits_for_any_kind_any_condition_and_another_namespace(c):
+    job = 'apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: "x:1"}]}}}\n'
+    folder = project(c, 'kwjob', {'job': job}, services_extra=wait_hook('kind: jobs.batch, name: j, condition: complete, timeout: 60s'))
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    assert c.get('/apis/batch/v1/namespaces/kwjob-dev/jobs/j')['status'].get('succeeded') == 1
+    folder = project(c, 'kwoth', {'a': config_map('a', k='v')}, services_extra=wait_hook('kind: Job, name: j, condition: Complete, namespace: kwjob-dev'))
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    crd = wait_hook('kind: crd, name: certificates.cert-manager.io, condition: Established=True')
+    c.ensure('/apis/apiextensions.k8s.io/v1/customresourcedefinitions', cert_manager_crd('certificates', 'Certificate', 'Namespaced'))
+    assert slotdeck(c, project(c, 'kwcrd', {'a': config_map('a', k='v')}, services_extra=crd), 'apply', '--env', 'dev').code == 0
+
+
+def a_wait_in_vain_says_what_is_instead(c):
+    table = [  # parameters, more of the hook, exit code, what is told
+        ('kind: deploy, name: web, timeout: 1s', '', 5, 'its condition Available is False'),
+        ('kind: deploy, name: web, condition: Nonsense, timeout: 1s', '', 5, 'it has no condition Nonsense after 1 s'),
+        ('kind: deploy, name: nobody, timeout: 1s', '', 5, 'it is not there after 1 s'),
+        ('kind: deploy, name: web, condition: Nonsense', ', timeout: 1s', 5, "the hook's timeout of 1s is over"),
+        ('kind: deploy, name: web, condition: Available=Unknown, timeout: 1s', '', 5, 'its condition Available is False'),
+        ('kind: deploy, name: web, condition: Available=False, timeout: 20s', '', 0, ''),
+        ('kind: gadget, name: web', '', 2, 'no kind "gadget"'),
+    ]
+    for parameters, more, code, text in table:
+        folder = project(c, 'kwvain', {'web': deployment('web', 'unready')}, services_extra=wait_hook(parameters, more))
+        run = slotdeck(c, folder, 'apply', '--env', 'dev')
+        assert run.code == code and text in run.err and (not code or 'services.yaml:' in run.err) and run.seconds < 20, (parameters, run)
+
+
+def it_waits_for_what_comes_only_later(c):
+    folder = project(c, 'kwlate', {'a': config_map('a', k='v')}, services_extra='hooks:\n  afterAll:\n    - {run: "touch waits"}\n'
+                     '    - {use: kubectl.wait, with: {kind: job, name: late, condition: Complete}}\n')
+    run = subprocess.Popen([BIN, 'apply', '--env', 'dev'], cwd=folder, env=environment(c), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                           stderr=subprocess.PIPE, text=True)
+    try:
+        while not os.path.exists(os.path.join(folder, 'waits')):
+            assert run.poll() is None, run.stderr.read()
+            time.sleep(0.05)
+        c.ensure('/apis/batch/v1/namespaces/kwlate-dev/jobs', {'metadata': {'name': 'late'}, 'spec': {'template': {'spec': {
+            'restartPolicy': 'Never', 'containers': [{'name': 'main', 'image': 'x:1'}]}}}})
+        assert run.wait(60) == 0, run.stderr.read()
+    finally:
+        run.kill()
+        run.communicate()
+
+
+def a_condition_that_may_not_be_read_ends_the_run_at_once(c):
+    folder = project(c, 'kwdeny', {'a': config_map('a', k='v')}, services_extra=wait_hook('kind: jobs, name: j, condition: Complete'))
+    c.call('POST', '/_sim/deny', [{'verb': 'get', 'resource': 'jobs'}])
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    assert run.code == 4 and 'jobs' in run.err and run.seconds < 10, run
+
+
+# ---- codex.ensure-codex-secrets ----
+
+def the_codex_secrets_are_made_from_the_merged_variables(c):
+    folder = project(c, 'ensec', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{use: codex.ensure-codex-secrets}]}\n')
+    keys = {'OPENAI_API_KEY': 'canary-openai', 'CODEXCTL_GH_PAT': ' canary-pat ', 'CONTEXT7_API_KEY': ''}
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--log-level', 'debug', env=keys)
+    assert run.code == 0 and 'canary' not in run.out + run.err, run
+    assert secret(c, 'ensec-dev', 'openai-secret') == {'OPENAI_API_KEY': 'canary-openai'}
+    assert secret(c, 'ensec-dev', 'github-secret') == {'CODEXCTL_GH_PAT': 'canary-pat'}
+    assert secret(c, 'ensec-dev', 'context7-secret') is None
+    versions = [c.get('/api/v1/namespaces/ensec-dev/secrets/' + n)['metadata']['resourceVersion'] for n in ('openai-secret', 'github-secret')]
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', env={**keys, 'CODEXCTL_GH_PAT': '', 'CONTEXT7_API_KEY': 'canary-context'})
+    assert run.code == 0 and 'warning: CODEXCTL_GH_PAT is not set' in run.err, run
+    assert secret(c, 'ensec-dev', 'context7-secret') == {'CONTEXT7_API_KEY': 'canary-context'}
+    assert versions == [c.get('/api/v1/namespaces/ensec-dev/secrets/' + n)['metadata']['resourceVersion'] for n in ('openai-secret', 'github-secret')]
+    assert c.get('/api/v1/namespaces/ensec-dev/secrets/openai-secret')['type'] == 'Opaque'
+
+
+def a_codex_secret_that_somebody_else_made_is_taken_over(c):
+    folder = project(c, 'entake', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{use: codex.ensure-codex-secrets}]}\n')
+    c.ensure('/api/v1/namespaces', {'metadata': {'name': 'entake-dev'}})
+    c.ensure('/api/v1/namespaces/entake-dev/secrets?fieldManager=kubectl-client-side-apply',
+             {'metadata': {'name': 'openai-secret'}, 'data': {'OPENAI_API_KEY': base64.b64encode(b'old').decode()}})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', env={'OPENAI_API_KEY': 'new'})
+    assert run.code == 0 and secret(c, 'entake-dev', 'openai-secret') == {'OPENAI_API_KEY': 'new'}, run
+
+
+# ---- rules of every hook (the spec's conformance cases) ----
+
+def a_hook_runs_or_fails_as_its_fields_say(c):
+    table = [  # the hook, exit code, what is told, what is not told
+        ('{name: x, when: "{{ `{{ if false }}y{{ end }}` }}", run: "echo ran"}', 0, '', 'ran\n'),
+        ('{name: x, use: nope, continueOnError: true}', 0, 'unknown action', ''),
+        ('{name: x, run: "exit 7", continueOnError: true}', 0, 'status 7', ''),
+        ('{name: x, run: "{{ if false }}y{{ end }}"}', 0, '', 'FAILED'),
+        ('{name: x, run: "sleep 60", timeout: 300ms}', 5, 'services.yaml:', ''),
+        ('{name: x, use: nope}', 2, 'nope', ''),
+        ('{name: x, use: sleep, with: {duration: 1s}, timeout: 5}', 2, '"5"', ''),
+        ('{name: x, use: sleep}', 2, 'duration', ''),
+        ('{name: x, use: kubectl.wait, with: {kind: job}}', 2, 'name', ''),
+        ('{name: x, use: github.comment, with: {body: hello}}', 2, 'issue', ''),
+        ('{name: x, use: sleep, with: {duration: 1s}, run: "true"}', 2, 'run', ''),
+    ]
+    for hook, code, told, untold in table:
+        folder = project(c, 'hrule', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [%s]}\n' % hook)
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', env={'CODEXCTL_GH_PAT': 'x', 'CODEXCTL_REPO': 'a/b'})
+        assert run.code == code and told in run.err and (not untold or untold not in run.out + run.err), (hook, run)
+
+
+def what_a_script_started_ends_with_the_hooks_time(c):
+    hook = '{run: "sleep 300 & echo $! > pid; wait", timeout: 3s}'
+    folder = project(c, 'hgroup', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [%s]}\n' % hook)
+    run = slotdeck(c, folder, 'apply', '--env', 'dev')
+    child = '/proc/' + open(os.path.join(folder, 'pid')).read().strip()
+    assert run.code == 5 and run.seconds < 15 and (not os.path.exists(child) or 'State:\tZ' in open(child + '/status').read()), run
+
+
+def a_script_that_prints_a_secret_variable_is_masked(c):
+    hook = '{run: "echo token $MY_TOKEN; echo \\"$DEPLOY_KEY\\" >&2; echo plain $OTHER; exit 3"}'
+    folder = project(c, 'hmask', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [%s]}\n' % hook)
+    env = {'MY_TOKEN': 'canary-token', 'DEPLOY_KEY': 'first-canary\nsecond-canary', 'OTHER': 'visible-text'}
+    for output in ('text', 'jsonl'):
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', '--output', output, '--log-level', 'debug', env=env)
+        assert 'canary' not in run.out + run.err and 'token ***' in run.out + run.err and 'visible-text' in run.out + run.err, run
+
+
+def hooks_of_items_that_filters_leave_out_run_only_when_asked_for(c):
+    infra = ('infrastructure:\n  - {name: x, manifests: [{path: a.yaml}], hooks: {afterApply: [{run: "echo from-x $SLOTDECK_ITEM $SLOTDECK_STAGE"}]}}\n'
+             '  - {name: y, manifests: [{path: b.yaml}], hooks: {afterApply: [{run: "echo from-y"}]}}\n')
+    folder = project(c, 'hfil', {}, infra=infra)
+    for name in 'ab':
+        open(os.path.join(folder, name + '.yaml'), 'w').write(config_map(name, k='v'))
+    for args, wanted in ((['--only-infra', 'x'], ['from-x x afterApply']), (['--only-infra', 'x', '--hooks-of-all'], ['from-x x afterApply', 'from-y']),
+                         (['--only-infra', 'x', '--no-hooks'], [])):
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', '--output', 'jsonl', *args)
+        assert run.code == 0 and [e['text'] for e in run.events('line')] == wanted, (args, run)
+
+
+SIM_ONLY = [a_condition_that_may_not_be_read_ends_the_run_at_once, the_preflight_hook_asks_for_rights_on_the_plans_kinds_only, a_secret_or_an_ingress_that_may_not_be_read_ends_the_run_at_once, what_goes_wrong_with_the_parked_secret_is_a_warning]

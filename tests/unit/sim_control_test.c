@@ -529,6 +529,41 @@ static void the_demo_stands_in_several_states(void **state)
 	json_decref(record);
 }
 
+static int64_t count_items(struct sim *sim, const char *path)
+{
+	json_t *list = read_object(sim, path);
+	int64_t n = (int64_t)json_array_size(json_object_get(list, "items"));
+
+	json_decref(list);
+	return n;
+}
+
+static void the_demo_has_something_for_every_screen(void **state)
+{
+	struct sim_options options = { .scenario = "demo" };
+	AUTO_RELEASE(error) err = { 0 };
+	AUTO(sim) sim = sim_start(&options, &err);
+
+	(void)state;
+	if (!sim)
+		fail_msg("%s", err.message);
+	/* Revisions to go back to, a CronJob that ran, agents at work for an issue, custom objects in both states, a slot asleep. */
+	assert_int_equal(count_items(sim, "/apis/apps/v1/namespaces/shop-ai-staging/replicasets?labelSelector=app%3Dweb"), 4);
+	assert_true(count_items(sim, "/apis/batch/v1/namespaces/shop-dev/jobs") >= 2);
+	assert_int_equal(count_items(sim, "/api/v1/pods?labelSelector=app%3Dcodex-run,slotdeck.dev/issue%3D123"), 1);
+	assert_int_equal(count_items(sim, "/api/v1/pods?labelSelector=app%3Dcodex-run"), 3);
+	assert_int_equal(count_items(sim, "/apis/shop.example.test/v1/backups"), 3);
+	assert_int_equal(count_items(sim, "/api/v1/namespaces/codex-system/configmaps?fieldSelector=metadata.name%3Dcodex-env-9"), 0);
+	assert_int_equal(count_items(sim, "/api/v1/namespaces/shop-dev-6/pods?labelSelector=app%3Dweb"), 0);
+	json_t *agents = read_object(sim, "/api/v1/namespaces/shop-dev-2/pods?labelSelector=app%3Dapi");
+	AUTO_FREE char *path = xasprintf("/api/v1/namespaces/shop-dev-2/pods/%s/log?container=api&tailLines=3",
+					 jstr(json_array_get(json_object_get(agents, "items"), 0), "metadata", "name"));
+	AUTO_FREE char *log = sim_request(sim, "GET", path, NULL, NULL, NULL);
+
+	json_decref(agents);
+	assert_non_null(strstr(log, "{\"time\":\""));
+}
+
 static void the_demo_project_can_be_written_to_a_folder(void **state)
 {
 	char folder[] = "/tmp/sim-demo-XXXXXX";
@@ -563,6 +598,7 @@ int main(void)
 		cmocka_unit_test(controllers_can_be_held_and_let_go),
 		cmocka_unit_test(apply_reads_yaml_too),
 		cmocka_unit_test(the_demo_stands_in_several_states),
+		cmocka_unit_test(the_demo_has_something_for_every_screen),
 		cmocka_unit_test(the_demo_project_can_be_written_to_a_folder),
 	};
 

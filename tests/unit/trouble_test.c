@@ -202,11 +202,29 @@ static void a_failure_that_is_taken_back_leaves_nothing_degraded(void **state)
 	live_bed_expect(&bed, "team-a", HEALTH_HEALTHY, NULL);
 }
 
+static void the_last_log_line_is_shown_without_its_colours(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(live_bed) bed = live_bed_create(NULL);
+	const struct environment *e;
+
+	live_bed_namespace(&bed, "team-a");
+	live_bed_open(&bed);
+	live_bed_send(&bed, "POST", "/apis/apps/v1/namespaces/team-a/deployments",
+		      "{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'agent'},'spec':{'selector':{'matchLabels':{'app':'agent'}},"
+		      "'template':{'metadata':{'labels':{'app':'agent'},'annotations':{'testbed/fault':'crashloop','testbed/crash-log':"
+		      "'\\u001b[31merror\\u001b[0m gave up\\n\\u001b[0m'}},'spec':{'containers':[{'name':'main','image':'registry.local/agent:1'}]}}}}");
+	live_bed_expect(&bed, "team-a", HEALTH_DEGRADED, "exit 1: error gave up");
+	e = envs_find(live_envs(bed.live), "team-a");
+	assert_string_equal(causes_deepest(e->causes)->message, "error gave up");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(each_failure_is_explained_within_3_s),
 					    cmocka_unit_test(the_word_follows_its_rule_on_the_clock),
-					    cmocka_unit_test(a_failure_that_is_taken_back_leaves_nothing_degraded) };
+					    cmocka_unit_test(a_failure_that_is_taken_back_leaves_nothing_degraded),
+					    cmocka_unit_test(the_last_log_line_is_shown_without_its_colours) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,135 +5,30 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <termios.h>
-#include <unistd.h>
-#include <vterm.h>
 
 #include "base/clock.h"
-#include "base/str.h"
+#include "pty_program.h"
 
-#define LIMIT_MS 30000
-
-struct program {
-	pid_t pid;
-	int fd, cols, rows;
-	VTerm *vterm;
-	struct termios before;
-	bool restored; /* the alternate screen was left */
-	struct buf tail;
-};
-
-static struct program start(int cols, int rows, const char *first, const char *second)
+static void start(struct pty *pty, int cols, int rows, const char *first, const char *second)
 {
-	struct program p = { .cols = cols, .rows = rows, .tail = BUF_INIT(0) };
-	struct winsize size = { .ws_row = (unsigned short)rows, .ws_col = (unsigned short)cols };
-	const char *bin = getenv("SLOTDECK_BIN");
+	const char *const argv[] = { NULL, first, second, NULL };
 
-	p.pid = forkpty(&p.fd, NULL, NULL, &size);
-	assert_true(p.pid >= 0);
-	if (p.pid == 0) {
-		setenv("TERM", "xterm-256color", 1);
-		setenv("LC_ALL", "C.UTF-8", 1);
-		execl(bin, bin, first, second, (char *)NULL);
-		_exit(127);
-	}
-	tcgetattr(p.fd, &p.before);
-	p.vterm = vterm_new(rows, cols);
-	vterm_set_utf8(p.vterm, 1);
-	vterm_screen_reset(vterm_obtain_screen(p.vterm), 1);
-	return p;
+	pty_start(pty, &(struct pty_options){ .cols = cols, .rows = rows, .argv = argv });
 }
 
-/* Feeds what comes within a moment; false when the program closed its side. */
-static bool pump(struct program *p)
+/* Ends well, with the terminal as it was and nothing written that is not the program's own. */
+static void finish(struct pty *pty)
 {
-	struct pollfd fd = { .fd = p->fd, .events = POLLIN };
-	char bytes[65536];
-
-	if (poll(&fd, 1, 50) <= 0)
-		return true;
-	ssize_t n = read(p->fd, bytes, sizeof bytes);
-
-	if (n <= 0)
-		return n < 0 && errno == EINTR;
-	vterm_input_write(p->vterm, bytes, (size_t)n);
-	buf_add(&p->tail, bytes, (size_t)n);
-	p->restored = p->restored || str_find((struct str){ bytes, (size_t)n }, STR("\033[?1049l")) >= 0;
-	return true;
-}
-
-static char *screen_text(const struct program *p)
-{
-	struct buf out = BUF_INIT(0);
-	VTermScreen *screen = vterm_obtain_screen(p->vterm);
-
-	for (int row = 0; row < p->rows; row++) {
-		for (int col = 0; col < p->cols; col++) {
-			VTermScreenCell cell;
-
-			vterm_screen_get_cell(screen, (VTermPos){ row, col }, &cell);
-			if (cell.chars[0] != (uint32_t)-1)
-				buf_add_rune(&out, cell.chars[0] ? cell.chars[0] : ' ');
-		}
-		buf_addc(&out, '\n');
-	}
-	return buf_give(&out);
-}
-
-static void wait_for(struct program *p, const char *text)
-{
-	int64_t due_ms = clock_now_ms(NULL) + LIMIT_MS;
-
-	for (;;) {
-		AUTO_FREE char *now = screen_text(p);
-
-		if (strstr(now, text))
-			return;
-		if (!pump(p) || clock_now_ms(NULL) > due_ms)
-			fail_msg("\"%s\" did not come; the screen was:\n%s", text, now);
-	}
-}
-
-static void type(struct program *p, const char *keys)
-{
-	assert_int_equal(write(p->fd, keys, strlen(keys)), (ssize_t)strlen(keys));
-}
-
-/* Waits for the end, gives the exit status. */
-static int finish(struct program *p)
-{
-	int64_t due_ms = clock_now_ms(NULL) + LIMIT_MS;
-	int status;
-
-	while (pump(p) && clock_now_ms(NULL) < due_ms)
-		if (waitpid(p->pid, &status, WNOHANG) == p->pid)
-			goto ended;
-	if (waitpid(p->pid, &status, 0) != p->pid)
-		fail_msg("the program did not end");
-ended:
-	while (p->fd >= 0) {
-		struct pollfd fd = { .fd = p->fd, .events = POLLIN };
-		char bytes[4096];
-		ssize_t n = poll(&fd, 1, 100) > 0 ? read(p->fd, bytes, sizeof bytes) : 0;
-
-		if (n <= 0)
-			break;
-		p->restored = p->restored || str_find((struct str){ bytes, (size_t)n }, STR("\033[?1049l")) >= 0;
-	}
-	vterm_free(p->vterm);
-	buf_release(&p->tail);
-	if (p->fd >= 0)
-		close(p->fd);
-	return status;
+	assert_int_equal(pty_finish(pty), 0);
+	assert_true(pty_modes_are_restored(pty));
+	assert_true(str_find(buf_str(&pty->output), STR("\033[?1049l")) >= 0);
+	pty_check_repertoire(pty);
+	pty_release(pty);
 }
 
 static void the_demo_shows_what_is_broken_and_why_at_every_size(void **state)
@@ -144,131 +39,170 @@ static void the_demo_shows_what_is_broken_and_why_at_every_size(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		struct program p = start(sizes[i].cols, sizes[i].rows, "--demo", NULL);
+		struct pty p;
 
-		wait_for(&p, "✗ slot 2");
-		wait_for(&p, "Crash");
-		type(&p, "q");
-		assert_int_equal(finish(&p), 0);
-		assert_true(p.restored);
+	start(&p, sizes[i].cols, sizes[i].rows, "--demo", NULL);
+
+		pty_wait_for(&p, "✗ slot 2");
+		pty_wait_for(&p, "Crash");
+		pty_type(&p, "q");
+		finish(&p);
 	}
 }
 
 static void a_session_compares_asks_and_applies(void **state)
 {
 	(void)state;
-	struct program p = start(120, 40, "--demo", NULL);
+	struct pty p;
 
-	wait_for(&p, "✗ slot 2");
-	type(&p, "A");
-	wait_for(&p, "would-configure");
-	wait_for(&p, "A asks before it applies");
-	type(&p, "A");
-	wait_for(&p, "Type y to go on");
-	type(&p, "A"); /* the key that asked does not confirm */
-	wait_for(&p, "A asks before it applies");
-	type(&p, "A");
-	wait_for(&p, "Type y to go on");
-	type(&p, "y");
-	wait_for(&p, "wait");
-	type(&p, "q");
-	wait_for(&p, "[1 Envs]");
-	type(&p, "q");
-	wait_for(&p, "leaving cancels it");
-	type(&p, "y");
-	assert_int_equal(finish(&p), 0);
-	assert_true(p.restored);
+	start(&p, 120, 40, "--demo", NULL);
+
+	pty_wait_for(&p, "✗ slot 2");
+	pty_type(&p, "A");
+	pty_wait_for(&p, "would-configure");
+	pty_wait_for(&p, "A asks before it applies");
+	pty_type(&p, "A");
+	pty_wait_for(&p, "Type y to go on");
+	pty_type(&p, "A"); /* the key that asked does not confirm */
+	pty_wait_for(&p, "A asks before it applies");
+	pty_type(&p, "A");
+	pty_wait_for(&p, "Type y to go on");
+	pty_type(&p, "y");
+	pty_wait_for(&p, "wait");
+	pty_type(&p, "q");
+	pty_wait_for(&p, "[1 Envs]");
+	pty_type(&p, "q");
+	pty_wait_for(&p, "leaving cancels it");
+	pty_type(&p, "y");
+	finish(&p);
 }
 
 static void help_names_every_key_and_an_unknown_key_is_answered(void **state)
 {
 	(void)state;
-	struct program p = start(100, 40, "--demo", NULL);
+	struct pty p;
 
-	wait_for(&p, "✗ slot 2");
-	type(&p, "%");
-	wait_for(&p, "this key does nothing here");
-	type(&p, "[");
-	wait_for(&p, "this key works on Deploy");
-	type(&p, "?");
-	wait_for(&p, "a page up");
-	type(&p, "/compare\r");
-	wait_for(&p, "compare the stack with the cluster");
-	type(&p, "Q");
-	assert_int_equal(finish(&p), 0);
+	start(&p, 100, 40, "--demo", NULL);
+
+	pty_wait_for(&p, "✗ slot 2");
+	pty_type(&p, "%");
+	pty_wait_for(&p, "this key does nothing here");
+	pty_type(&p, "[");
+	pty_wait_for(&p, "this key works on Deploy");
+	pty_type(&p, "?");
+	pty_wait_for(&p, "a page up");
+	pty_type(&p, "/compare\r");
+	pty_wait_for(&p, "compare the stack with the cluster");
+	pty_type(&p, "Q");
+	finish(&p);
 }
 
 static void read_only_compares_but_does_not_apply(void **state)
 {
 	(void)state;
-	struct program p = start(120, 40, "--demo", "--read-only");
+	struct pty p;
 
-	wait_for(&p, "RO");
-	wait_for(&p, "✗ slot 2");
-	type(&p, "A");
-	wait_for(&p, "A asks before it applies");
-	type(&p, "A");
-	wait_for(&p, "read-only: nothing is applied");
-	type(&p, "Q");
-	assert_int_equal(finish(&p), 0);
+	start(&p, 120, 40, "--demo", "--read-only");
+
+	pty_wait_for(&p, "RO");
+	pty_wait_for(&p, "✗ slot 2");
+	pty_type(&p, "A");
+	pty_wait_for(&p, "A asks before it applies");
+	pty_type(&p, "A");
+	pty_wait_for(&p, "read-only: nothing is applied");
+	pty_type(&p, "Q");
+	finish(&p);
 }
 
-static void a_signal_restores_the_terminal(void **state)
+static void a_signal_ends_it_at_once_and_restores_the_terminal(void **state)
 {
-	static const int signals[] = { SIGTERM, SIGHUP, SIGSEGV };
+	static const int signals[] = { SIGTERM, SIGHUP, SIGINT, SIGSEGV };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
-		struct program p = start(80, 24, "--demo", NULL);
+		struct pty p;
 
-		wait_for(&p, "✗ slot 2");
+		start(&p, 80, 24, "--demo", NULL);
+		pty_wait_for(&p, "✗ slot 2");
+		int64_t start_ms = clock_now_ms(NULL);
+
 		kill(p.pid, signals[i]);
-		int status = finish(&p);
+		int status = pty_finish(&p);
 
-		assert_true(p.restored);
-		if (signals[i] == SIGSEGV)
-			assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		assert_true(clock_now_ms(NULL) - start_ms < 3000);
+		assert_true(pty_modes_are_restored(&p));
+		assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		pty_release(&p);
 	}
 }
 
-static void any_size_is_survived(void **state)
+/* F22: sizes of every kind, back to the same view after. */
+static void every_size_is_survived(void **state)
 {
+	static const char *const views[] = { "1", "5", "?" };
+	struct pty p;
+
 	(void)state;
-	struct program p = start(80, 24, "--demo", NULL);
-
-	wait_for(&p, "✗ slot 2");
-	for (int i = 0; i < 60; i++) {
-		struct winsize size = { .ws_row = (unsigned short)(1 + i * 7 % 50), .ws_col = (unsigned short)(1 + i * 13 % 200) };
-
-		ioctl(p.fd, TIOCSWINSZ, &size);
-		pump(&p);
+	start(&p, 80, 24, "--demo", NULL);
+	pty_wait_for(&p, "✗ slot 2");
+	for (size_t v = 0; v < ARRAY_LEN(views); v++) {
+		pty_type(&p, views[v]);
+		for (int cols = 0; cols <= 40; cols += 1 + cols / 8)
+			for (int rows = 0; rows <= 12; rows++) {
+				pty_resize(&p, cols, rows);
+				pty_type(&p, "\f");
+				pty_pump(&p);
+			}
+		pty_resize(&p, 500, 2);
+		pty_pump(&p);
+		pty_resize(&p, 1, 200);
+		pty_pump(&p);
 	}
-	struct winsize size = { .ws_row = 24, .ws_col = 80 };
-
-	ioctl(p.fd, TIOCSWINSZ, &size);
-	type(&p, "?");
-	wait_for(&p, "Move");
-	type(&p, "Q");
-	assert_int_equal(finish(&p), 0);
+	pty_resize(&p, 80, 24);
+	pty_wait_for(&p, "Move");
+	pty_type(&p, "1");
+	pty_wait_for(&p, "✗ slot 2");
+	pty_type(&p, "Q");
+	finish(&p);
 }
 
+/* F24 */
+static void it_stops_and_goes_on(void **state)
+{
+	struct pty p;
+
+	(void)state;
+	start(&p, 80, 24, "--demo", NULL);
+	pty_wait_for(&p, "✗ slot 2");
+	pty_type(&p, "\032");
+	pty_wait_stopped(&p);
+	assert_true(pty_modes_are_restored(&p));
+	size_t from = p.output.len;
+
+	pty_continue(&p);
+	pty_wait_for_output(&p, from, "slot 2");
+	pty_wait_for(&p, "live");
+	pty_type(&p, "q");
+	finish(&p);
+}
+
+/* F25 */
 static void a_lost_terminal_ends_the_program_within_a_moment(void **state)
 {
 	(void)state;
-	struct program p = start(80, 24, "--demo", NULL);
-	int64_t due_ms;
-	int status;
+	for (int deaf = 0; deaf < 2; deaf++) {
+		static const char *const argv[] = { NULL, "--demo", NULL };
+		struct pty p;
 
-	wait_for(&p, "✗ slot 2");
-	close(p.fd);
-	p.fd = -1;
-	due_ms = clock_now_ms(NULL) + 5000;
-	while (waitpid(p.pid, &status, WNOHANG) != p.pid) {
-		assert_true(clock_now_ms(NULL) < due_ms);
-		poll(NULL, 0, 20);
+		pty_start(&p, &(struct pty_options){ .argv = argv, .deaf = deaf });
+		pty_wait_for(&p, "✗ slot 2");
+		int64_t start_ms = clock_now_ms(NULL);
+
+		pty_hang_up(&p);
+		pty_finish(&p);
+		assert_true(clock_now_ms(NULL) - start_ms < 3000);
+		pty_release(&p);
 	}
-	vterm_free(p.vterm);
-	buf_release(&p.tail);
 }
 
 static void without_a_terminal_it_says_so(void **state)
@@ -286,8 +220,9 @@ int main(void)
 		cmocka_unit_test(a_session_compares_asks_and_applies),
 		cmocka_unit_test(help_names_every_key_and_an_unknown_key_is_answered),
 		cmocka_unit_test(read_only_compares_but_does_not_apply),
-		cmocka_unit_test(a_signal_restores_the_terminal),
-		cmocka_unit_test(any_size_is_survived),
+		cmocka_unit_test(a_signal_ends_it_at_once_and_restores_the_terminal),
+		cmocka_unit_test(every_size_is_survived),
+		cmocka_unit_test(it_stops_and_goes_on),
 		cmocka_unit_test(a_lost_terminal_ends_the_program_within_a_moment),
 		cmocka_unit_test(without_a_terminal_it_says_so),
 	};

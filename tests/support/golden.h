@@ -1,0 +1,12 @@
+/*
+ * golden: a drawn screen against its file below tests/screen/golden. UPDATE_GOLDEN=1 writes the file instead.
+ */
+#ifndef SLOTDECK_TEST_GOLDEN_H
+#define SLOTDECK_TEST_GOLDEN_H
+
+#include "ui/canvas.h"
+
+/* The file is NAME-COLSxROWS.txt. Fails the test, with the screen, when it differs or is missing. */
+void check_screen(const struct canvas *canvas, const char *name);
+
+#endif
