@@ -146,9 +146,9 @@ dist: ## make build/slotdeck-VERSION.tar.gz of what is committed
 	git archive --format=tar.gz --prefix=slotdeck-$(VERSION)/ -o build/slotdeck-$(VERSION).tar.gz HEAD
 	@echo build/slotdeck-$(VERSION).tar.gz
 
-bench: ## measure side by side with what a user would run instead, as ratios
+bench: deps ## measure side by side with what a user would run instead, as ratios; about 20 minutes
 	@$(MAKE) --no-print-directory V=release all
-	@tests/bench/run
+	@status=0; tests/bench/run || status=1; tests/bench/dashboard || status=1; exit $$status
 
 pictures: ## make the README's picture from the real program
 	@$(MAKE) --no-print-directory V=release all

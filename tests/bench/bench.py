@@ -98,19 +98,22 @@ class Table:
 
 
 class Testbed:
-    """A control plane of its own, for the time of a `with`; objects of nobody else are in it."""
+    """A control plane of its own, for the time of a `with`; or the folder of one that is running, which is left as it is."""
 
-    def __init__(self, work, nodes):
-        if not shutil.which('go'):
+    def __init__(self, work, nodes, running=None):
+        if not running and not shutil.which('go'):
             raise Unavailable('there is no Go tool chain for the testbed')
-        self.dir = work + '/bed'
-        self.nodes = nodes
+        self.dir, self.nodes, self.running = running or work + '/bed', nodes, running
 
-    def __enter__(self):
+    def start(self):
         for step in ([TESTBED + '/build'], [TESTBED + '/up', self.dir, '--nodes', str(self.nodes)]):
             done = subprocess.run(step, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
             if done.returncode:
                 raise Unavailable('the testbed does not start: %s says %s' % (os.path.basename(step[0]), done.stderr.strip().split('\n')[-1]))
+
+    def __enter__(self):
+        if not self.running:
+            self.start()
         env = dict(re.findall(r'export (\w+)=(.*)', open(self.dir + '/env').read()))
         self.bin, self.server, self.port = env['TESTBED_BIN'], env['TESTBED_SERVER'], env['TESTBED_PORT']
         self.kubeconfig = self.dir + '/token.kubeconfig'
@@ -118,7 +121,8 @@ class Testbed:
         return self
 
     def __exit__(self, *_):
-        subprocess.run([TESTBED + '/down', self.dir, '--wipe'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if not self.running:
+            subprocess.run([TESTBED + '/down', self.dir, '--wipe'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def env(self, kubeconfig=None):
         return {'PATH': os.environ['PATH'], 'HOME': self.dir, 'KUBECONFIG': kubeconfig or self.kubeconfig, 'TERM': 'xterm-256color', 'LC_ALL': 'C.UTF-8'}
