@@ -4,8 +4,8 @@
  *     127.0.0.1:8080, [::1]:8080 ──► one WebSocket per accepted connection ──► pod of the target, port 80
  *
  * A target is a pod, or something that has pods: a workload, or a Service. With one of those the next connection goes to
- * another ready pod when the present one is gone; a connection that is open ends with its pod, as TCP would. Which pods
- * there are is read from the store (model/store.h), so pods must be watched, and Services for a Service.
+ * another pod when the present one is gone or no longer ready; a connection that is open ends with its pod, as TCP would.
+ * Which pods there are is read from the store (model/store.h), so pods must be watched, and Services for a Service.
  *
  * Created, polled and destroyed on the thread that owns the store; the traffic runs on the net thread. Only loopback
  * addresses listen.
@@ -25,29 +25,29 @@ void forwards_destroy(struct forwards *forwards);
 DEFINE_AUTO(forwards);
 
 struct forward_target {
-	const struct kind *kind; /* kind_pod, kind_deployment, kind_stateful_set, kind_daemon_set, kind_replica_set, kind_job, kind_service */
+	const struct kind *kind; /* kind_pod, kind_service, or any that owns pods, also over others (Deployment, CronJob) */
 	const char *namespace, *name;
 	uint16_t port;	     /* of the pod; for a Service its own, translated as it says */
 	uint16_t local_port; /* 0: any that is free */
 };
 /*
  * Listens from now on; *ret_id names the forward. ERR_CONFLICT: the local port is taken; ERR_NOT_FOUND: no such object;
- * ERR_DENIED: --read-only; ERR_INVALID: the kind has no pods, or the Service's port leads to a port known by name only.
- * That no pod is ready is no error: connections are refused until one is.
+ * ERR_DENIED: --read-only; ERR_INVALID: no such port, or the Service's leads to one that its pods know by name only. That no
+ * pod runs is no error: connections are refused until one does.
  */
 bool forwards_add(struct forwards *forwards, const struct forward_target *target, unsigned *ret_id, struct error *err);
 /* Stops it. Unknown ids are ignored. */
 void forwards_remove(struct forwards *forwards, unsigned id);
 
 enum forward_state {
-	FORWARD_READY,	/* listens, and the pod is ready */
-	FORWARD_NO_POD, /* listens, but there is no ready pod: connections are closed at once */
+	FORWARD_READY,	/* listens, and a pod runs */
+	FORWARD_NO_POD, /* listens, but no pod runs: connections are closed at once */
 	FORWARD_FAILING /* the last connection failed; the next one is tried all the same */
 };
 struct forward {
 	unsigned id;
 	const struct kind *kind;
-	const char *namespace, *name;
+	const char *namespace, *name; /* of the target */
 	const char *pod; /* that the next connection goes to; "" */
 	uint16_t local_port, port; /* port: of the pod */
 	enum forward_state state;

@@ -318,15 +318,16 @@ static bool send_page(struct ws_peer *peer, const struct forward *f, struct str 
 static bool answer_http(struct ws_peer *peer, const struct forward *f, struct str head)
 {
 	struct str line = head, method, path;
+	bool stays = str_find(head, STR("\r\nConnection: close")) < 0;
 
 	if (!str_cut(&line, ' ', &method) || !str_cut(&line, ' ', &path))
 		return ws_peer_send(peer, 0, STR("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")) && false;
 	if (str_starts(path, STR("/bytes/"))) {
 		AUTO_FREE char *number = xmemdup0(path.p + 7, path.len - 7);
 
-		return send_zeros(peer, strtoull(number, NULL, 10));
+		return send_zeros(peer, strtoull(number, NULL, 10)) && stays;
 	}
-	return send_page(peer, f, method, path) && str_find(head, STR("\r\nConnection: close")) < 0;
+	return send_page(peer, f, method, path) && stays;
 }
 
 /* Port 7 gives back what it gets (RFC 862), all others speak HTTP. */
