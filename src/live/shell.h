@@ -51,8 +51,9 @@ struct shell_result {
 bool shell_run(struct kube *kube, const struct shell_options *options, struct shell_result *ret, struct error *err);
 
 /*
- * For scripts and jobs: runs a command without a terminal, gives it input, collects what it says (NULL: thrown away; what
- * goes over a buf's limit is thrown away, too, and the buf's overflow tells). *ret_exit_code is set on true only.
+ * For scripts and jobs: runs a command without a terminal, gives it input (unless no_input), collects what it says (NULL:
+ * thrown away; what goes over a buf's limit is thrown away, too, and the buf's overflow tells). Of the options it reads who,
+ * what and cancel. *ret_exit_code counts on true only.
  */
 bool shell_call(struct kube *kube, const struct shell_options *options, struct str input, struct buf *ret_out,
 		struct buf *ret_error, int *ret_exit_code, struct error *err);
