@@ -10,23 +10,13 @@
 #include <string.h>
 
 #include "job/preflight_private.h"
+#include "job/quota_key.h"
 #include "kube/api_version.h"
-#include "model/quantity.h"
-
-#define STORAGE_CLASS_INFIX ".storageclass.storage.k8s.io/"
-#define ONE		    ((struct quantity){ 1000000000 })
-
-struct limit;
-/* What one object of the limit's resource takes; a pod's spec for pods. */
-typedef struct quantity measure_fn(const struct limit *limit, const json_t *spec);
 
 struct limit { /* one key of one quota */
-	char *quota, *key, *hard_text;
+	char *quota, *text;
+	struct quota_key key; /* what text means */
 	const struct kube_resource *resource; /* whose objects count */
-	measure_fn *measure;
-	const char *group; /* of containers: "requests" or "limits" */
-	char *what;	   /* "cpu", or the storage class; NULL: any */
-	bool bytes;
 	struct quantity hard;
 	struct quantity others, ours; /* in the cluster now */
 	struct quantity planned, once; /* what stays; the largest that comes once (a Job's pod) */
@@ -44,19 +34,32 @@ struct quotas { /* of one namespace */
 	struct map owners;     /* "ReplicaSet/name" → "Deployment/name" */
 	struct map pods_of;    /* "DaemonSet/name" → how many pods it has */
 	struct map minimums;   /* "Deployment/name" → least replicas of its HorizontalPodAutoscaler */
+	struct map defaults;   /* "requests cpu" → what LimitRanges give containers without it; complete when looked_at_defaults */
+	bool looked_at_defaults;
 	const struct kube_resource *listed; /* at present */
 	struct map seen;       /* names of the list: one that starts anew gives objects again */
 };
 
-/* ---- quantities ---- */
-
-static struct quantity quantity_of(const json_t *value)
+static void limit_release(struct limit *limit)
 {
-	AUTO_FREE char *number = json_is_number(value) ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
-	const char *text = number ? number : json_string_value(value);
-	struct quantity q = { 0 };
+	free(limit->quota);
+	free(limit->text);
+	quota_key_release(&limit->key);
+}
+DEFINE_AUTO_RELEASE(limit);
 
-	return text && quantity_parse(str_of(text), &q) ? q : (struct quantity){ 0 };
+static void add_limit(struct quotas *q, const char *quota, const char *key, const json_t *hard)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	AUTO_RELEASE(limit) limit = { .quota = xstrdup(quota), .text = xstrdup(key), .hard = quota_amount(hard) };
+
+	if (!quota_key_parse(limit.text, &limit.key))
+		return;
+	limit.resource = kube_find_word(q->p->run->kube, limit.key.word, q->p->run->cancel, &ignored);
+	if (!limit.resource)
+		return;
+	LIST_PUSH(q->limits, q->n, q->cap) = limit;
+	limit = (struct limit){ 0 };
 }
 
 /* Sums that would overflow stay as they are: nothing real comes near. */
@@ -67,189 +70,9 @@ static void add(struct quantity *sum, struct quantity q)
 
 static struct quantity times(struct quantity q, int64_t n)
 {
-	struct quantity product = { 0 };
+	struct quantity product;
 
 	return __builtin_mul_overflow(q.nano, (__int128)n, &product.nano) ? q : product;
-}
-
-static struct quantity larger(struct quantity a, struct quantity b)
-{
-	return quantity_cmp(a, b) > 0 ? a : b;
-}
-
-/* As people write it: 1500m, 3; bytes as 512Mi. */
-static void add_amount(struct buf *out, struct quantity q, bool bytes)
-{
-	static const char *const units[] = { "Gi", "Mi", "Ki" };
-	int64_t milli = quantity_milli(q), whole = milli / 1000;
-
-	if (milli % 1000) {
-		buf_addf(out, "%lldm", (long long)milli);
-		return;
-	}
-	for (size_t i = 0; bytes && i < ARRAY_LEN(units); i++) {
-		int64_t unit = (int64_t)1 << (30 - 10 * i);
-
-		if (whole && whole % unit == 0) {
-			buf_addf(out, "%lld%s", (long long)(whole / unit), units[i]);
-			return;
-		}
-	}
-	buf_addf(out, "%lld", (long long)whole);
-}
-
-/* ---- what one object takes ---- */
-
-/* A request that is missing is what the limit is. */
-static struct quantity container_takes(const struct limit *limit, const json_t *container)
-{
-	const json_t *resources = json_object_get(container, "resources");
-	const json_t *value = json_object_get(json_object_get(resources, limit->group), limit->what);
-
-	return quantity_of(value ? value : json_object_get(json_object_get(resources, "limits"), limit->what));
-}
-
-/* Containers run together with the init containers that stay (restartPolicy Always); the others run before, one by one. */
-static struct quantity measure_pod(const struct limit *limit, const json_t *spec)
-{
-	struct quantity together = { 0 }, peak = { 0 };
-	const json_t *whole = json_object_get(json_object_get(json_object_get(spec, "resources"), limit->group), limit->what);
-	size_t i;
-	json_t *container;
-
-	if (whole)
-		return quantity_of(whole);
-	json_array_foreach(json_object_get(spec, "initContainers"), i, container) {
-		const char *policy = json_string_value(json_object_get(container, "restartPolicy"));
-		struct quantity now = container_takes(limit, container);
-
-		add(&now, together);
-		peak = larger(peak, now);
-		if (policy && strcmp(policy, "Always") == 0)
-			together = now;
-	}
-	json_array_foreach(json_object_get(spec, "containers"), i, container)
-		add(&together, container_takes(limit, container));
-	return larger(together, peak);
-}
-
-static bool has_class(const struct limit *limit, const json_t *spec)
-{
-	const char *class = json_string_value(json_object_get(spec, "storageClassName"));
-
-	return !limit->what || (class && strcmp(class, limit->what) == 0);
-}
-
-static struct quantity measure_one(const struct limit *limit, const json_t *spec)
-{
-	return has_class(limit, spec) ? ONE : (struct quantity){ 0 };
-}
-
-static struct quantity measure_storage(const struct limit *limit, const json_t *spec)
-{
-	const json_t *requests = json_object_get(json_object_get(spec, "resources"), "requests");
-
-	return has_class(limit, spec) ? quantity_of(json_object_get(requests, "storage")) : (struct quantity){ 0 };
-}
-
-static bool is_of_type(const json_t *spec, const char *type)
-{
-	const char *own = json_string_value(json_object_get(spec, "type"));
-
-	return own && strcmp(own, type) == 0;
-}
-
-static struct quantity measure_load_balancer(const struct limit *limit, const json_t *spec)
-{
-	(void)limit;
-	return is_of_type(spec, "LoadBalancer") ? ONE : (struct quantity){ 0 };
-}
-
-static struct quantity measure_node_port(const struct limit *limit, const json_t *spec)
-{
-	(void)limit;
-	return is_of_type(spec, "NodePort") ? ONE : (struct quantity){ 0 };
-}
-
-/* ---- the keys of a quota ---- */
-
-struct meaning {
-	const char *key, *word; /* of the resource, as people type it */
-	measure_fn *measure;
-	const char *group, *what;
-};
-
-static const struct meaning meanings[] = {
-	{ "pods", "pods", measure_one, NULL, NULL },
-	{ "services", "services", measure_one, NULL, NULL },
-	{ "configmaps", "configmaps", measure_one, NULL, NULL },
-	{ "secrets", "secrets", measure_one, NULL, NULL },
-	{ "persistentvolumeclaims", "persistentvolumeclaims", measure_one, NULL, NULL },
-	{ "replicationcontrollers", "replicationcontrollers", measure_one, NULL, NULL },
-	{ "services.loadbalancers", "services", measure_load_balancer, NULL, NULL },
-	{ "services.nodeports", "services", measure_node_port, NULL, NULL },
-	{ "requests.storage", "persistentvolumeclaims", measure_storage, NULL, NULL },
-	{ "cpu", "pods", measure_pod, "requests", "cpu" },
-	{ "memory", "pods", measure_pod, "requests", "memory" },
-	{ "ephemeral-storage", "pods", measure_pod, "requests", "ephemeral-storage" },
-};
-
-/* False: a key that we make nothing of. */
-static bool find_meaning(const char *key, struct meaning *ret)
-{
-	static const struct {
-		const char *prefix;
-		struct meaning meaning; /* but for what stands behind the prefix */
-	} prefixes[] = { { "requests.", { NULL, "pods", measure_pod, "requests", NULL } }, { "limits.", { NULL, "pods", measure_pod, "limits", NULL } } };
-
-	for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
-		if (strcmp(meanings[i].key, key) == 0) {
-			*ret = meanings[i];
-			return true;
-		}
-	}
-	if (starts_with(key, "count/")) {
-		*ret = (struct meaning){ .word = key + strlen("count/"), .measure = measure_one };
-		return true;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-		if (starts_with(key, prefixes[i].prefix)) {
-			*ret = prefixes[i].meaning;
-			ret->what = key + strlen(prefixes[i].prefix);
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool counts_bytes(const struct meaning *meaning)
-{
-	return meaning->measure == measure_storage || (meaning->measure == measure_pod && strcmp(meaning->what, "cpu") != 0);
-}
-
-static void add_limit(struct quotas *q, const char *quota, const char *key, const json_t *hard)
-{
-	AUTO_RELEASE(error) ignored = { 0 };
-	const char *infix = strstr(key, STORAGE_CLASS_INFIX);
-	struct meaning meaning;
-
-	if (!find_meaning(infix ? infix + strlen(STORAGE_CLASS_INFIX) : key, &meaning))
-		return;
-	const struct kube_resource *resource = kube_find_word(q->p->run->kube, meaning.word, q->p->run->cancel, &ignored);
-	AUTO_RELEASE(buf) text = BUF_INIT(0);
-
-	if (!resource)
-		return;
-	add_amount(&text, quantity_of(hard), counts_bytes(&meaning));
-	LIST_PUSH(q->limits, q->n, q->cap) = (struct limit){ .quota = xstrdup(quota),
-							     .key = xstrdup(key),
-							     .hard_text = buf_give(&text),
-							     .resource = resource,
-							     .measure = meaning.measure,
-							     .bytes = counts_bytes(&meaning),
-							     .group = meaning.group,
-							     .what = infix ? xmemdup0(key, (size_t)(infix - key)) : meaning.what ? xstrdup(meaning.what) : NULL,
-							     .hard = quantity_of(hard) };
 }
 
 static const char *name_of(const json_t *object)
@@ -269,6 +92,14 @@ static void add_quota(struct quotas *q, const json_t *quota)
 		return;
 	json_object_foreach(json_object_get(spec, "hard"), key, hard)
 		add_limit(q, name_of(quota), key, hard);
+}
+
+static bool list(struct quotas *q, const struct kube_resource *resource, bool metadata_only, kube_item_fn *on_item)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	struct kube_list_options options = { .namespace = q->namespace, .metadata_only = metadata_only };
+
+	return kube_list(q->p->run->kube, resource, &options, q->p->run->cancel, on_item, q, NULL, &ignored);
 }
 
 /* ---- the plan ---- */
@@ -367,6 +198,63 @@ static int64_t pods_wanted(const struct quotas *q, const struct deploy_object *o
 	return 0;
 }
 
+/* ---- what a quota wants every container to say ---- */
+
+static bool on_limit_range(struct str object, void *arg, struct error *err)
+{
+	static const struct {
+		const char *key, *group;
+	} rows[] = { { "default", "limits" }, { "default", "requests" }, { "defaultRequest", "requests" } };
+	struct quotas *q = arg;
+	json_t *tree = json_loadb(object.p, object.len, JSON_ALLOW_NUL, NULL), *item, *value;
+	const char *resource;
+	size_t i;
+
+	(void)err;
+	json_array_foreach(json_object_get(json_object_get(tree, "spec"), "limits"), i, item) {
+		for (size_t r = 0; r < ARRAY_LEN(rows); r++) {
+			json_object_foreach(json_object_get(item, rows[r].key), resource, value) {
+				AUTO_FREE char *key = xasprintf("%s %s", rows[r].group, resource);
+
+				map_set(&q->defaults, str_of(key), NULL);
+			}
+		}
+	}
+	json_decref(tree);
+	return true;
+}
+
+/* Whether containers without it get it, as far as can be known. */
+static bool has_default(struct quotas *q, const struct limit *limit)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	AUTO_FREE char *key = xasprintf("%s %s", limit->key.group, limit->key.what);
+	const struct kube_resource *r = kube_find_kind(q->p->run->kube, "v1", "LimitRange", q->p->run->cancel, &ignored);
+
+	for (size_t i = 0; i < q->plan.len; i++)
+		if (starts_with(q->plan.entries[i].key, "LimitRange/"))
+			return true;
+	if (!q->looked_at_defaults && !(r && list(q, r, false, on_limit_range)))
+		return true;
+	q->looked_at_defaults = true;
+	return map_has(&q->defaults, str_of(key));
+}
+
+/* Pods that are there already came in. */
+static void check_silence(struct quotas *q, const struct limit *limit, const struct deploy_object *o, const json_t *pod)
+{
+	AUTO_FREE char *key = xasprintf("%s/%s", o->kind, o->name);
+	const char *silent = quota_key_silent_container(&limit->key, pod);
+
+	if (!silent || limit->is_unknown || map_has(&q->pods_of, str_of(key)) || has_default(q, limit))
+		return;
+	preflight_tell(q->p, o, DIAG_ERROR, "set it, or make a LimitRange with a default",
+		       "quota %s of namespace %s lets in no pod without %s: container %s of %s %s sets none", limit->quota, q->namespace, limit->text,
+		       silent, o->kind, o->name);
+}
+
+/* ---- counting the plan ---- */
+
 static void note_largest(struct limit *limit, struct quantity amount, const struct deploy_object *o)
 {
 	if (quantity_cmp(amount, limit->largest) <= 0)
@@ -378,12 +266,16 @@ static void note_largest(struct limit *limit, struct quantity amount, const stru
 static void count_pods_of(struct quotas *q, struct limit *limit, const struct deploy_object *o, const json_t *tree)
 {
 	const json_t *pod = preflight_pod_spec(o, tree);
-	struct quantity amount = times(limit->measure(limit, pod), pods_wanted(q, o, json_object_get(tree, "spec")));
+	int64_t pods = pods_wanted(q, o, json_object_get(tree, "spec"));
+	struct quantity amount = times(quota_key_takes(&limit->key, pod), pods);
 
+	if (pods > 0 && !ends_by_itself(pod))
+		check_silence(q, limit, o, pod);
 	if (!ends_by_itself(pod)) {
 		add(&limit->planned, amount);
 	} else if (preflight_look(q->p, o->api_version, o->kind, o->namespace, o->name) == PREFLIGHT_ABSENT) {
-		limit->once = larger(limit->once, amount);
+		if (quantity_cmp(amount, limit->once) > 0)
+			limit->once = amount;
 	} else {
 		return;
 	}
@@ -392,7 +284,7 @@ static void count_pods_of(struct quotas *q, struct limit *limit, const struct de
 
 static void count_object(struct limit *limit, const struct deploy_object *o, const json_t *tree)
 {
-	struct quantity amount = limit->measure(limit, json_object_get(tree, "spec"));
+	struct quantity amount = quota_key_takes(&limit->key, json_object_get(tree, "spec"));
 
 	if (!o->resource || strcmp(o->resource->resource, limit->resource->resource) != 0 || strcmp(o->resource->group, limit->resource->group) != 0)
 		return;
@@ -487,18 +379,10 @@ static bool on_live(struct str object, void *arg, struct error *err)
 		struct limit *limit = &q->limits[i];
 
 		if (limit->resource == q->listed)
-			add(ours ? &limit->ours : &limit->others, limit->measure(limit, json_object_get(tree, "spec")));
+			add(ours ? &limit->ours : &limit->others, quota_key_takes(&limit->key, json_object_get(tree, "spec")));
 	}
 	json_decref(tree);
 	return true;
-}
-
-static bool list(struct quotas *q, const struct kube_resource *resource, bool metadata_only, kube_item_fn *on_item)
-{
-	AUTO_RELEASE(error) ignored = { 0 };
-	struct kube_list_options options = { .namespace = q->namespace, .metadata_only = metadata_only };
-
-	return kube_list(q->p->run->kube, resource, &options, q->p->run->cancel, on_item, q, NULL, &ignored);
 }
 
 static bool list_replica_sets(struct quotas *q)
@@ -531,28 +415,36 @@ static void count_cluster(struct quotas *q)
 
 /* ---- the whole ---- */
 
+static char *amount_text(const struct limit *limit, struct quantity amount)
+{
+	struct buf text = BUF_INIT(0);
+
+	quota_key_format(&limit->key, amount, &text);
+	return buf_give(&text);
+}
+
+static void tell_breach(struct quotas *q, const struct limit *limit, struct quantity wanted)
+{
+	AUTO_FREE char *hard = amount_text(limit, limit->hard), *ours = amount_text(limit, wanted);
+	AUTO_FREE char *others = amount_text(limit, limit->others), *largest = amount_text(limit, limit->largest);
+	AUTO_FREE char *rest = limit->others.nano ? xasprintf(", what else is there takes %s", others) : xstrdup("");
+	AUTO_FREE char *hint = xasprintf("the most, %s, is for %s %s: let it want less, or raise the quota", largest, limit->largest_object->kind,
+					 limit->largest_object->name);
+
+	preflight_tell(q->p, limit->largest_object, DIAG_ERROR, hint, "quota %s of namespace %s allows %s of %s; this plan takes %s%s", limit->quota,
+		       q->namespace, hard, limit->text, ours, rest);
+}
+
 static void judge(struct quotas *q, const struct limit *limit)
 {
 	struct quantity wanted = limit->planned, total;
-	AUTO_RELEASE(buf) ours = BUF_INIT(0);
-	AUTO_RELEASE(buf) others = BUF_INIT(0);
-	AUTO_RELEASE(buf) largest = BUF_INIT(0);
 
 	add(&wanted, limit->once);
 	total = wanted;
 	if (!q->p->run->options->prune)
 		add(&total, limit->others);
-	if (limit->is_unknown || quantity_cmp(total, limit->hard) <= 0 || quantity_cmp(wanted, limit->ours) <= 0)
-		return;
-	add_amount(&ours, wanted, limit->bytes);
-	add_amount(&others, limit->others, limit->bytes);
-	add_amount(&largest, limit->largest, limit->bytes);
-	AUTO_FREE char *hint = xasprintf("the most, %s, is for %s %s: let it want less, or raise the quota", buf_cstr(&largest), limit->largest_object->kind,
-					 limit->largest_object->name);
-	AUTO_FREE char *rest = limit->others.nano ? xasprintf(", what else is there takes %s", buf_cstr(&others)) : xstrdup("");
-
-	preflight_tell(q->p, limit->largest_object, DIAG_ERROR, hint, "quota %s of namespace %s allows %s of %s; this plan takes %s%s", limit->quota,
-		       q->namespace, limit->hard_text, limit->key, buf_cstr(&ours), rest);
+	if (!limit->is_unknown && quantity_cmp(total, limit->hard) > 0 && quantity_cmp(wanted, limit->ours) > 0)
+		tell_breach(q, limit, wanted);
 }
 
 static bool on_quota(struct str object, void *arg, struct error *err)
@@ -581,10 +473,7 @@ static void check_namespace(struct preflight *p, const char *namespace)
 	count_plan(&q);
 	for (size_t i = 0; i < q.n; i++) {
 		judge(&q, &q.limits[i]);
-		free(q.limits[i].quota);
-		free(q.limits[i].key);
-		free(q.limits[i].hard_text);
-		free(q.limits[i].what);
+		limit_release(&q.limits[i]);
 	}
 	free(q.limits);
 	map_release(&q.plan);
@@ -592,6 +481,7 @@ static void check_namespace(struct preflight *p, const char *namespace)
 	map_release(&q.pods_of);
 	map_release(&q.minimums);
 	map_release(&q.seen);
+	map_release(&q.defaults);
 }
 
 void preflight_quotas(struct preflight *p)

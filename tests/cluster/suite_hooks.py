@@ -168,6 +168,16 @@ def a_secret_that_comes_while_the_hook_waits_is_parked(c):
         run.communicate()
 
 
+def what_the_plan_says_counts_before_what_is_still_there(c):
+    early = REUSE.replace('afterAll', 'beforeAll') % '1s'
+    folder = slot_project(c, 'tlsearly', {'in': ingress('in', 'tlsearly-dev-3-tls', 'old.tls.test')}, '')
+    assert apply_slot(c, folder).code == 0
+    tls_secret(c, 'tlsearly-ai-staging', 'tlsearly-dev-3-tls', certificate(c, 'new.tls.test'))
+    folder = slot_project(c, 'tlsearly', {'in': ingress('in', 'tlsearly-dev-3-tls', 'new.tls.test')}, early)
+    run = apply_slot(c, folder)
+    assert run.code == 0 and secret(c, 'tlsearly-dev-3', 'tlsearly-dev-3-tls'), run
+
+
 def a_secret_that_nobody_names_is_not_waited_for(c):
     folder = slot_project(c, 'tlsno', {'in': ingress('in', 'another', 'a.tls.test')}, REUSE % '30s')
     run = apply_slot(c, folder)

@@ -71,6 +71,17 @@ def what_others_use_counts_but_not_what_ends_by_itself(c):
     assert 'this plan takes 702m, what else is there takes 300m' in preflight(c, folder, code=2)[0]
 
 
+def a_quota_that_wants_requests_lets_no_silent_container_in(c):
+    quota(c, 'quomute-dev', requests_cpu='4', limits_memory='4Gi', requests_storage='9Gi')
+    folder = project(c, 'quomute', {'web': deployment('web'), 'loud': workload('Deployment', 'loud').replace('"requests"', '"limits"')})
+    found = preflight(c, folder, code=2)
+    assert sorted(found) == ['quota small of namespace quomute-dev lets in no pod without %s: container web of Deployment web sets none' % key
+                             for key in ('limits.memory', 'requests.cpu')], found
+    c.ensure('/api/v1/namespaces/quomute-dev/limitranges', {'metadata': {'name': 'usual'}, 'spec': {'limits': [
+        {'type': 'Container', 'default': {'cpu': '200m', 'memory': '64Mi'}}]}})
+    preflight(c, folder, '--wait', '--settle', '0s', code=0)
+
+
 def what_is_doubtful_breaks_no_quota(c):
     quota(c, 'quodoubt-dev', requests_cpu='500m')
     scaled = workload('Deployment', 'a', '200m', replicas=9)
