@@ -149,9 +149,36 @@ const json_t *preflight_pod_spec(const struct deploy_object *o, const json_t *tr
 	return json_object_get(json_object_get(spec, "template"), "spec");
 }
 
+static bool on_class(struct str object, void *arg, struct error *err)
+{
+	json_t *class = json_loadb(object.p, object.len, JSON_ALLOW_NUL, NULL);
+	const json_t *annotations = json_object_get(json_object_get(class, "metadata"), "annotations");
+	const char *is_default = text_at(annotations, "storageclass.kubernetes.io/is-default-class");
+	bool *found = arg;
+
+	(void)err;
+	*found = *found || (is_default && strcmp(is_default, "true") == 0);
+	json_decref(class);
+	return true;
+}
+
+/* What can't be looked at is not called absent. */
+static bool has_default_class(struct preflight *p)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	const struct kube_resource *r = kube_find_kind(p->run->kube, "storage.k8s.io/v1", "StorageClass", p->run->cancel, &ignored);
+	struct kube_list_options options = { .metadata_only = true };
+	bool found = false;
+
+	return !r || !kube_list(p->run->kube, r, &options, p->run->cancel, on_class, &found, NULL, &ignored) || found;
+}
+
 static void need_storage_class(struct preflight *p, const struct deploy_object *o, const json_t *claim_spec)
 {
 	need(p, o, "storage.k8s.io/v1", "StorageClass", "", text_at(claim_spec, "storageClassName"), "it will stay unbound");
+	if (!json_object_get(claim_spec, "storageClassName") && !json_object_get(claim_spec, "volumeName") && !has_default_class(p))
+		preflight_tell(p, o, DIAG_WARNING, NULL, "%s %s names no storage class, and none is the default: a claim will stay unbound unless a volume fits it",
+			       o->kind, o->name);
 }
 
 static void check_references(struct preflight *p)

@@ -6,13 +6,31 @@
 #include "job/preflight_private.h"
 #include "model/kinds.h"
 
+enum purpose {
+	TO_WRITE,    /* the run does it */
+	TO_GRANT,    /* a Role of the plan lets others do it */
+	TO_ESCALATE, /* grant what we have not */
+};
+
+struct asker {
+	enum purpose purpose;
+	const struct deploy_object *about; /* NULL: the run's own object */
+};
+
 struct rights {
 	struct preflight *p;
 	struct kube_access *questions;
-	const struct deploy_object **about; /* of each question; NULL: the run's own object */
-	size_t n, cap, nabout, about_cap;
+	struct asker *askers; /* of each question */
+	size_t n, cap, naskers, askers_cap;
 	struct map seen;
+	struct arena *arena; /* texts of questions */
 };
+
+static void ask_for(struct rights *r, enum purpose purpose, struct kube_access question, const struct deploy_object *about)
+{
+	LIST_PUSH(r->questions, r->n, r->cap) = question;
+	LIST_PUSH(r->askers, r->naskers, r->askers_cap) = (struct asker){ purpose, about };
+}
 
 static void ask(struct rights *r, struct kube_access question, const struct deploy_object *about)
 {
@@ -22,9 +40,66 @@ static void ask(struct rights *r, struct kube_access question, const struct depl
 	if (map_has(&r->seen, str_of(key)))
 		return;
 	map_set(&r->seen, str_of(key), NULL);
-	LIST_PUSH(r->questions, r->n, r->cap) = question;
-	LIST_PUSH(r->about, r->nabout, r->about_cap) = about;
+	ask_for(r, TO_WRITE, question, about);
 }
+
+/* ---- what the plan grants to others (kubernetes.io, "Privilege escalation prevention and bootstrapping") ---- */
+
+static const char *keep(struct rights *r, const json_t *text)
+{
+	return arena_strndup(r->arena, json_string_value(text) ? json_string_value(text) : "", json_string_length(text));
+}
+
+/* "pods/log" is a resource and a subresource. */
+static void ask_to_grant(struct rights *r, const struct deploy_object *o, const json_t *verb, const json_t *group, const json_t *resource,
+			 const json_t *name)
+{
+	struct kube_access question = { .verb = keep(r, verb), .group = keep(r, group), .resource = keep(r, resource), .namespace = o->namespace,
+					.name = name ? keep(r, name) : NULL };
+	char *slash = strchr(question.resource, '/'); /* the arena's, ours to cut */
+
+	if (slash) {
+		*slash = '\0';
+		question.subresource = slash + 1;
+	}
+	ask_for(r, TO_GRANT, question, o);
+}
+
+static void ask_for_rule(struct rights *r, const struct deploy_object *o, const json_t *rule)
+{
+	const json_t *names = json_object_get(rule, "resourceNames");
+	size_t v, g, s, n;
+	json_t *verb, *group, *resource, *name;
+
+	json_array_foreach(json_object_get(rule, "verbs"), v, verb)
+		json_array_foreach(json_object_get(rule, "apiGroups"), g, group)
+			json_array_foreach(json_object_get(rule, "resources"), s, resource) {
+				if (!json_array_size(names))
+					ask_to_grant(r, o, verb, group, resource, NULL);
+				json_array_foreach(names, n, name)
+					ask_to_grant(r, o, verb, group, resource, name);
+			}
+}
+
+/* The server lets nobody make a Role with more rights than they have themselves. One that is there may stay as it is. */
+static void ask_for_grants(struct rights *r, const struct deploy_object *o)
+{
+	size_t i;
+	json_t *rule;
+
+	if (strcmp(o->resource->group, "rbac.authorization.k8s.io") != 0 || (strcmp(o->kind, "Role") != 0 && strcmp(o->kind, "ClusterRole") != 0) ||
+	    preflight_look(r->p, o->api_version, o->kind, o->namespace, o->name) != PREFLIGHT_ABSENT)
+		return;
+	json_t *tree = json_loadb(o->json, o->json_len, 0, NULL);
+
+	ask_for(r, TO_ESCALATE, (struct kube_access){ .verb = "escalate", .group = o->resource->group, .resource = o->resource->resource,
+						      .namespace = o->namespace, .name = o->name }, o);
+	json_array_foreach(json_object_get(tree, "rules"), i, rule)
+		ask_for_rule(r, o, rule);
+	json_decref(tree);
+}
+
+/* ---- what the run does ---- */
 
 static bool is_awaited(const struct deploy_object *o)
 {
@@ -57,6 +132,7 @@ static void ask_for_object(struct rights *r, const struct deploy_object *o)
 					     .namespace = is_namespace ? o->name : o->namespace, .name = is_namespace ? o->name : NULL }, o);
 	if (options->wait && !options->dry_run && is_awaited(o))
 		ask_for_watching(r, o);
+	ask_for_grants(r, o);
 }
 
 /* The Lease that keeps others away, and the inventory. */
@@ -98,24 +174,51 @@ static bool own_is_there(struct rights *r, const struct kube_access *question)
 	return preflight_look(r->p, is_lease ? "coordination.k8s.io/v1" : "v1", is_lease ? "Lease" : "ConfigMap", question->namespace, name);
 }
 
-static void judge(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
+static bool may_escalate(const struct rights *r, const struct deploy_object *o)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (r->askers[i].purpose == TO_ESCALATE && r->askers[i].about == o)
+			return r->questions[i].allowed;
+	return false;
+}
+
+static void tell(struct rights *r, const struct kube_access *question, const struct deploy_object *about, const char *opening)
+{
+	AUTO_RELEASE(buf) what = BUF_INIT(0);
+
+	buf_addf(&what, "%s %s %s", opening, question->verb, question->resource);
+	if (question->subresource)
+		buf_addf(&what, "/%s", question->subresource);
+	buf_addf(&what, "%s%s", *question->group ? "." : "", question->group);
+	if (*question->namespace)
+		buf_addf(&what, " in namespace %s", question->namespace);
+	r->p->denied = true;
+	preflight_tell(r->p, about, DIAG_ERROR, question->reason, "%s", buf_cstr(&what));
+}
+
+static void judge_grant(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
+{
+	AUTO_FREE char *opening = xasprintf("%s %s grants a right that we have not:", about->kind, about->name);
+
+	if (!may_escalate(r, about))
+		tell(r, question, about, opening);
+}
+
+static void judge_write(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
 {
 	bool creates = strcmp(question->verb, "create") == 0;
 
-	if (question->allowed)
-		return;
 	if (creates && about && !(about = find_to_create(r, about)))
 		return;
 	if (creates && !about && own_is_there(r, question))
 		return;
-	r->p->denied = true;
-	preflight_tell(r->p, about, DIAG_ERROR, question->reason, "no right to %s %s%s%s%s%s", question->verb, question->resource,
-		       *question->group ? "." : "", question->group, *question->namespace ? " in namespace " : "", question->namespace);
+	tell(r, question, about, "no right to");
 }
 
 bool preflight_rights(struct preflight *p, struct error *err)
 {
-	struct rights r = { .p = p };
+	AUTO(arena) arena = arena_create();
+	struct rights r = { .p = p, .arena = arena };
 	const char *namespace = p->run->stack->namespace;
 
 	for (size_t i = 0; i < p->plan->len; i++)
@@ -126,12 +229,14 @@ bool preflight_rights(struct preflight *p, struct error *err)
 	bool good = kube_can(p->run->kube, r.questions, r.n, p->run->cancel, err);
 
 	for (size_t i = 0; i < r.n; i++) {
-		if (good)
-			judge(&r, &r.questions[i], r.about[i]);
+		if (good && !r.questions[i].allowed && r.askers[i].purpose == TO_WRITE)
+			judge_write(&r, &r.questions[i], r.askers[i].about);
+		if (good && !r.questions[i].allowed && r.askers[i].purpose == TO_GRANT)
+			judge_grant(&r, &r.questions[i], r.askers[i].about);
 		free(r.questions[i].reason);
 	}
 	free(r.questions);
-	free(r.about);
+	free(r.askers);
 	map_release(&r.seen);
 	return good;
 }

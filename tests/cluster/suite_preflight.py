@@ -118,7 +118,46 @@ def a_namespace_that_is_being_deleted_stops_what_would_go_into_it(c):
     assert run.code == 2 and 'going-elsewhere" is being deleted' in run.err, run
 
 
-# ---- rights, on the simulation only: denials are its switches ----
+# ---- rights ----
+
+def role(name, **rule):
+    return 'apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: %s}\nrules: [%s]\n' % (name, json.dumps(rule))
+
+
+def kubeconfig_of_a_deployer(cluster, namespace):
+    """One who writes ConfigMaps, Leases and Roles of a namespace; on the simulation everything, but neither reads logs nor escalates."""
+    cluster.ensure('/api/v1/namespaces', {'metadata': {'name': namespace}})
+    if cluster.sim:
+        cluster.call('POST', '/_sim/deny', [{'token': 'deployer', 'resource': 'pods/log'}, {'token': 'deployer', 'verb': 'escalate'}])
+        return cluster.kubeconfig_of('deployer', 'deployer')
+    rbac, api = '/apis/rbac.authorization.k8s.io/v1/namespaces/' + namespace, '/api/v1/namespaces/' + namespace
+    rules = [{'apiGroups': [group], 'resources': [resource], 'verbs': ['get', 'list', 'create', 'update', 'patch']} for group, resource in
+             (('', 'configmaps'), ('', 'namespaces'), ('coordination.k8s.io', 'leases'), ('rbac.authorization.k8s.io', 'roles'))]
+    cluster.ensure(api + '/serviceaccounts', {'metadata': {'name': 'deployer'}})
+    cluster.ensure(rbac + '/roles', {'metadata': {'name': 'deployer'}, 'rules': rules})
+    cluster.ensure(rbac + '/rolebindings', {'metadata': {'name': 'deployer'}, 'subjects': [{'kind': 'ServiceAccount', 'name': 'deployer', 'namespace': namespace}],
+                                            'roleRef': {'apiGroup': 'rbac.authorization.k8s.io', 'kind': 'Role', 'name': 'deployer'}})
+    return cluster.kubeconfig_of('deployer', cluster.call('POST', api + '/serviceaccounts/deployer/token', {'spec': {}})[1]['status']['token'])
+
+
+def a_role_that_grants_more_than_the_deployer_has_is_found(c):
+    env = {'KUBECONFIG': kubeconfig_of_a_deployer(c, 'grant-dev')}
+    manifests = {'held': role('held', apiGroups=[''], resources=['configmaps'], verbs=['get', 'create']),
+                 'more': role('more', apiGroups=['', 'apps'], resources=['pods/log'], resourceNames=['p'], verbs=['get']),
+                 'own': config_map('own', k='v')}
+    folder = project(c, 'grant', manifests)
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight', '--output', 'jsonl', env=env)
+    found = [e['text'] for e in run.events('finding') if e['severity'] == 'error']
+    assert run.code == 4 and found == ['Role more grants a right that we have not: get pods/log in namespace grant-dev',
+                                       'Role more grants a right that we have not: get pods/log.apps in namespace grant-dev'], (found, run)
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight', '--skip-services', 'more', env=env)
+    assert run.code == 0, run
+    if not c.sim:  # the simulation lets everybody grant everything
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', env=env)
+        assert run.code == 4 and 'attempting to grant' in run.err, run
+
+
+# ---- on the simulation only: denials are its switches ----
 
 def each_right_that_the_run_needs_is_asked_for_and_named(c):
     table = [  # denied verb and resource, more arguments, what is told
@@ -145,4 +184,17 @@ def a_right_that_the_run_does_not_need_is_not_asked_for(c):
     preflight(c, folder, code=0)
 
 
-SIM_ONLY = [each_right_that_the_run_needs_is_asked_for_and_named, a_right_that_the_run_does_not_need_is_not_asked_for]
+def a_claim_without_a_class_is_told_when_none_is_the_default(c):
+    claim = 'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: v}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n'
+    folder = project(c, 'noclass', {'v': claim})
+    c.ensure('/apis/storage.k8s.io/v1/storageclasses', {'metadata': {'name': 'usual', 'annotations': {'storageclass.kubernetes.io/is-default-class': 'true'}},
+                                                        'provisioner': 'x'})
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight', '--dry-run')
+    assert run.code == 0 and 'none is the default' not in run.err, run
+    for item in c.get('/apis/storage.k8s.io/v1/storageclasses')['items']:
+        c.call('DELETE', '/apis/storage.k8s.io/v1/storageclasses/' + item['metadata']['name'])
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight', '--dry-run')
+    assert run.code == 0 and 'none is the default' in run.err, run
+
+
+SIM_ONLY = [a_claim_without_a_class_is_told_when_none_is_the_default, each_right_that_the_run_needs_is_asked_for_and_named, a_right_that_the_run_does_not_need_is_not_asked_for]
