@@ -541,7 +541,6 @@ static void on_list_end(const struct http_response *refusal, const struct error 
 	}
 	if (feed->ops->on_envelope)
 		feed->ops->on_envelope(json_reader_envelope(feed->reader), feed->arg);
-	flush(feed);
 	free(feed->next);
 	feed->next = envelope.next;
 	/* The first page's version is the snapshot's; later pages repeat it. */
@@ -550,6 +549,7 @@ static void on_list_end(const struct http_response *refusal, const struct error 
 		feed->version = envelope.version;
 	}
 	if (feed->next) {
+		flush(feed);
 		feed_list(feed);
 	} else if (!feed->version) {
 		trouble(feed, "the list has no resource version", 0);

@@ -100,11 +100,17 @@ static bool on_event(struct str object, void *arg, struct error *err)
 	return true;
 }
 
+/* By time, which has whole seconds; then by version, which for most servers counts up. */
 static int compare_events(const void *a, const void *b)
 {
-	int64_t x = (*(struct row *const *)a)->event->last_ms, y = (*(struct row *const *)b)->event->last_ms;
+	const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
+	size_t x_len = strlen(x->resource_version), y_len = strlen(y->resource_version);
 
-	return x < y ? -1 : x > y;
+	if (x->event->last_ms != y->event->last_ms)
+		return x->event->last_ms < y->event->last_ms ? -1 : 1;
+	if (x_len != y_len)
+		return x_len < y_len ? -1 : 1;
+	return strcmp(x->resource_version, y->resource_version);
 }
 
 /* Kubelets write a Node's name where its uid belongs, so cluster-wide objects go by name. */

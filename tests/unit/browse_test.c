@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -355,6 +356,241 @@ static void a_broken_watch_says_so_and_comes_back(void **state)
 	UNTIL(&bed, row_of(table, "a-1") && is_live(table));
 }
 
+static void what_the_server_cannot_watch_is_listed_again_and_goes_by_name(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	struct table *table;
+
+	kube_bed_deployment(&bed.kube, "shop", "web");
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	assert_false(browse_find_kind(bed.browse, "podmetrics")->can_watch);
+	table = open(&bed, "podmetrics", "shop");
+	UNTIL(&bed, (browse_hurry(bed.browse), is_live(table) && table_shown(table) == 1));
+	assert_memory_equal(table_shown_at(table, 0)->uid, "shop/web-", 9);
+	assert_int_equal(kube_bed_requests(&bed.kube, "metrics.k8s.io", "watch=1"), 0);
+}
+
+static void two_tables_of_one_kind_do_not_mix(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	struct table *here, *all;
+
+	kube_bed_namespace(&bed.kube, "other");
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	kube_bed_config_maps(&bed.kube, "other", "b", 0, 1);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	here = open(&bed, "cm", "shop");
+	all = open(&bed, "cm", NULL);
+	UNTIL(&bed, is_live(here) && is_live(all));
+	assert_null(row_of(here, "b-0"));
+	assert_non_null(row_of(all, "b-0"));
+	browse_close(bed.browse, all);
+	kube_bed_config_maps(&bed.kube, "shop", "a", 1, 1);
+	UNTIL(&bed, row_of(here, "a-1"));
+	browse_close(bed.browse, all);
+}
+
+/* ---- questions and changes ---- */
+
+struct got {
+	bool told, ok;
+	int code;
+	char *text, *message;
+	char reason[32];
+	size_t nevents;
+	char last_event[32];
+};
+
+static void got_release(struct got *got)
+{
+	free(got->text);
+	free(got->message);
+}
+DEFINE_AUTO_RELEASE(got);
+
+static void on_answer(const struct browse_answer *answer, void *arg)
+{
+	struct got *got = arg;
+
+	got_release(got);
+	*got = (struct got){ .told = true, .ok = answer->ok, .code = answer->code, .text = str_dup(answer->text),
+			     .message = xstrdup(answer->error->message ? answer->error->message : ""), .nevents = answer->nevents };
+	snprintf(got->reason, sizeof got->reason, "%s", answer->reason);
+	for (size_t i = 0; i < answer->nevents; i++) {
+		assert_true(!i || answer->events[i]->event->last_ms >= answer->events[i - 1]->event->last_ms);
+		snprintf(got->last_event, sizeof got->last_event, "%s", answer->events[i]->event->reason);
+	}
+}
+
+static struct browse_object config_map(struct bed *bed, const char *name)
+{
+	return (struct browse_object){ .resource = browse_find_kind(bed->browse, "configmaps"), .namespace = "shop", .name = name };
+}
+
+static void an_object_is_got_whole_and_a_refusal_says_why(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	AUTO_RELEASE(got) got = { 0 };
+	struct browse_object object;
+
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	object = config_map(&bed, "a-0");
+	assert_true(browse_get(bed.browse, &object, on_answer, &got) > 0);
+	UNTIL(&bed, got.told);
+	assert_true(got.ok);
+	assert_non_null(strstr(got.text, "\"data\":{\"a\":\"b\"}"));
+	object.name = "missing";
+	got.told = false;
+	browse_get(bed.browse, &object, on_answer, &got);
+	UNTIL(&bed, got.told);
+	assert_false(got.ok);
+	assert_int_equal(got.code, 404);
+	assert_string_equal(got.reason, "NotFound");
+	assert_non_null(strstr(got.message, "configmaps \"missing\" not found"));
+}
+
+static void a_forgotten_question_is_not_answered(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	AUTO_RELEASE(got) forgotten = { 0 };
+	AUTO_RELEASE(got) got = { 0 };
+	struct browse_object object;
+
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	object = config_map(&bed, "a-0");
+	browse_forget(bed.browse, browse_get(bed.browse, &object, on_answer, &forgotten));
+	browse_get(bed.browse, &object, on_answer, &got);
+	UNTIL(&bed, got.told);
+	turn(&bed);
+	assert_false(forgotten.told);
+}
+
+static void events_are_those_of_the_object_newest_last(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	AUTO_RELEASE(got) got = { 0 };
+	struct table *table;
+	AUTO_FREE char *uid = NULL, *name = NULL;
+
+	kube_bed_deployment(&bed.kube, "shop", "web");
+	kube_bed_deployment(&bed.kube, "shop", "chat");
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	table = open(&bed, "pods", "shop");
+	UNTIL(&bed, table_shown(table) == 2 && !strcmp(table_cell(table_shown_at(table, 1), 2), "Running"));
+	uid = xstrdup(table_shown_at(table, 1)->uid);
+	name = xstrdup(table_shown_at(table, 1)->name);
+	browse_events(bed.browse, &(struct browse_object){ browse_find_kind(bed.browse, "pods"), "shop", name, uid }, on_answer, &got);
+	UNTIL(&bed, got.told);
+	assert_true(got.ok);
+	assert_in_range(got.nevents, 2, 6);
+	assert_string_equal(got.last_event, "Started");
+	got.told = false;
+	browse_events(bed.browse, &(struct browse_object){ browse_find_kind(bed.browse, "nodes"), "", "no-such-node", NULL }, on_answer, &got);
+	UNTIL(&bed, got.told);
+	assert_true(got.ok);
+	assert_int_equal(got.nevents, 0);
+}
+
+static void changes_carry_preconditions_and_the_servers_message(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	AUTO_RELEASE(got) got = { 0 };
+	struct browse_object object;
+	struct table *table;
+
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, row_of(table, "a-0"));
+	object = config_map(&bed, "a-0");
+	browse_patch(bed.browse, &object, PATCH_MERGE, NULL, STR("{\"data\":{\"a\":\"new\"}}"), true, on_answer, &got);
+	UNTIL(&bed, got.told);
+	assert_true(got.ok && strstr(got.text, "\"a\":\"new\""));
+	got.told = false;
+	browse_patch(bed.browse, &object, PATCH_JSON, NULL, STR("[{\"op\":\"test\",\"path\":\"/data/a\",\"value\":\"new\"}]"), false, on_answer, &got);
+	UNTIL(&bed, got.told);
+	assert_false(got.ok); /* the dry run changed nothing */
+	got.told = false;
+	browse_create_object(bed.browse, &object, STR("{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"a-0\"}}"), false,
+			     on_answer, &got);
+	UNTIL(&bed, got.told);
+	assert_false(got.ok);
+	assert_string_equal(got.reason, "AlreadyExists");
+	got.told = false;
+	object.uid = "11111111-2222-3333-4444-555555555555";
+	browse_delete(bed.browse, &object, NULL, NULL, false, on_answer, &got);
+	UNTIL(&bed, got.told);
+	assert_false(got.ok);
+	assert_int_equal(got.code, 409);
+	assert_non_null(strstr(got.message, "UID"));
+	got.told = false;
+	AUTO_FREE char *uid = xstrdup(row_of(table, "a-0")->uid);
+
+	object.uid = uid;
+	browse_delete(bed.browse, &object, NULL, "Foreground", false, on_answer, &got);
+	UNTIL(&bed, got.told && !row_of(table, "a-0"));
+	assert_true(got.ok);
+}
+
+/* ---- rights ---- */
+
+static void a_right_is_asked_once_a_minute_and_the_old_answer_holds_meanwhile(void **state)
+{
+	(void)state;
+	AUTO(clock) clock = clock_create_manual(INT64_C(1700000000000));
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ .clock = clock });
+	const struct kube_resource *maps;
+	const char *why;
+
+	kube_bed_deny(&bed.kube, "[{'verb':'delete','resource':'configmaps','namespace':'shop'}]");
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	maps = browse_find_kind(bed.browse, "configmaps");
+	assert_int_equal(browse_may(bed.browse, "delete", maps, NULL, "shop", &why), RIGHT_ASKED);
+	UNTIL(&bed, browse_may(bed.browse, "delete", maps, NULL, "shop", &why) == RIGHT_NO);
+	assert_non_null(strstr(why, "no right to delete configmaps in namespace shop"));
+	UNTIL(&bed, browse_may(bed.browse, "get", browse_find_kind(bed.browse, "pods"), "log", "shop", &why) == RIGHT_YES);
+	assert_int_equal(kube_bed_requests(&bed.kube, "selfsubjectaccessreviews", NULL), 2);
+	kube_bed_deny(&bed.kube, "[]");
+	turn(&bed);
+	assert_int_equal(browse_may(bed.browse, "delete", maps, NULL, "shop", &why), RIGHT_NO);
+	assert_int_equal(kube_bed_requests(&bed.kube, "selfsubjectaccessreviews", NULL), 2);
+	clock_advance(clock, 60000);
+	assert_int_equal(browse_may(bed.browse, "delete", maps, NULL, "shop", &why), RIGHT_NO);
+	UNTIL(&bed, browse_may(bed.browse, "delete", maps, NULL, "shop", &why) == RIGHT_YES);
+	assert_string_equal(why, "");
+}
+
+static void when_the_server_does_not_tell_the_person_may_try(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	const struct kube_resource *maps;
+	const char *why;
+
+	kube_bed_faults(&bed.kube, "[{'path':'selfsubjectaccessreviews','status':403,'reason':'Forbidden','message':'ask nothing'}]");
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	maps = browse_find_kind(bed.browse, "configmaps");
+	UNTIL(&bed, browse_may(bed.browse, "delete", maps, NULL, "shop", &why) == RIGHT_UNTOLD);
+	browse_may(bed.browse, "delete", maps, NULL, "shop", &why);
+	assert_non_null(strstr(why, "ask nothing"));
+}
+
 static void it_ends_at_once_while_the_server_hangs(void **state)
 {
 	(void)state;
@@ -385,6 +621,14 @@ int main(void)
 		cmocka_unit_test(where_only_a_watch_is_allowed_it_streams_the_first_state),
 		cmocka_unit_test(where_no_watch_is_allowed_the_list_is_read_again),
 		cmocka_unit_test(a_broken_watch_says_so_and_comes_back),
+		cmocka_unit_test(what_the_server_cannot_watch_is_listed_again_and_goes_by_name),
+		cmocka_unit_test(two_tables_of_one_kind_do_not_mix),
+		cmocka_unit_test(an_object_is_got_whole_and_a_refusal_says_why),
+		cmocka_unit_test(a_forgotten_question_is_not_answered),
+		cmocka_unit_test(events_are_those_of_the_object_newest_last),
+		cmocka_unit_test(changes_carry_preconditions_and_the_servers_message),
+		cmocka_unit_test(a_right_is_asked_once_a_minute_and_the_old_answer_holds_meanwhile),
+		cmocka_unit_test(when_the_server_does_not_tell_the_person_may_try),
 		cmocka_unit_test(it_ends_at_once_while_the_server_hangs),
 	};
 
