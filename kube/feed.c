@@ -505,6 +505,11 @@ static bool envelope_read(struct json_reader *reader, struct envelope *ret, stru
 
 static void audit_plan(struct feed *feed, int64_t ms);
 
+static bool is_polled(const struct feed *feed)
+{
+	return feed->no_watch || loop_now(feed) < feed->no_watch_until_ms;
+}
+
 static void list_whole(struct feed *feed)
 {
 	feed->failures = 0;
@@ -516,7 +521,7 @@ static void list_whole(struct feed *feed)
 	audit_plan(feed, AUDIT_MS);
 	if (feed->streaming)
 		return;
-	if (feed->no_watch || loop_now(feed) < feed->no_watch_until_ms)
+	if (is_polled(feed))
 		poll_soon(feed);
 	else
 		feed_watch(feed);
@@ -551,7 +556,7 @@ static void on_list_end(const struct http_response *refusal, const struct error 
 	if (feed->next) {
 		flush(feed);
 		feed_list(feed);
-	} else if (!feed->version) {
+	} else if (!feed->version && !is_polled(feed)) {
 		trouble(feed, "the list has no resource version", 0);
 	} else {
 		list_whole(feed);

@@ -421,7 +421,7 @@ static void on_answer(const struct browse_answer *answer, void *arg)
 			     .message = xstrdup(answer->error->message ? answer->error->message : ""), .nevents = answer->nevents };
 	snprintf(got->reason, sizeof got->reason, "%s", answer->reason);
 	for (size_t i = 0; i < answer->nevents; i++) {
-		assert_true(!i || answer->events[i]->event->last_ms >= answer->events[i - 1]->event->last_ms);
+		assert_true(!i || answer->events[i]->event->last_ms / 1000 >= answer->events[i - 1]->event->last_ms / 1000);
 		snprintf(got->last_event, sizeof got->last_event, "%s", answer->events[i]->event->reason);
 	}
 }
