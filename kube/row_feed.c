@@ -28,8 +28,10 @@ static void on_flush(void *arg)
 	struct row_batch *batch = rows->batch;
 
 	rows->batch = NULL;
-	if (batch)
-		rows->ops->on_batch(batch, rows->arg);
+	if (!batch)
+		return;
+	batch->at_ms = now_ms(rows); /* it may have been begun before the server's first answer told the time */
+	rows->ops->on_batch(batch, rows->arg);
 }
 
 static void add(struct row_feed *rows, enum row_op op, struct row *row)

@@ -61,8 +61,10 @@ static void on_flush(void *arg)
 	struct table_batch *batch = tables->batch;
 
 	tables->batch = NULL;
-	if (batch)
-		tables->ops->on_batch(batch, tables->arg);
+	if (!batch)
+		return;
+	batch->at_ms = now_ms(tables); /* it may have been begun before the server's first answer told the time */
+	tables->ops->on_batch(batch, tables->arg);
 }
 
 static void add(struct table_feed *tables, enum row_op op, struct table_row *row)
