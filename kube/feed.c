@@ -30,6 +30,8 @@
 #define GOOD_MS 120000 /* a watch that lasted so long forgets earlier trouble */
 #define AUDIT_MS 15000
 #define AUDIT_AGAIN_MS 5000
+#define SILENT_MS 30000 /* without any proof: the watch is opened anew */
+#define SLOW_MS 3000	/* a request that waited so long for its answer is asked again when the server is back */
 #define AUDIT_MAX_OBJECTS 2000
 #define AUDIT_DIFFERENCES 64 /* as many are remembered; one is enough */
 #define WATCH_SHORTEST_MS 800
@@ -85,6 +87,11 @@ struct feed {
 	int64_t no_watch_until_ms, no_stream_until_ms; /* by the loop's clock */
 	unsigned failures, garbage, relists;
 	int64_t opened_ms; /* of the stream, by the loop's clock */
+	int64_t proof_ms;  /* the last one, the same */
+	bool answered;	   /* the stream's headers are there */
+	bool asked_to_wait; /* by the server: Retry-After, or its refusal */
+	bool doubted;	   /* a watch missed changes; the next one has not proved itself yet */
+	bool listed;	   /* what we have came from a list, so the list may be asked */
 	uint64_t seed;
 	struct known_set known;
 	struct audit audit;
@@ -184,8 +191,12 @@ static void tell(struct feed *feed, enum scope_state state, const char *why, int
 	feed->ops->on_state(state, why, retry, feed->arg);
 }
 
+static const char doubt[] = "the watch missed changes; listed again, not proven yet";
+
 static void mark(struct feed *feed, enum row_op op)
 {
+	if (op != ROW_LIST_BEGIN)
+		feed->proof_ms = loop_now(feed);
 	feed->ops->on_mark(op, feed->arg);
 }
 
@@ -244,9 +255,10 @@ static void trouble(struct feed *feed, const char *why, int64_t at_least_ms)
 {
 	int64_t ms = backoff_ms(feed);
 
+	feed->asked_to_wait = at_least_ms > 0;
 	if (at_least_ms > ms)
 		ms = at_least_ms;
-	tell(feed, feed->told == SCOPE_LOADING ? SCOPE_LOADING : SCOPE_BROKEN, why, ms);
+	tell(feed, feed->told == SCOPE_LOADING ? SCOPE_LOADING : feed->doubted ? SCOPE_DOUBTED : SCOPE_BROKEN, why, ms);
 	pause_for(feed, ms);
 }
 
@@ -257,6 +269,32 @@ void feed_hurry(struct feed *feed)
 	feed->failures = 0;
 	loop_timer_clear(net_loop(feed->net), &feed->timer);
 	resume(feed);
+}
+
+void feed_server_is_back(struct feed *feed)
+{
+	bool broken = feed->told == SCOPE_BROKEN || feed->told == SCOPE_DOUBTED || feed->told == SCOPE_LOADING;
+
+	if (feed->phase == PHASE_PAUSED) {
+		if (broken && !feed->asked_to_wait)
+			feed_hurry(feed);
+	} else if (!feed->answered && loop_now(feed) - feed->opened_ms >= SLOW_MS) {
+		if (feed->phase == PHASE_LISTING && feed->streaming)
+			feed_stream(feed);
+		else if (feed->phase == PHASE_LISTING)
+			feed_list(feed);
+		else if (feed->phase == PHASE_WATCHING)
+			feed_watch(feed);
+	}
+}
+
+/* Of the new watch nothing is missing. That it shows some changes would not be enough: so did the former. */
+static void believe(struct feed *feed)
+{
+	if (!feed->doubted)
+		return;
+	feed->doubted = false;
+	tell(feed, SCOPE_LIVE, "", 0);
 }
 
 /* ---- answers that are no data ---- */
@@ -331,6 +369,8 @@ static enum scope_state state_of_refusal(int status)
 
 static void stay_out(struct feed *feed, enum scope_state state, const char *why)
 {
+	feed->asked_to_wait = true;
+	feed->doubted = false;
 	list_afresh(feed);
 	known_clear(&feed->known);
 	tell(feed, state, why, REFUSED_MS);
@@ -412,6 +452,7 @@ static void on_open(const struct http_response *response, void *arg)
 {
 	struct feed *feed = arg;
 
+	feed->answered = true;
 	log_debug("feed opened", LOG_TEXT("path", buf_cstr(&feed->path)),
 		  LOG_TEXT("phase", feed->phase == PHASE_LISTING ? "list" : "watch"), LOG_MS("after", loop_now(feed) - feed->opened_ms),
 		  LOG_INT("port", response->local_port));
@@ -440,6 +481,7 @@ static void stream_open(struct feed *feed, const struct buf *path, enum http_mod
 	error_release(&feed->decode_error);
 	feed->decode_error = (struct error){ 0 };
 	feed->opened_ms = loop_now(feed);
+	feed->answered = false;
 	prepare(feed, &request);
 	feed->stream = http_stream_open(feed->http, &request, ops, feed);
 }
@@ -518,7 +560,10 @@ static void list_whole(struct feed *feed)
 	feed->told = SCOPE_LIVE;
 	free(feed->told_why);
 	feed->told_why = xstrdup("");
-	audit_plan(feed, AUDIT_MS);
+	audit_plan(feed, feed->doubted ? AUDIT_AGAIN_MS : AUDIT_MS);
+	if (feed->doubted)
+		tell(feed, SCOPE_DOUBTED, doubt, 0);
+	feed->listed = !feed->streaming;
 	if (feed->streaming)
 		return;
 	if (is_polled(feed))
@@ -627,10 +672,11 @@ static bool on_event(struct feed *feed, const struct event *event)
 	enum row_op op = !strcmp(event->type, "DELETED") ? ROW_GONE : ROW_PUT;
 
 	if (!strcmp(event->type, "BOOKMARK")) {
-		if (feed->streaming && event->initial_end)
+		if (feed->streaming && event->initial_end) {
 			stream_whole(feed);
-		else if (!feed->streaming)
+		} else if (!feed->streaming) {
 			mark(feed, ROW_PROOF);
+		}
 		return true;
 	}
 	if (!strcmp(event->type, "ERROR")) {
@@ -644,6 +690,7 @@ static bool on_event(struct feed *feed, const struct event *event)
 		return error_set(&feed->decode_error, ERR_SERVER, "unknown watch event \"%s\"", event->type);
 	if (!feed->ops->on_object(feed, op, event->object, feed->arg))
 		feed->garbage++;
+	feed->proof_ms = loop_now(feed);
 	return true;
 }
 
@@ -682,7 +729,7 @@ static void on_watch_open(const struct http_response *response, void *arg)
 
 	on_open(response, arg);
 	/* Back after trouble: the server takes our resource version, so nothing was missed. */
-	if (!feed->streaming)
+	if (!feed->streaming && !feed->doubted)
 		tell(feed, SCOPE_LIVE, "", 0);
 }
 
@@ -856,7 +903,8 @@ static void audit_judge(struct feed *feed)
 			a->nbefore = 0;
 			audit_reset(a);
 			list_afresh(feed);
-			tell(feed, SCOPE_BROKEN, "the watch missed changes, listing again", 0);
+			feed->doubted = true;
+			tell(feed, SCOPE_DOUBTED, doubt, 0);
 			feed_list(feed);
 			return;
 		}
@@ -864,6 +912,8 @@ static void audit_judge(struct feed *feed)
 			mark(feed, ROW_PROOF);
 			flush(feed);
 		}
+		if (!differences || a->nbefore)
+			believe(feed);
 		memcpy(a->before, a->now, sizeof a->before);
 		a->nbefore = a->nnow;
 		audit_reset(a);
@@ -878,6 +928,25 @@ static void audit_judge(struct feed *feed)
 	}
 }
 
+/* While the watch is open: has a right gone, or does nothing answer at all any more? */
+static void audit_failed(struct feed *feed, const struct http_response *refusal, const char *why)
+{
+	bool no_right = refusal && (refusal->status == 401 || refusal->status == 403);
+
+	if (feed->phase != PHASE_WATCHING)
+		return;
+	if (no_right && feed->listed) {
+		list_afresh(feed);
+		feed_list(feed); /* which says so, and knows what to do then */
+	} else if (loop_now(feed) - feed->proof_ms >= SILENT_MS) {
+		AUTO_FREE char *status = refusal ? xasprintf("HTTP %d", refusal->status) : NULL;
+		AUTO_FREE char *text = xasprintf("the watch is silent, and the audit: %s", status ? status : why);
+
+		stream_drop(&feed->stream);
+		trouble(feed, text, refusal && refusal->retry_after_ms > 0 ? refusal->retry_after_ms : 0);
+	}
+}
+
 static void on_audit_end(const struct http_response *refusal, const struct error *err, void *arg)
 {
 	struct feed *feed = arg;
@@ -889,11 +958,12 @@ static void on_audit_end(const struct http_response *refusal, const struct error
 	free(a->next);
 	a->next = NULL;
 	if (refusal || err || !envelope_read(a->reader, &envelope, &bad)) {
-		/* No answer is no proof; the watch itself tells what is wrong. An old token ends here too. */
+		/* No answer is no proof. An old continue token ends here too. */
 		free(a->from);
 		a->from = NULL;
 		audit_reset(a);
 		audit_plan(feed, AUDIT_MS);
+		audit_failed(feed, refusal, err ? err->message : bad.message);
 		return;
 	}
 	a->next = envelope.next;

@@ -7,7 +7,8 @@
  * no watch, the list is read again each 10 s; where a watch is allowed but no list, the watch streams the initial state
  * (WatchList) if the server can. A quiet watch is not a dead one, so every 15 s the metadata of the list (or, above 2,000
  * objects, of its next page) is compared with what was delivered: agreement is a proof, a difference that lasts for 5 s
- * starts the list again.
+ * starts the list again, and the kind is DOUBTED until an audit of the new watch finds nothing missing. No proof
+ * at all for 30 s while the audit is not answered: the watch is opened anew.
  *
  * What becomes of the objects is the ops' business: kube/row_feed.h makes typed rows of them, kube/table_feed.h rows of the
  * server's own Tables. Everything but feed_create() happens on the net thread, and so do all callbacks; none runs inside
@@ -40,7 +41,7 @@ struct feed_ops {
 	void (*on_envelope)(struct str json, void *arg);
 	/* What came so far may be shown: a page, or a turn of the watch, is over. */
 	void (*on_flush)(void *arg);
-	/* LOADING, BROKEN, FORBIDDEN, ABSENT, LIVE (after trouble without a new list); why is borrowed. */
+	/* LOADING, BROKEN, DOUBTED, FORBIDDEN, ABSENT, LIVE (after trouble without a new list); why is borrowed. */
 	void (*on_state)(enum scope_state state, const char *why, int64_t retry_ms, void *arg);
 	/* Before each request: what this cluster wants beside. May be NULL. */
 	void (*prepare)(struct http_request *request, void *arg);
@@ -60,5 +61,7 @@ DEFINE_AUTO(feed);
 void feed_note(struct feed *feed, enum row_op op, struct str uid, struct str resource_version);
 /* Net thread: ends a pause at once (a person asked, or another feed got through). */
 void feed_hurry(struct feed *feed);
+/* Net thread: the server answers again. Ends pauses that its absence made, and asks again what hangs. */
+void feed_server_is_back(struct feed *feed);
 
 #endif

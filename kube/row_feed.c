@@ -124,6 +124,11 @@ void row_feed_hurry(struct row_feed *rows)
 	feed_hurry(rows->feed);
 }
 
+void row_feed_server_is_back(struct row_feed *rows)
+{
+	feed_server_is_back(rows->feed);
+}
+
 void row_feed_destroy(struct row_feed *rows)
 {
 	if (!rows)

@@ -21,9 +21,10 @@ struct row_feed_ops {
 /* Borrows net, http, kind and ops until row_feed_destroy(). namespace "": the whole cluster. Any thread. */
 struct row_feed *row_feed_create(struct net *net, struct http *http, const struct kind *kind, const char *namespace,
 				 const struct row_feed_ops *ops, void *arg);
-/* These three: net thread. No callback runs after destroy; NULL is fine. */
+/* These: net thread. No callback runs after destroy; NULL is fine. */
 void row_feed_start(struct row_feed *feed);
 void row_feed_hurry(struct row_feed *feed);
+void row_feed_server_is_back(struct row_feed *feed);
 void row_feed_destroy(struct row_feed *feed);
 DEFINE_AUTO(row_feed);
 bool row_feed_is(const struct row_feed *feed, const struct kind *kind, const char *namespace);

@@ -7,6 +7,7 @@
 #include "kube/client.h"
 #include "kube/last_line.h"
 #include "kube/row_feed.h"
+#include "kube/scout.h"
 #include "kube/server_clock.h"
 #include "model/store.h"
 
@@ -38,6 +39,7 @@ struct far {
 	struct row_feed **feeds;
 	size_t nfeeds, feeds_cap;
 	struct last_lines *lines;
+	struct scout *scout;
 	void (*prepare)(struct http_request *request, void *arg);
 	void *prepare_arg;
 	bool ended;
@@ -106,6 +108,8 @@ static void far_on_state(const struct kind *kind, const char *namespace, enum sc
 	m->why = xstrdup(why);
 	m->retry_ms = retry_ms;
 	queue_push(far->queue, m);
+	if (state == SCOPE_BROKEN || state == SCOPE_DOUBTED || (state == SCOPE_LOADING && *why))
+		scout_go(far->scout);
 }
 
 static void far_on_line(const struct health_log_wish *wish, const char *line, void *arg)
@@ -134,6 +138,16 @@ static const struct row_feed_ops far_ops = { .now_ms = far_now_ms,
 					 .on_state = far_on_state,
 					 .on_date = far_on_date,
 					 .prepare = far_prepare };
+
+static void far_on_back(void *arg)
+{
+	struct far *far = arg;
+
+	for (size_t i = 0; i < far->nfeeds; i++)
+		row_feed_server_is_back(far->feeds[i]);
+}
+
+static const struct scout_ops scout_ops = { .on_back = far_on_back, .prepare = far_prepare };
 
 /* Commands from the main thread. */
 struct command {
@@ -208,7 +222,9 @@ static void far_end(struct far *far)
 	for (size_t i = 0; i < far->nfeeds; i++)
 		row_feed_destroy(far->feeds[i]);
 	last_lines_destroy(far->lines);
+	scout_destroy(far->scout);
 	far->lines = NULL;
+	far->scout = NULL;
 	far->nfeeds = 0;
 }
 
@@ -221,6 +237,7 @@ static void far_start(void *arg)
 {
 	struct far *far = arg;
 
+	far->scout = scout_create(far->net, far->http, &scout_ops, far);
 	far->lines = last_lines_create(far->http, far_on_line, far_prepare, far);
 	far->member.end = far_end_with_net;
 	net_join(far->net, &far->member);

@@ -225,6 +225,7 @@ static const char *scope_rule(const struct scope *scope, const char **ret_reason
 		[SCOPE_LOADING] = { "fresh.loading", "Loading" },
 		[SCOPE_LIVE] = { "fresh.stale", "NoData" },
 		[SCOPE_BROKEN] = { "fresh.stale", "NoData" },
+		[SCOPE_DOUBTED] = { "fresh.doubted", "Doubted" },
 		[SCOPE_FORBIDDEN] = { "fresh.forbidden", "Forbidden" },
 		[SCOPE_ABSENT] = { "fresh.absent", "NoSuchKind" },
 	};
@@ -248,6 +249,8 @@ void health_format_scope(const struct health *health, const struct scope *scope,
 		buf_addf(out, "no right to list or watch %s", resource);
 	} else if (scope->state == SCOPE_ABSENT) {
 		buf_addf(out, "the server has no %s", resource);
+	} else if (scope->state == SCOPE_DOUBTED) {
+		buf_addf(out, "%s may be older than shown", resource);
 	} else if (!scope->synced_ms) {
 		buf_addf(out, "%s are being listed", resource);
 	} else {

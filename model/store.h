@@ -64,6 +64,7 @@ enum scope_state {
 	SCOPE_LOADING,	 /* asked, first list not complete */
 	SCOPE_LIVE,	 /* list complete, proofs come */
 	SCOPE_BROKEN,	 /* the watch is down and tries again */
+	SCOPE_DOUBTED,	 /* the watch was found to have missed changes; nothing has proved the new one yet */
 	SCOPE_FORBIDDEN, /* no right to list or watch */
 	SCOPE_ABSENT	 /* the server does not have the kind */
 };

@@ -81,7 +81,7 @@ bool awaited_is_complete(const struct awaited *a)
 	const struct scope *scope;
 
 	for (size_t i = 0; (scope = store_scope_at(a->store, i)); i++)
-		if (scope->state == SCOPE_LOADING || scope->state == SCOPE_BROKEN || scope->state == SCOPE_UNWATCHED)
+		if (scope->state == SCOPE_LOADING || scope->state == SCOPE_BROKEN || scope->state == SCOPE_DOUBTED || scope->state == SCOPE_UNWATCHED)
 			return false;
 	return true;
 }

@@ -173,7 +173,7 @@ void live_status(const struct live *live, struct live_status *ret)
 			continue;
 		ret->loading += scope->state == SCOPE_LOADING;
 		ret->live += scope->state == SCOPE_LIVE;
-		ret->broken += scope->state == SCOPE_BROKEN;
+		ret->broken += scope->state == SCOPE_BROKEN || scope->state == SCOPE_DOUBTED;
 		ret->forbidden += scope->state == SCOPE_FORBIDDEN;
 		ret->absent += scope->state == SCOPE_ABSENT;
 		if (scope->synced_ms && scope->state != SCOPE_FORBIDDEN && scope->state != SCOPE_ABSENT) {

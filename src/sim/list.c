@@ -563,8 +563,8 @@ static void send_news(struct watch *w)
 	}
 	for (; low < r->nevents && w->out.len < FILL_BYTES; low++) {
 		const struct event *e = &r->events[low];
-		bool is = e->type != EVENT_DELETED && chosen(&c, w->ns, e->now);
-		bool was = e->before && chosen(&c, w->ns, e->before);
+		bool is = !e->lost && e->type != EVENT_DELETED && chosen(&c, w->ns, e->now);
+		bool was = !e->lost && e->before && chosen(&c, w->ns, e->before);
 
 		if (is)
 			send_event(w, was ? "MODIFIED" : "ADDED", e->now);

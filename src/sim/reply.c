@@ -6,6 +6,7 @@
 
 void reply_release(struct reply *reply)
 {
+	free(reply->uri);
 	for (size_t i = 0; i < reply->nheaders; i++) {
 		free(reply->headers[i].name);
 		free(reply->headers[i].value);

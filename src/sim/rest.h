@@ -57,6 +57,8 @@ struct reply {
 	size_t nheaders, headers_cap;
 	struct watch *watch;   /* owned by the reply until taken */
 	struct follow *follow;
+	char *uri; /* of the request and its number in the log, as the server sets them; NULL */
+	unsigned long number;
 	struct ws_talk talk; /* after 101; run NULL: none */
 };
 

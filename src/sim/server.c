@@ -16,6 +16,7 @@
 
 #include "sim/control.h"
 #include "sim/faults.h"
+#include "sim/line.h"
 #include "sim/rest.h"
 #include "sim/websocket.h"
 #include "sim/trouble.h"
@@ -31,7 +32,11 @@ struct log_entry {
 
 struct server {
 	struct sim *sim;
-	struct MHD_Daemon *daemon;
+	struct MHD_Daemon *daemon; /* NULL while the server is down */
+	struct MHD_Daemon **former; /* those before an outage */
+	size_t nformer, former_cap;
+	char *address;
+	struct line *line;
 	struct ws_hub *hub;
 	struct faults *faults;
 	pthread_mutex_t lock; /* the log, releases */
@@ -249,7 +254,12 @@ static bool stream_more(struct stream *st, bool *alive)
 	if (!w && !f)
 		return st->sent < st->reply.body.len;
 	for (;;) {
-		bool more = w ? watch_fill(w) : follow_fill(f);
+		bool more;
+
+		while (line_is_frozen(st->server->line, st->reply.uri, st->reply.number))
+			if (!(*alive = doze(st->server, st->fd, -1, 20)))
+				return false;
+		more = w ? watch_fill(w) : follow_fill(f);
 
 		if (!more)
 			return false;
@@ -504,6 +514,8 @@ static enum MHD_Result answer(struct server *s, struct MHD_Connection *connectio
 		query_parse(x->uri, &request.query);
 		request.path = path;
 		rest_handle(s->sim, &request, &reply);
+		reply.uri = xstrdup(x->uri);
+		reply.number = number;
 		log_end(s, number, reply.status, fault.action);
 		if (s->die_after && number >= s->die_after)
 			_exit(137);
@@ -673,6 +685,33 @@ static void do_state(struct server *s, const char *method, const struct map *que
 	pthread_mutex_unlock(&s->sim->lock);
 }
 
+static void do_freeze(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
+{
+	AUTO_RELEASE(error) err = { 0 };
+	bool good = line_freeze(s->line, jstr(body, "path"), server_count(s), json_is_true(json_object_get(body, "later")), &err);
+
+	(void)method, (void)query;
+	plain(reply, good ? 200 : 400, good ? "ok\n" : err.message);
+}
+
+static void do_thaw(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
+{
+	(void)method, (void)query, (void)body;
+	line_thaw(s->line);
+	plain(reply, 200, "ok\n");
+}
+
+static void do_lose(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
+{
+	(void)method, (void)query;
+	pthread_mutex_lock(&s->sim->lock);
+	for (size_t i = 0; i < s->sim->nresources; i++)
+		if (!strcmp(s->sim->resources[i]->plural, jstr(body, "resource")))
+			s->sim->resources[i]->lose = (unsigned)jint(1, body, "count");
+	pthread_mutex_unlock(&s->sim->lock);
+	plain(reply, 200, "ok\n");
+}
+
 static void do_reset_watches(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
 {
 	(void)method, (void)query, (void)body;
@@ -710,7 +749,7 @@ static const struct {
 	{ "requests", do_requests }, { "faults", do_faults },	{ "release", do_release }, { "die", do_die },
 	{ "compact", do_compact },   { "deny", do_deny },	{ "features", do_features }, { "age", do_age },
 	{ "state", do_state },	     { "reset-watches", do_reset_watches }, { "paused", do_paused },
-	{ "trouble", do_trouble },
+	{ "trouble", do_trouble },   { "freeze", do_freeze },	{ "thaw", do_thaw },	   { "lose", do_lose },
 };
 
 static const struct {
@@ -919,6 +958,49 @@ static bool write_kubeconfig(const struct sim *sim, const char *path, struct err
 	return true;
 }
 
+static void on_connection(void *cls, struct MHD_Connection *connection, void **context, enum MHD_ConnectionNotificationCode what)
+{
+	struct server *s = cls;
+
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = (void *)(intptr_t)socket_of(connection);
+		line_opened(s->line, socket_of(connection));
+	} else {
+		line_closed(s->line, (int)(intptr_t)*context);
+	}
+}
+
+/* Takes fd, which listens. */
+static bool daemon_start(struct server *s, int fd, struct error *err)
+{
+	s->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
+					     MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ITC | MHD_ALLOW_UPGRADE,
+				     0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
+				     on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+				     MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, NULL, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
+				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(256 * 1024), MHD_OPTION_END);
+	if (s->daemon)
+		return true;
+	close(fd);
+	return error_set(err, ERR_IO, "the HTTP server of the simulation does not start");
+}
+
+bool server_set_up(struct server *s, bool up, struct error *err)
+{
+	struct sim_options options = { .address = s->address, .port = s->sim->port };
+	int fd;
+
+	if (up == (s->daemon != NULL))
+		return true;
+	if (up)
+		return listen_at(&options, &fd, &s->sim->port, err) && daemon_start(s, fd, err);
+	close(MHD_quiesce_daemon(s->daemon));
+	LIST_PUSH(s->former, s->nformer, s->former_cap) = s->daemon;
+	s->daemon = NULL;
+	line_reset(s->line);
+	return true;
+}
+
 bool server_start(struct sim *sim, const struct sim_options *options, struct error *err)
 {
 	struct server *s = xcalloc(1, sizeof *s);
@@ -930,6 +1012,8 @@ bool server_start(struct sim *sim, const struct sim_options *options, struct err
 	s->paused_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
 	s->hub = ws_hub_create(s->stop_fd);
 	s->faults = faults_create();
+	s->line = line_create();
+	s->address = options->address ? xstrdup(options->address) : NULL;
 	pthread_mutex_init(&s->lock, NULL);
 	if (options->request_log && !(s->log_file = fopen(options->request_log, "ae")))
 		return error_errno(err, "%s", options->request_log);
@@ -942,17 +1026,7 @@ bool server_start(struct sim *sim, const struct sim_options *options, struct err
 		close(fd);
 		return false;
 	}
-	s->daemon = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL |
-					     MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ITC | MHD_ALLOW_UPGRADE,
-				     0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK,
-				     on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_UNESCAPE_CALLBACK,
-				     keep_escapes, NULL, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
-				     MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(256 * 1024), MHD_OPTION_END);
-	if (!s->daemon) {
-		close(fd);
-		return error_set(err, ERR_IO, "the HTTP server of the simulation does not start");
-	}
-	return true;
+	return daemon_start(s, fd, err);
 }
 
 void server_stop(struct sim *sim)
@@ -963,8 +1037,14 @@ void server_stop(struct sim *sim)
 		return;
 	eventfd_write(s->stop_fd, 1);
 	ws_hub_close(s->hub);
+	line_thaw(s->line);
 	if (s->daemon)
 		MHD_stop_daemon(s->daemon);
+	for (size_t i = 0; i < s->nformer; i++)
+		MHD_stop_daemon(s->former[i]);
+	free(s->former);
+	line_destroy(s->line);
+	free(s->address);
 	ws_hub_destroy(s->hub);
 	log_forget(s);
 	free(s->log);

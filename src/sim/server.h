@@ -11,6 +11,8 @@ bool server_start(struct sim *sim, const struct sim_options *options, struct err
 void server_stop(struct sim *sim);
 struct faults *server_faults(struct server *server);
 char *server_log(struct server *server);
+/* Down: new connections are refused, open ones reset; what is stored stays. */
+bool server_set_up(struct server *server, bool up, struct error *err);
 unsigned long server_count(struct server *server);
 
 #endif

@@ -157,6 +157,11 @@ bool sim_set_faults(struct sim *sim, const char *json, struct error *err)
 	return good;
 }
 
+bool sim_set_up(struct sim *sim, bool up, struct error *err)
+{
+	return server_set_up(sim->server, up, err);
+}
+
 char *sim_requests(struct sim *sim)
 {
 	return server_log(sim->server);

@@ -37,7 +37,9 @@
  * POST release (wakes paused requests), POST die?request=N, POST compact (old resource versions
  * become 410), POST deny (RBAC rules, see below), POST features {"watchlist": false, "controllers": true}, POST age?seconds=N (moves the
  * controllers' timers on), GET state (every object, without times, uids and resource versions, to compare two runs),
- * POST reset-watches (ends all watches), GET trouble (the failures that sim_play() knows), POST trouble {"name": "oom",
+ * POST reset-watches (ends all watches), POST freeze {"path": "/api/v1/pods.*watch=1", "later": false} (open watches and logs that
+ * match send nothing any more, their sockets stay; later ones too if so), POST thaw, POST lose {"resource": "pods", "count": 1}
+ * (watches are not told of the next changes), GET trouble (the failures that sim_play() knows), POST trouble {"name": "oom",
  * "namespace": "shop"} (plays one), DELETE trouble with the same body (deletes its objects).
  *
  * Denials: [{"user": "…", "token": "…", "verb": "create", "group": "apps", "resource": "deployments",
@@ -96,6 +98,11 @@ bool sim_set_faults(struct sim *sim, const char *json, struct error *err);
  * unschedulable, claim-pending, secret-key, probe, init, job, ingress, webhook (assets/sim/trouble.json).
  */
 bool sim_play(struct sim *sim, const char *trouble, const char *ns, struct error *err);
+/*
+ * False: the server is gone, as when its process ends: new connections are refused, open ones reset. True: it is back on the same
+ * port. The objects stay.
+ */
+bool sim_set_up(struct sim *sim, bool up, struct error *err);
 /* Switches one of the words of features_off; false if there is no such word. Controllers catch up when switched on. */
 bool sim_set_feature(struct sim *sim, const char *name, bool on);
 /* Gives the request log: one JSON object per line (n, method, path, query, status, userAgent, contentType, accept, fault). */

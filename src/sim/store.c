@@ -158,7 +158,8 @@ static void announce(struct resource *r, enum event_type type, struct version *n
 	version_ref(now);
 	if (before)
 		version_ref(before);
-	LIST_PUSH(r->events, r->nevents, r->events_cap) = (struct event){ type, now, before };
+	LIST_PUSH(r->events, r->nevents, r->events_cap) = (struct event){ .type = type, .now = now, .before = before, .lost = r->lose > 0 };
+	r->lose -= r->lose > 0;
 	for (struct watcher *w = r->watchers; w; w = w->next)
 		eventfd_write(w->wake_fd, 1);
 }

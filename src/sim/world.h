@@ -74,6 +74,7 @@ struct object {
 struct event {
 	enum event_type { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED } type;
 	struct version *now, *before; /* before: NULL when added */
+	bool lost;		      /* no watch hears of it */
 };
 
 struct watcher {
@@ -98,6 +99,7 @@ struct resource {
 	int64_t compacted;	   /* watches from before this are 410 */
 	struct watcher *watchers;
 	bool gone;		   /* its definition was deleted */
+	unsigned lose;		   /* so many of the next changes are told to no watch */
 };
 
 struct snapshot { /* what the later pages of a list are cut from */
