@@ -286,10 +286,11 @@ static void take_events(struct app *app)
 static bool poll_all(struct app *app, int64_t budget_ms)
 {
 	bool live = live_poll(app->live, budget_ms), browse = browse_poll(app->options->browse, budget_ms), tasks = tasks_poll(app->tasks, app);
+	bool logs = logs_view_poll(app, budget_ms);
 
 	if (browse && app->wanted)
 		app_open_wanted(app, app->options->open, app->options->open_namespace);
-	return live || browse || tasks;
+	return live || browse || tasks || logs;
 }
 
 static int sleep_ms(const struct app *app)
@@ -298,6 +299,8 @@ static int sleep_ms(const struct app *app)
 
 	if (live_ms < due_ms)
 		due_ms = live_ms;
+	if (logs_view_has_more(app))
+		due_ms = now_ms;
 	if (app->dirty && app->drawn_ms + FRAME_MS < due_ms)
 		due_ms = app->drawn_ms + FRAME_MS;
 	return due_ms > now_ms ? (int)(due_ms - now_ms) : 0;
@@ -310,6 +313,7 @@ static void turn(struct app *app)
 				{ .fd = queue_fd(app->events), .events = POLLIN },
 				{ .fd = tasks_fd(app->tasks), .events = POLLIN },
 				{ .fd = browse_fd(app->options->browse), .events = POLLIN },
+				{ .fd = logs_view_fd(app), .events = POLLIN },
 				{ .fd = cancel_fd(app->options->cancel), .events = POLLIN } };
 	int64_t before_ms = clock_now_ms(NULL);
 	int ready = poll(fds, ARRAY_LEN(fds), sleep_ms(app));

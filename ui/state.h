@@ -20,6 +20,7 @@
 #include "ui/dialog.h"
 #include "ui/fetch.h"
 #include "ui/keymap.h"
+#include "ui/log_pane.h"
 #include "ui/pager.h"
 #include "ui/picker.h"
 #include "ui/piece.h"
@@ -55,7 +56,7 @@ struct view_ops {
 	void (*release)(struct app *app);
 };
 extern const struct view_ops *const views[VIEW_COUNT];
-extern const struct view_ops envs_view_ops, slots_view_ops, work_view_ops, runs_view_ops, review_view_ops, browse_view_ops, object_view_ops, page_view_ops;
+extern const struct view_ops envs_view_ops, slots_view_ops, work_view_ops, runs_view_ops, review_view_ops, browse_view_ops, object_view_ops, logs_view_ops, page_view_ops;
 
 /* ---- screens ---- */
 
@@ -114,6 +115,15 @@ struct object_view {
 	bool shows_value;
 };
 
+struct logs_view {
+	struct logs *logs; /* NULL: none are open */
+	struct log_pane pane;
+	struct logs_range range;
+	struct target of;
+	char *title; /* "Deployment users"; NULL: none were open yet */
+	enum logs_save_state saved; /* as last told */
+};
+
 /* A text made from what is known, anew when that changes. */
 struct page_view {
 	char *title;
@@ -160,6 +170,7 @@ struct app {
 	struct review_view review;
 	struct browse_view browse;
 	struct object_view object;
+	struct logs_view logs;
 	struct page_view page;
 
 	struct dialog dialog;
@@ -201,6 +212,12 @@ bool app_open_kind(struct app *app, const char *word, const char *namespace);
 /* KIND or KIND/NAME, as --open takes it; again and again until the server's kinds are known. */
 void app_open_wanted(struct app *app, const char *word, const char *namespace);
 void app_open_object(struct app *app, const struct object_ref *object, enum object_tab tab);
+/* Logs of an environment (no object), a workload or a pod. */
+void app_open_logs(struct app *app, const struct target *target);
+/* As live_poll() and live_fd(), for the logs that are open; the descriptor is -1 when nothing is to be waited for. */
+bool logs_view_poll(struct app *app, int64_t budget_ms);
+int logs_view_fd(const struct app *app);
+bool logs_view_has_more(const struct app *app);
 /* object, of: may be NULL. */
 void app_open_page(struct app *app, const char *title, void (*fill)(struct app *app, struct pager *pager), const struct object_ref *object, const char *of);
 void app_do(struct app *app, enum action action);

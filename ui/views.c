@@ -45,6 +45,6 @@ const struct view_ops *const views[VIEW_COUNT] = {
 	[VIEW_REVIEW] = &review_view_ops,
 	[VIEW_BROWSE] = &browse_view_ops,
 	[VIEW_OBJECT] = &object_view_ops,
-	[VIEW_LOGS] = &page_view_ops,
+	[VIEW_LOGS] = &logs_view_ops,
 	[VIEW_PAGE] = &page_view_ops,
 };

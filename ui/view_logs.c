@@ -1,0 +1,399 @@
+/* The logs of what was under the cursor: one pane (ui/log_pane.h) over live logs, which stay open while Esc can lead back to them. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/utc.h"
+#include "ui/state.h"
+
+#define TEXT_LINES 10000 /* newest ones, for the editor */
+
+/* ---- opening and closing ---- */
+
+static const struct logs_range first_range = { .since_s = 900 };
+
+static void close_logs(struct logs_view *view)
+{
+	logs_destroy(GIVE(view->logs));
+	if (view->pane.lines)
+		log_pane_release(&view->pane);
+}
+
+static void apply_filter(struct logs_view *view)
+{
+	logs_set_filter(view->logs, log_pane_filter(&view->pane), &view->pane);
+}
+
+static void open_logs(struct app *app)
+{
+	struct logs_view *view = &app->logs;
+	const struct object_ref *object = &view->of.object;
+	bool environment = object_ref_is_empty(object);
+	struct logs_target target = { .title = view->of.title };
+
+	if (!environment)
+		target = (struct logs_target){ kind_find_api(object->api_version, object->kind), object->namespace, object->name, NULL };
+	log_pane_init(&view->pane);
+	view->logs = logs_create(app->live, &target, &view->range, 0);
+	view->saved = LOGS_NOT_SAVED;
+	apply_filter(view);
+}
+
+/* Pods, and what owns pods. */
+static bool has_logs(const struct object_ref *object)
+{
+	const struct kind *kind = kind_find_api(object->api_version, object->kind);
+
+	return kind && (kind->shape == SHAPE_POD || kind->shape == SHAPE_WORKLOAD || kind->shape == SHAPE_JOB || kind->shape == SHAPE_CRON_JOB);
+}
+
+void app_open_logs(struct app *app, const struct target *target)
+{
+	struct logs_view *view = &app->logs;
+
+	if (!object_ref_is_empty(&target->object) && !has_logs(&target->object)) {
+		app_say(app, "%s has no logs: they are of pods and of what owns pods", target->object.kind);
+		return;
+	}
+	close_logs(view);
+	target_release(&view->of);
+	free(view->title);
+	view->of.title = target->title ? xstrdup(target->title) : NULL;
+	if (object_ref_is_empty(&target->object)) {
+		view->title = xstrdup(target->title);
+	} else {
+		object_ref_copy(&view->of.object, &target->object);
+		view->title = xasprintf("%s %s", target->object.kind, target->object.name);
+	}
+	view->range = first_range;
+	open_logs(app);
+	app_go(app, VIEW_LOGS);
+}
+
+static bool can_come_back(const struct app *app)
+{
+	bool can = app->view == VIEW_LOGS;
+
+	for (size_t i = 0; i < app->ntrail; i++)
+		can = can || app->trail[i] == VIEW_LOGS;
+	return can;
+}
+
+static struct log_scene scene_of(const struct logs_view *view)
+{
+	struct log_scene scene = { .store = logs_store(view->logs), .nsources = logs_count(view->logs), .range = view->range, .title = view->title,
+				   .held = logs_are_held(view->logs) };
+
+	scene.sources = scene.nsources ? logs_source(view->logs, 0) : NULL;
+	return scene;
+}
+
+/* ---- what comes by itself ---- */
+
+static bool tell_saved(struct app *app)
+{
+	struct logs_view *view = &app->logs;
+	enum logs_save_state before = view->saved;
+	const char *text;
+
+	view->saved = logs_save_state(view->logs, &text);
+	if (before != LOGS_SAVING || view->saved == LOGS_SAVING)
+		return false;
+	app_notice(app, view->saved == LOGS_SAVE_FAILED, view->saved == LOGS_SAVED ? "saved %s" : "not saved: %s", text);
+	return true;
+}
+
+bool logs_view_poll(struct app *app, int64_t budget_ms)
+{
+	struct logs_view *view = &app->logs;
+	int64_t until_us = clock_now_us(NULL) + budget_ms * 1000;
+	bool changed, searching;
+
+	if (view->logs && !can_come_back(app))
+		close_logs(view);
+	if (!view->logs)
+		return false;
+	changed = logs_poll(view->logs, budget_ms, log_pane_keep(&view->pane));
+	searching = view->pane.searching != 0;
+	if (searching) {
+		struct log_scene scene = scene_of(view);
+
+		log_pane_work(&view->pane, &scene, budget_ms ? until_us : INT64_MAX);
+	}
+	return tell_saved(app) || changed || searching;
+}
+
+int logs_view_fd(const struct app *app)
+{
+	/* What is not taken now must not wake the loop again and again. */
+	return app->logs.logs && !logs_are_held(app->logs.logs) ? logs_fd(app->logs.logs) : -1;
+}
+
+bool logs_view_has_more(const struct app *app)
+{
+	return app->logs.logs && (logs_has_more(app->logs.logs) || app->logs.pane.searching || app->logs.saved == LOGS_SAVING);
+}
+
+/* ---- drawing ---- */
+
+static void draw(struct app *app, struct canvas *canvas, struct area area)
+{
+	struct logs_view *view = &app->logs;
+
+	if (!view->logs && view->title)
+		open_logs(app);
+	if (!view->logs) {
+		canvas_text(canvas, area.top, 1, canvas->cols - 2, ROLE_DIM, "l on an environment, a workload or a pod opens its logs");
+		return;
+	}
+	struct log_scene scene = scene_of(view);
+
+	log_pane_settle(&view->pane, &scene, area.bottom - area.top, canvas->cols);
+	log_pane_draw(&view->pane, &scene, canvas, area.top, area.bottom - area.top);
+}
+
+/* ---- acting ---- */
+
+static void read_anew(struct app *app)
+{
+	struct logs_view *view = &app->logs;
+
+	view->pane.follow = true;
+	view->pane.top = view->pane.found = LOG_SERIAL_NONE;
+	view->pane.searching = 0;
+	logs_set_range(view->logs, &view->range);
+}
+
+static void step_range(struct app *app, int by)
+{
+	struct logs_view *view = &app->logs;
+	bool previous = view->range.previous;
+	size_t n, at = 0;
+	const struct logs_range *ranges = log_ranges(&n);
+	AUTO_RELEASE(buf) name = BUF_INIT(0);
+
+	while (at < n && (ranges[at].since_s != view->range.since_s || ranges[at].tail != view->range.tail))
+		at++;
+	if ((by < 0 && at == 0) || (by > 0 && at + 1 >= n)) {
+		app_say(app, by < 0 ? "these are the fewest lines" : "these are all lines that there are");
+		return;
+	}
+	view->range = ranges[by < 0 ? at - 1 : at + 1];
+	view->range.previous = previous;
+	log_range_name(&view->range, &name);
+	app_say(app, "reading anew: %s", buf_cstr(&name));
+	read_anew(app);
+}
+
+static void go_farther(struct app *app)
+{
+	step_range(app, 1);
+}
+
+static void go_nearer(struct app *app)
+{
+	step_range(app, -1);
+}
+
+static void toggle_previous(struct app *app)
+{
+	app->logs.range.previous = !app->logs.range.previous;
+	app_say(app, app->logs.range.previous ? "with the former run of each container" : "without former runs");
+	read_anew(app);
+}
+
+static void toggle_follow(struct app *app)
+{
+	log_pane_follow(&app->logs.pane, !app->logs.pane.follow);
+}
+
+static void toggle_wrap(struct app *app)
+{
+	app->logs.pane.wrap = !app->logs.pane.wrap;
+	app->logs.pane.shift = 0;
+}
+
+static void step_times(struct app *app)
+{
+	app->logs.pane.times = (app->logs.pane.times + 1) % LOG_TIMES_COUNT;
+}
+
+static void toggle_json(struct app *app)
+{
+	app->logs.pane.fold_json = !app->logs.pane.fold_json;
+}
+
+static void step_filter_mode(struct app *app)
+{
+	static const char *const words[LOG_FILTER_COUNT] = { "only what matches is shown", "what matches is hidden", "what does not match is dimmed" };
+	struct log_pane *pane = &app->logs.pane;
+
+	if (!pane->filter) {
+		app_say(app, "there is no filter: & types one");
+		return;
+	}
+	pane->filter_mode = (pane->filter_mode + 1) % LOG_FILTER_COUNT;
+	app_say(app, "%s", words[pane->filter_mode]);
+	apply_filter(&app->logs);
+}
+
+static void next_match(struct app *app, int direction)
+{
+	struct log_scene scene = scene_of(&app->logs);
+
+	if (!app->logs.pane.search)
+		app_say(app, "/ searches first");
+	log_pane_next_match(&app->logs.pane, &scene, direction);
+}
+
+static void next_newer(struct app *app)
+{
+	next_match(app, 1);
+}
+
+static void next_older(struct app *app)
+{
+	next_match(app, -1);
+}
+
+static void shift_left(struct app *app)
+{
+	int step = app->canvas->cols / 4;
+
+	app->logs.pane.shift -= app->logs.pane.shift < step ? app->logs.pane.shift : step;
+}
+
+static void shift_right(struct app *app)
+{
+	if (!app->logs.pane.wrap && app->logs.pane.shift < LOG_LINE_MAX)
+		app->logs.pane.shift += app->canvas->cols / 4;
+}
+
+static void go_first(struct app *app)
+{
+	struct log_scene scene = scene_of(&app->logs);
+
+	log_pane_first(&app->logs.pane, &scene);
+}
+
+static void go_last(struct app *app)
+{
+	log_pane_follow(&app->logs.pane, true);
+}
+
+static void retry(struct app *app)
+{
+	live_hurry(app->live);
+	logs_hurry(app->logs.logs);
+	app_say(app, "trying to reach the logs again");
+}
+
+/* "slotdeck-logs-users-2026-02-03T04.05.06Z.log" in the present folder. */
+static void save(struct app *app)
+{
+	char when[UTC_TEXT_MAX];
+	AUTO_RELEASE(buf) path = BUF_INIT(0);
+	const struct target *of = &app->logs.of;
+
+	utc_format(clock_wall_us(NULL), when);
+	buf_addf(&path, "slotdeck-logs-%s-%s.log", object_ref_is_empty(&of->object) ? of->title : of->object.name, when);
+	for (size_t i = 0; i < path.len; i++)
+		if (path.p[i] == ':' || path.p[i] == '/' || path.p[i] == ' ')
+			path.p[i] = path.p[i] == ':' ? '.' : '-';
+	if (logs_save(app->logs.logs, buf_cstr(&path)))
+		app_say(app, "saving what is shown ...");
+	else
+		app_say(app, "one save is under way already");
+	app->logs.saved = LOGS_SAVING;
+}
+
+static const struct {
+	enum action action;
+	void (*fn)(struct app *app);
+} acts[] = {
+	{ ACTION_FIRST, go_first },	       { ACTION_LAST, go_last },	  { ACTION_LEFT, shift_left },	      { ACTION_RIGHT, shift_right },
+	{ ACTION_FOLLOW, toggle_follow },      { ACTION_WRAP, toggle_wrap },	  { ACTION_TIMESTAMPS, step_times },
+	{ ACTION_FOLD, toggle_json },	       { ACTION_NEXT_MATCH, next_newer }, { ACTION_PREVIOUS_MATCH, next_older }, { ACTION_SORT_INVERT, step_filter_mode },
+	{ ACTION_SORT_NEXT, go_farther },      { ACTION_SORT_PREVIOUS, go_nearer }, { ACTION_RETRY, retry },	      { ACTION_SAVE, save },
+	{ ACTION_PREVIOUS_CONTAINER, toggle_previous },
+};
+
+static bool act(struct app *app, enum action action)
+{
+	static const struct {
+		enum action action;
+		int by, pages;
+	} moves[] = { { ACTION_UP, -1, 0 }, { ACTION_DOWN, 1, 0 }, { ACTION_PAGE_UP, 0, -1 }, { ACTION_PAGE_DOWN, 0, 1 } };
+	int page = app->canvas->rows > 8 ? app->canvas->rows - 8 : 1;
+
+	if (!app->logs.logs)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(moves); i++)
+		if (moves[i].action == action) {
+			struct log_scene scene = scene_of(&app->logs);
+
+			log_pane_move(&app->logs.pane, &scene, moves[i].by + moves[i].pages * page);
+			return true;
+		}
+	for (size_t i = 0; i < ARRAY_LEN(acts); i++)
+		if (acts[i].action == action) {
+			acts[i].fn(app);
+			return true;
+		}
+	return false;
+}
+
+static void find(struct app *app, const char *text)
+{
+	struct logs_view *view = &app->logs;
+
+	if (!view->logs)
+		return;
+	struct log_scene scene = scene_of(view);
+
+	if (app->find_is_filter) {
+		log_pane_set_filter(&view->pane, text);
+		apply_filter(view);
+	} else {
+		log_pane_set_search(&view->pane, &scene, text);
+	}
+	app->view_has_filter = view->pane.filter || view->pane.search;
+}
+
+static void target_of(struct app *app, struct target *ret)
+{
+	const struct environment *env = app_environment(app, app->logs.of.title);
+
+	if (env)
+		target_of_environment(app, ret, env);
+	if (!object_ref_is_empty(&app->logs.of.object))
+		object_ref_copy(&ret->object, &app->logs.of.object);
+}
+
+static void text(struct app *app, struct buf *out)
+{
+	struct log_store *store = app->logs.logs ? logs_store(app->logs.logs) : NULL;
+	uint64_t serial = LOG_SERIAL_NONE, at;
+	struct log_line line;
+
+	if (!store)
+		return;
+	for (size_t n = 0; n < TEXT_LINES && (at = log_store_previous(store, serial)) != LOG_SERIAL_NONE; n++)
+		serial = at;
+	for (; serial != LOG_SERIAL_NONE; serial = log_store_next(store, serial))
+		if (log_store_line(store, serial, &line)) {
+			char when[UTC_TEXT_MAX];
+
+			buf_addf(out, "%s %s ", utc_format_micro(line.time_ns / 1000, when), logs_source(app->logs.logs, line.source)->short_name);
+			buf_add_plain(out, line.text);
+			buf_addc(out, '\n');
+		}
+}
+
+static void release(struct app *app)
+{
+	close_logs(&app->logs);
+	target_release(&app->logs.of);
+	free(GIVE(app->logs.title));
+}
+
+const struct view_ops logs_view_ops = { .name = "Logs", .draw = draw, .act = act, .target = target_of, .find = find, .text = text, .release = release };
