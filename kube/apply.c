@@ -21,12 +21,13 @@ void kube_apply_release(struct kube_apply *apply)
 	free(apply->conflicts);
 	free(apply->uid);
 	free(apply->resource_version);
+	free(apply->trouble);
 	json_decref(apply->object);
 	kube_status_release(&apply->status);
 	error_release(&apply->error);
 	apply->conflicts = NULL;
 	apply->nconflicts = apply->conflicts_cap = 0;
-	apply->uid = apply->resource_version = NULL;
+	apply->uid = apply->resource_version = apply->trouble = NULL;
 	apply->object = NULL;
 }
 
@@ -105,11 +106,37 @@ static bool apply_path(const struct kube *kube, const struct kube_apply *apply, 
 	return true;
 }
 
-static bool add_apply(struct kube *kube, struct http_group *group, struct kube_apply *apply)
+struct slot { /* of one apply while it is under way; what its request points to */
+	struct sending *sending;
+	struct kube_apply *apply;
+	bool under_way;
+};
+
+struct sending {
+	struct kube *kube;
+	struct http_group *group;
+	const struct kube_apply_ops *ops;
+	struct slot *slots; /* one for each apply */
+	size_t n, next, on_wire, wire;
+};
+
+static void on_wait(const struct http_wait *wait, void *arg)
 {
+	struct slot *slot = arg;
+	const struct kube_apply_ops *ops = slot->sending->ops;
+
+	free(slot->apply->trouble);
+	slot->apply->trouble = xstrdup(wait->reason);
+	if (ops->on_wait)
+		ops->on_wait(slot->apply, wait, ops->arg);
+}
+
+static bool add_apply(struct sending *s, struct slot *slot)
+{
+	struct kube_apply *apply = slot->apply;
 	AUTO_RELEASE(buf) path = BUF_INIT(0);
 
-	if (!apply_path(kube, apply, &path, &apply->error))
+	if (!apply_path(s->kube, apply, &path, &apply->error))
 		return false;
 	struct http_request request = { .method = "PATCH",
 					.path = buf_cstr(&path),
@@ -117,21 +144,14 @@ static bool add_apply(struct kube *kube, struct http_group *group, struct kube_a
 					.body = apply->body,
 					.max_body_bytes = MAX_ANSWER_BYTES,
 					.idempotent = true,
-					.safe = apply->dry_run };
+					.safe = apply->dry_run,
+					.on_wait = on_wait,
+					.on_wait_arg = slot };
 
-	kube_prepare(kube, &request);
-	http_group_add(group, &request, apply);
+	kube_prepare(s->kube, &request);
+	http_group_add(s->group, &request, slot);
 	return true;
 }
-
-struct sending {
-	struct kube *kube;
-	struct http_group *group;
-	const struct kube_apply_ops *ops;
-	struct kube_apply *applies;
-	bool *under_way; /* by index */
-	size_t n, next, on_wire, wire;
-};
 
 static void done(const struct sending *s, struct kube_apply *apply)
 {
@@ -145,27 +165,27 @@ static bool send_more(struct sending *s, struct error *err)
 	while (s->next < s->n && s->on_wire < s->wire) {
 		if (s->ops->may_send && !s->ops->may_send(s->ops->arg, err))
 			return false;
-		struct kube_apply *apply = &s->applies[s->next];
+		struct slot *slot = &s->slots[s->next++];
 
-		s->under_way[s->next++] = add_apply(s->kube, s->group, apply);
-		if (s->under_way[s->next - 1])
+		slot->under_way = add_apply(s, slot);
+		if (slot->under_way)
 			s->on_wire++;
 		else
-			done(s, apply);
+			done(s, slot->apply);
 	}
 	return true;
 }
 
 static void take_result(struct sending *s, const struct json_fields *fields, struct http_result *result)
 {
-	struct kube_apply *apply = result->tag;
+	struct slot *slot = result->tag;
 
 	s->on_wire--;
-	s->under_way[apply - s->applies] = false;
+	slot->under_way = false;
 	if (result->error.kind == ERR_CANCELLED && !result->response.attempts)
 		return;
-	take_answer(apply, fields, result);
-	done(s, apply);
+	take_answer(slot->apply, fields, result);
+	done(s, slot->apply);
 }
 
 /* What was sent may still be executed: its answers are the only truth about it. */
@@ -178,11 +198,14 @@ static void drain(struct sending *s, const struct json_fields *fields)
 	while (http_group_drain(s->group, clock, due_ms, &result))
 		take_result(s, fields, &result);
 	for (size_t i = 0; i < s->n; i++) {
-		if (!s->under_way[i])
+		struct kube_apply *apply = s->slots[i].apply;
+
+		if (!s->slots[i].under_way)
 			continue;
-		s->applies[i].unanswered = true;
-		error_set(&s->applies[i].error, ERR_CANCELLED, "sent, and cancelled before the answer came: it may have been written");
-		done(s, &s->applies[i]);
+		apply->unanswered = true;
+		error_set(&apply->error, ERR_CANCELLED, "sent, and cancelled before the answer came%s%s: it may have been written",
+			  apply->trouble ? ", after " : "", apply->trouble ? apply->trouble : "");
+		done(s, apply);
 	}
 }
 
@@ -202,18 +225,20 @@ bool kube_apply_many(struct kube *kube, struct kube_apply *applies, size_t n, un
 	AUTO(json_fields) fields = json_fields_create(paths, ARRAY_LEN(paths));
 	AUTO(http_group) group = http_group_create(kube_http(kube), parallel ? parallel : 8, cancel);
 	AUTO_RELEASE(http_result) result = { 0 };
-	struct sending s = { .kube = kube, .group = group, .ops = ops ? ops : &none, .applies = applies, .n = n, .wire = parallel ? parallel : 8,
-			     .under_way = xcalloc(n + 1, sizeof *s.under_way) };
+	struct sending s = { .kube = kube, .group = group, .ops = ops ? ops : &none, .n = n, .wire = parallel ? parallel : 8,
+			     .slots = xcalloc(n + 1, sizeof *s.slots) };
 
+	for (size_t i = 0; i < n; i++)
+		s.slots[i] = (struct slot){ .sending = &s, .apply = &applies[i] };
 	if (!all_dry_runs(applies, n) && !kube_may_write(kube, cancel, err)) {
-		free(s.under_way);
+		free(s.slots);
 		return false;
 	}
 	while (send_more(&s, err) && s.on_wire && http_group_next(group, &result, err))
 		take_result(&s, fields, &result);
 	if (err->kind)
 		drain(&s, fields);
-	free(s.under_way);
+	free(s.slots);
 	return err->kind == ERR_NONE;
 }
 

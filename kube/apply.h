@@ -34,14 +34,17 @@ struct kube_apply { /* in */
 	size_t nconflicts, conflicts_cap;
 	struct error error;
 	bool unanswered; /* cancelled after it was sent: it may have been executed */
+	char *trouble;	 /* why the last attempt but the present one failed; NULL: there was none */
 	unsigned attempts;
 };
 void kube_apply_release(struct kube_apply *apply);
 
-struct kube_apply_ops { /* both run on the calling thread and may be NULL */
+struct kube_apply_ops { /* all run on the calling thread and may be NULL */
 	/* Asked before each is sent; false, with err set, ends the sending. */
 	bool (*may_send)(void *arg, struct error *err);
 	void (*on_done)(struct kube_apply *apply, void *arg);
+	/* Before the pause of a retry. */
+	void (*on_wait)(struct kube_apply *apply, const struct http_wait *wait, void *arg);
 	void *arg;
 };
 

@@ -43,6 +43,7 @@ struct http_group {
 	struct transfer *first, **last; /* not yet submitted */
 	size_t on_wire;
 	unsigned parallel;
+	char *trouble; /* why the last attempt of some call failed, while it is not known to be over; or NULL */
 };
 
 void http_result_release(struct http_result *result)
@@ -106,6 +107,7 @@ void http_group_destroy(struct http_group *group)
 		recall_all(group);
 	mailbox_unref(group->mailbox);
 	http_unref(group->http);
+	free(group->trouble);
 	free(group);
 }
 
@@ -163,9 +165,11 @@ static bool open_letter(struct http_group *group, struct letter *letter, struct 
 {
 	bool is_wait = letter->is_wait;
 
-	if (is_wait) {
+	free(group->trouble);
+	group->trouble = is_wait ? xstrdup(letter->wait.reason) : NULL;
+	if (is_wait && letter->on_wait)
 		letter->on_wait(&letter->wait, letter->on_wait_arg);
-	} else {
+	if (!is_wait) {
 		take_letter(letter, ret);
 		group->on_wire--;
 	}
@@ -173,11 +177,19 @@ static bool open_letter(struct http_group *group, struct letter *letter, struct 
 	return !is_wait;
 }
 
+/* A cancel amid retries hides what was wrong, unless it says so. */
+static bool say_trouble(const struct http_group *group, struct error *err)
+{
+	if (err->kind == ERR_CANCELLED && group->trouble)
+		error_set(err, ERR_CANCELLED, "cancelled amid retries, the last of which ended with: %s", group->trouble);
+	return false;
+}
+
 bool http_group_next(struct http_group *group, struct http_result *ret, struct error *err)
 {
 	for (;;) {
 		if (!cancel_check(group->cancel, err))
-			return false;
+			return say_trouble(group, err);
 		submit_some(group);
 		if (!group->on_wire)
 			return false;
@@ -185,7 +197,7 @@ bool http_group_next(struct http_group *group, struct http_result *ret, struct e
 		struct letter *letter = queue_wait(group->mailbox->letters, NULL, group->cancel, INT64_MAX, err);
 
 		if (!letter)
-			return false;
+			return say_trouble(group, err);
 		if (open_letter(group, letter, ret))
 			return true;
 	}

@@ -251,7 +251,7 @@ static enum cause explain_handshake(const char *text, struct error *err)
 		error_hint(err, "is it plain http://, or another port?");
 	} else if (strstr(text, "alert") && (strstr(text, "certificate") || strstr(text, "unknown ca"))) {
 		error_set(err, ERR_NETWORK, "TLS: the server refuses our client certificate: %s", short_tls_text(text));
-	} else if (strstr(text, "SSL_ERROR_SYSCALL") || strstr(text, "unexpected eof")) {
+	} else if (strstr(text, "SSL_ERROR_SYSCALL") || strstr(text, "unexpected eof") || strstr(text, "Recv failure") || strstr(text, "Send failure")) {
 		error_set(err, ERR_NETWORK, "connection closed during the TLS handshake");
 		return CAUSE_UNSENT;
 	} else {

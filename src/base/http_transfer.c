@@ -749,7 +749,7 @@ void transfer_authorised(struct transfer *t, enum http_auth_result result, struc
 
 static void tell_wait(struct transfer *t, int64_t wait_ms, const char *reason)
 {
-	if (!t->mailbox || !t->on_wait)
+	if (!t->mailbox)
 		return;
 	struct letter *letter = xcalloc(1, sizeof *letter);
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
+
 extern char **environ;
 
 /* Written once by signals_watch(), before the handler can run; read by the handler. */
@@ -51,11 +53,20 @@ struct render_filters filters_from(const struct options *o)
 					.skip_services = option_text(o, OPT_SKIP_SERVICES) };
 }
 
+/* What is short is not worth a line. */
+static void on_wait(const struct http_wait *wait, void *arg)
+{
+	(void)arg;
+	if (wait->wait_ms >= 1000)
+		log_info("a request is tried again", LOG_TEXT("reason", wait->reason), LOG_INT("attempt", wait->attempt), LOG_MS("in", wait->wait_ms));
+}
+
 struct kube_options kube_options_from(const struct options *o)
 {
 	return (struct kube_options){ .kubeconfig = { .path = option_text(o, OPT_KUBECONFIG), .context = option_text(o, OPT_CONTEXT) },
 				      .read_only = option_flag(o, OPT_READ_ONLY),
 				      .deny_exec = option_flag(o, OPT_DENY_EXEC),
 				      .stdin_is_ours = isatty(STDIN_FILENO),
-				      .timeout_ms = (unsigned)option_number(o, OPT_REQUEST_TIMEOUT, 60000) };
+				      .timeout_ms = (unsigned)option_number(o, OPT_REQUEST_TIMEOUT, 60000),
+				      .on_wait = on_wait };
 }
