@@ -86,8 +86,8 @@ static bool step_namespace(struct application *a, struct error *err)
 	bool good = namespace_ensure(&a->run, &a->plan, &created, &a->outcome, err);
 
 	good = good && !a->outcome.failed && !a->outcome.denied && !a->outcome.conflicts;
-	run_step_end(&a->run, good, !good ? "not there" : created ? "created" : "there");
-	return good || err->kind || error_set(err, ERR_SERVER, "namespace %s could not be made", a->run.stack->namespace);
+	run_step_end(&a->run, good, err->kind ? err->message : !good ? "not there" : created ? "created" : "there");
+	return good || (err->kind ? false : error_set(err, ERR_SERVER, "namespace %s could not be made", a->run.stack->namespace));
 }
 
 static bool step_lease(struct application *a, struct error *err)
@@ -296,13 +296,15 @@ static void release(struct application *a)
 	deadline_destroy(a->deadline);
 }
 
-/* Writes, hooks included, may take so long; the plan and the wait have limits of their own. */
+/* All but the wait may take so long, hooks included; by default a large plan has more time than a small one. */
 static void set_deadline(struct application *a)
 {
 	struct run *run = &a->run;
+	int64_t limit_ms = run->options->apply_timeout_ms ? (int64_t)run->options->apply_timeout_ms : WRITE_LIMIT_MS + (int64_t)a->plan.len * PER_OBJECT_MS;
 
-	run->write_due_ms = clock_now_ms(run->clock) + (run->options->apply_timeout_ms ? (int64_t)run->options->apply_timeout_ms
-										    : WRITE_LIMIT_MS + (int64_t)a->plan.len * PER_OBJECT_MS);
+	run->write_due_ms = run->started_ms + limit_ms;
+	run->cancel = run->context->cancel;
+	deadline_destroy(a->deadline);
 	a->deadline = deadline_create(run->clock, run->cancel, run->write_due_ms);
 	if (a->deadline)
 		run->cancel = deadline_cancel(a->deadline);
@@ -322,13 +324,15 @@ int job_apply(const struct job_context *context, const struct apply_options *opt
 
 	run_begin(&a.run, context, options, options->dry_run ? "apply (dry run)" : options->operation ? options->operation : "apply");
 	http_set_rate(kube_http(a.run.kube), RATE_PER_S, BURST);
+	set_deadline(&a);
 	run_step(&a.run, "plan");
 	bool good = deploy_plan_make(&a.run, &a.plan, &a.err);
 
 	run_step_end(&a.run, good, good ? "made" : a.err.message);
-	if (good)
+	if (good) {
 		tell_plan(&a);
-	set_deadline(&a);
+		set_deadline(&a);
+	}
 	good = good && (!a.plan.len || (preflight(&a.run, &a.plan, &a.err) && write_all(&a, &a.err)));
 	if ((!good || !outcome_is_good(&a.outcome)) && a.layers_begun)
 		tell_skipped(&a);

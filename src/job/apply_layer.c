@@ -269,6 +269,7 @@ static void succeed(struct batch *batch, struct deploy_object *o, const struct k
 	bool same = o->live_version && apply->resource_version && strcmp(o->live_version, apply->resource_version) == 0;
 	bool dry = batch->run->options->dry_run;
 
+	free(GIVE(o->message));
 	if (apply->created)
 		o->change = dry ? CHANGE_WOULD_CREATE : CHANGE_CREATED;
 	else if (same && !dry)
@@ -285,12 +286,17 @@ static void succeed(struct batch *batch, struct deploy_object *o, const struct k
 	emit_object(batch, o);
 }
 
+static const char *refusal(const struct kube_apply *apply)
+{
+	return apply->status.code ? apply->status.message : apply->error.message ? apply->error.message : "no answer";
+}
+
 static void fail(struct batch *batch, struct deploy_object *o, const struct kube_apply *apply)
 {
 	bool conflict = apply->nconflicts > 0;
 
 	o->change = conflict ? CHANGE_CONFLICT : CHANGE_FAILED;
-	set_message(o, apply->status.code ? apply->status.message : apply->error.message ? apply->error.message : "no answer");
+	set_message(o, refusal(apply));
 	if (conflict)
 		batch->outcome->conflicts++;
 	else if (apply->status.code == 401 || apply->status.code == 403 || apply->error.kind == ERR_DENIED)
@@ -355,8 +361,10 @@ static void judge(struct batch *batch, struct sending *s, const struct kube_appl
 		leave_unknown(batch, s, apply);
 		return;
 	}
-	if (!apply->ok && again(batch, s, apply))
+	if (!apply->ok && again(batch, s, apply)) {
+		set_message(s->object, refusal(apply)); /* in case that it is the last word */
 		return;
+	}
 	s->settled = true;
 	if (apply->ok)
 		succeed(batch, s->object, apply);
@@ -368,6 +376,14 @@ static void on_sent(struct kube_apply *apply, void *arg)
 {
 	judge(arg, apply->tag, apply);
 	kube_apply_release(apply);
+}
+
+static void on_wait(struct kube_apply *apply, const struct http_wait *wait, void *arg)
+{
+	struct batch *batch = arg;
+	const struct sending *s = apply->tag;
+
+	run_emit(batch->run, &(struct job_event){ .kind = JOB_RETRY, .object = deploy_job_object(s->object), .text = wait->reason, .elapsed_ms = wait->wait_ms });
 }
 
 static bool may_send(void *arg, struct error *err)
@@ -406,12 +422,24 @@ static void tell_retries(struct batch *batch, const struct sending *sendings, si
 								  .text = sendings[i].cause->name, .elapsed_ms = pause_ms });
 }
 
+/* What was refused and did not get its next try has failed; it is not what nobody came to. */
+static void give_up(struct batch *batch, struct sending *sendings, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (sendings[i].settled || !sendings[i].cause)
+			continue;
+		sendings[i].object->change = CHANGE_FAILED;
+		batch->outcome->failed++;
+		emit_object(batch, sendings[i].object);
+	}
+}
+
 static bool send_all(struct batch *batch, struct sending *sendings, size_t n, struct error *err)
 {
 	struct run *run = batch->run;
 	struct kube_apply *applies = xcalloc(n, sizeof *applies);
 	unsigned parallel = run->options->parallel ? run->options->parallel : APPLY_PARALLEL;
-	const struct kube_apply_ops ops = { may_send, on_sent, batch };
+	const struct kube_apply_ops ops = { may_send, on_sent, on_wait, batch };
 	int64_t pause_ms = 250;
 	bool good = true;
 	size_t m;
@@ -428,6 +456,8 @@ static bool send_all(struct batch *batch, struct sending *sendings, size_t n, st
 		good = clock_sleep(run->clock, run->cancel, pause_ms, err);
 		pause_ms = pause_ms < 4000 ? pause_ms * 2 : 5000;
 	}
+	if (!good)
+		give_up(batch, sendings, n);
 	free(applies);
 	return good;
 }
