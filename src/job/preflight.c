@@ -51,7 +51,7 @@ enum preflight_presence preflight_look(struct preflight *p, const char *api_vers
 	return presence;
 }
 
-static bool is_made(struct preflight *p, const char *kind, const char *namespace, const char *name)
+bool preflight_is_made(struct preflight *p, const char *kind, const char *namespace, const char *name)
 {
 	AUTO_FREE char *key = xasprintf("%s %s/%s", kind, namespace, name);
 
@@ -61,7 +61,7 @@ static bool is_made(struct preflight *p, const char *kind, const char *namespace
 static void need(struct preflight *p, const struct deploy_object *o, const char *api_version, const char *kind, const char *namespace,
 		 const char *name, const char *what)
 {
-	if (!name || !*name || is_made(p, kind, namespace, name) || preflight_look(p, api_version, kind, namespace, name))
+	if (!name || !*name || preflight_is_made(p, kind, namespace, name) || preflight_look(p, api_version, kind, namespace, name))
 		return;
 	preflight_tell(p, o, DIAG_WARNING, NULL, "%s %s needs %s \"%s\", which is neither in the plan nor in the cluster: %s", o->kind, o->name, kind, name, what);
 }
@@ -291,7 +291,7 @@ static void check_namespaces(struct preflight *p)
 
 		if (presence == PREFLIGHT_GOING)
 			preflight_tell(p, o, DIAG_ERROR, "wait until it is gone", "namespace \"%s\" is being deleted", o->namespace);
-		else if (presence == PREFLIGHT_ABSENT && !is_made(p, "Namespace", "", o->namespace))
+		else if (presence == PREFLIGHT_ABSENT && !preflight_is_made(p, "Namespace", "", o->namespace))
 			preflight_tell(p, o, DIAG_ERROR, "create it, or leave the item out", "namespace \"%s\" is neither in the plan nor in the cluster",
 				       o->namespace);
 	}

@@ -25,6 +25,8 @@ void preflight_tell(struct preflight *p, const struct deploy_object *o, enum dia
 enum preflight_presence { PREFLIGHT_ABSENT, PREFLIGHT_THERE, PREFLIGHT_GOING /* being deleted */ };
 /* Whether the cluster has it, asked once for each. What can't be looked at is not called absent. */
 enum preflight_presence preflight_look(struct preflight *p, const char *api_version, const char *kind, const char *namespace, const char *name);
+/* Whether the plan makes it. */
+bool preflight_is_made(struct preflight *p, const char *kind, const char *namespace, const char *name);
 /* The pod spec inside of an object's tree; NULL if the kind has none. Borrowed. */
 const json_t *preflight_pod_spec(const struct deploy_object *o, const json_t *tree);
 

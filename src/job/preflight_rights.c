@@ -7,7 +7,8 @@
 #include "model/kinds.h"
 
 enum purpose {
-	TO_WRITE,    /* the run does it */
+	TO_WRITE,    /* the run does it, or fails */
+	TO_COMPARE,  /* the run does it, or sends what is there already */
 	TO_GRANT,    /* a Role of the plan lets others do it */
 	TO_ESCALATE, /* grant what we have not */
 };
@@ -22,7 +23,8 @@ struct rights {
 	struct kube_access *questions;
 	struct asker *askers; /* of each question */
 	size_t n, cap, naskers, askers_cap;
-	struct map seen;
+	struct map seen; /* questions about the plan */
+	struct map told;
 	struct arena *arena; /* texts of questions */
 };
 
@@ -32,7 +34,7 @@ static void ask_for(struct rights *r, enum purpose purpose, struct kube_access q
 	LIST_PUSH(r->askers, r->naskers, r->askers_cap) = (struct asker){ purpose, about };
 }
 
-static void ask(struct rights *r, struct kube_access question, const struct deploy_object *about)
+static void ask(struct rights *r, enum purpose purpose, struct kube_access question, const struct deploy_object *about)
 {
 	AUTO_FREE char *key = xasprintf("%s %s.%s %s/%s", question.verb, question.resource, question.group, question.namespace,
 					question.name ? question.name : "");
@@ -40,7 +42,7 @@ static void ask(struct rights *r, struct kube_access question, const struct depl
 	if (map_has(&r->seen, str_of(key)))
 		return;
 	map_set(&r->seen, str_of(key), NULL);
-	ask_for(r, TO_WRITE, question, about);
+	ask_for(r, purpose, question, about);
 }
 
 /* ---- what the plan grants to others (kubernetes.io, "Privilege escalation prevention and bootstrapping") ---- */
@@ -114,9 +116,9 @@ static void ask_for_watching(struct rights *r, const struct deploy_object *o)
 	static const char *const verbs[] = { "list", "watch" };
 
 	for (size_t v = 0; v < ARRAY_LEN(verbs); v++) {
-		ask(r, (struct kube_access){ .verb = verbs[v], .group = o->resource->group, .resource = o->resource->resource, .namespace = o->namespace }, o);
+		ask(r, TO_WRITE, (struct kube_access){ .verb = verbs[v], .group = o->resource->group, .resource = o->resource->resource, .namespace = o->namespace }, o);
 		for (size_t i = 0; *o->namespace && i < ARRAY_LEN(helpers); i++)
-			ask(r, (struct kube_access){ .verb = verbs[v], .group = helpers[i]->group, .resource = helpers[i]->resource, .namespace = o->namespace }, o);
+			ask(r, TO_WRITE, (struct kube_access){ .verb = verbs[v], .group = helpers[i]->group, .resource = helpers[i]->resource, .namespace = o->namespace }, o);
 	}
 }
 
@@ -128,8 +130,9 @@ static void ask_for_object(struct rights *r, const struct deploy_object *o)
 	bool is_namespace = strcmp(o->kind, "Namespace") == 0 && !*o->resource->group;
 
 	for (size_t v = 0; v < ARRAY_LEN(verbs) - !options->prune; v++)
-		ask(r, (struct kube_access){ .verb = verbs[v], .group = o->resource->group, .resource = o->resource->resource,
-					     .namespace = is_namespace ? o->name : o->namespace, .name = is_namespace ? o->name : NULL }, o);
+		ask(r, v == 0 ? TO_COMPARE : TO_WRITE,
+		    (struct kube_access){ .verb = verbs[v], .group = o->resource->group, .resource = o->resource->resource,
+					  .namespace = is_namespace ? o->name : o->namespace, .name = is_namespace ? o->name : NULL }, o);
 	if (options->wait && !options->dry_run && is_awaited(o))
 		ask_for_watching(r, o);
 	ask_for_grants(r, o);
@@ -148,8 +151,16 @@ static void ask_for_own(struct rights *r, const char *namespace)
 		struct kube_access question = rows[i];
 
 		question.namespace = namespace;
-		ask(r, question, NULL);
+		ask_for(r, TO_WRITE, question, NULL);
 	}
+}
+
+/* Apply looks at its namespace first, and makes it when neither the plan nor anybody else does. */
+static void ask_for_namespace(struct rights *r, const char *namespace)
+{
+	ask_for(r, TO_WRITE, (struct kube_access){ .verb = "get", .group = "", .resource = "namespaces", .namespace = namespace, .name = namespace }, NULL);
+	if (!preflight_is_made(r->p, "Namespace", "", namespace) && !preflight_look(r->p, "v1", "Namespace", "", namespace))
+		ask_for(r, TO_WRITE, (struct kube_access){ .verb = "create", .group = "", .resource = "namespaces", .namespace = "", .name = namespace }, NULL);
 }
 
 /* Nobody needs the right to create what is there. */
@@ -169,6 +180,9 @@ static bool own_is_there(struct rights *r, const struct kube_access *question)
 {
 	AUTO_FREE char *stem = inventory_stem(r->p->run->stack);
 	bool is_lease = strcmp(question->resource, "leases") == 0;
+
+	if (strcmp(question->resource, "namespaces") == 0)
+		return false; /* only asked for when it is not */
 	AUTO_FREE char *name = xasprintf("%s-%s", is_lease ? "slotdeck" : "slotdeck-inventory", stem);
 
 	return preflight_look(r->p, is_lease ? "coordination.k8s.io/v1" : "v1", is_lease ? "Lease" : "ConfigMap", question->namespace, name);
@@ -182,7 +196,8 @@ static bool may_escalate(const struct rights *r, const struct deploy_object *o)
 	return false;
 }
 
-static void tell(struct rights *r, const struct kube_access *question, const struct deploy_object *about, const char *opening)
+static void tell(struct rights *r, const struct kube_access *question, const struct deploy_object *about, enum diag_severity severity, const char *opening,
+		 const char *end)
 {
 	AUTO_RELEASE(buf) what = BUF_INIT(0);
 
@@ -192,8 +207,12 @@ static void tell(struct rights *r, const struct kube_access *question, const str
 	buf_addf(&what, "%s%s", *question->group ? "." : "", question->group);
 	if (*question->namespace)
 		buf_addf(&what, " in namespace %s", question->namespace);
-	r->p->denied = true;
-	preflight_tell(r->p, about, DIAG_ERROR, question->reason, "%s", buf_cstr(&what));
+	buf_adds(&what, end);
+	if (map_has(&r->told, buf_str(&what)))
+		return;
+	map_set(&r->told, buf_str(&what), NULL);
+	r->p->denied = r->p->denied || severity == DIAG_ERROR;
+	preflight_tell(r->p, about, severity, question->reason, "%s", buf_cstr(&what));
 }
 
 static void judge_grant(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
@@ -201,7 +220,12 @@ static void judge_grant(struct rights *r, const struct kube_access *question, co
 	AUTO_FREE char *opening = xasprintf("%s %s grants a right that we have not:", about->kind, about->name);
 
 	if (!may_escalate(r, about))
-		tell(r, question, about, opening);
+		tell(r, question, about, DIAG_ERROR, opening, "");
+}
+
+static void judge_compare(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
+{
+	tell(r, question, about, DIAG_WARNING, "no right to", ": what is there can't be compared and is sent each time");
 }
 
 static void judge_write(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
@@ -212,11 +236,14 @@ static void judge_write(struct rights *r, const struct kube_access *question, co
 		return;
 	if (creates && !about && own_is_there(r, question))
 		return;
-	tell(r, question, about, "no right to");
+	tell(r, question, about, DIAG_ERROR, "no right to", "");
 }
 
 bool preflight_rights(struct preflight *p, struct error *err)
 {
+	static void (*const judges[])(struct rights *r, const struct kube_access *question, const struct deploy_object *about) = {
+		[TO_WRITE] = judge_write, [TO_COMPARE] = judge_compare, [TO_GRANT] = judge_grant, [TO_ESCALATE] = NULL
+	};
 	AUTO(arena) arena = arena_create();
 	struct rights r = { .p = p, .arena = arena };
 	const char *namespace = p->run->stack->namespace;
@@ -226,17 +253,18 @@ bool preflight_rights(struct preflight *p, struct error *err)
 			ask_for_object(&r, &p->plan->objects[i]);
 	if (!p->run->options->dry_run)
 		ask_for_own(&r, *namespace ? namespace : kube_namespace(p->run->kube));
+	if (!p->run->options->dry_run && *namespace)
+		ask_for_namespace(&r, namespace);
 	bool good = kube_can(p->run->kube, r.questions, r.n, p->run->cancel, err);
 
-	for (size_t i = 0; i < r.n; i++) {
-		if (good && !r.questions[i].allowed && r.askers[i].purpose == TO_WRITE)
-			judge_write(&r, &r.questions[i], r.askers[i].about);
-		if (good && !r.questions[i].allowed && r.askers[i].purpose == TO_GRANT)
-			judge_grant(&r, &r.questions[i], r.askers[i].about);
+	for (size_t i = 0; good && i < r.n; i++)
+		if (!r.questions[i].allowed && judges[r.askers[i].purpose])
+			judges[r.askers[i].purpose](&r, &r.questions[i], r.askers[i].about);
+	for (size_t i = 0; i < r.n; i++)
 		free(r.questions[i].reason);
-	}
 	free(r.questions);
 	free(r.askers);
 	map_release(&r.seen);
+	map_release(&r.told);
 	return good;
 }

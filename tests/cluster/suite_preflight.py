@@ -165,6 +165,8 @@ def each_right_that_the_run_needs_is_asked_for_and_named(c):
         ('create', 'configmaps', [], 'no right to create configmaps in namespace right-dev'),
         ('update', 'leases', [], 'no right to update leases.coordination.k8s.io in namespace right-dev'),
         ('delete', 'configmaps', ['--prune'], 'no right to delete configmaps in namespace right-dev'),
+        ('get', 'leases', [], 'no right to get leases.coordination.k8s.io in namespace right-dev'),
+        ('create', 'namespaces', [], 'no right to create namespaces'),
         ('watch', 'pods', ['--wait'], 'no right to watch pods in namespace right-dev'),
         ('list', 'deployments', ['--wait'], 'no right to list deployments.apps in namespace right-dev'),
     ]
@@ -184,6 +186,14 @@ def a_right_that_the_run_does_not_need_is_not_asked_for(c):
     preflight(c, folder, code=0)
 
 
+def what_may_be_written_but_not_read_is_a_warning_and_applied(c):
+    folder = project(c, 'blindly', {'s': 'apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {token: x}\n'})
+    c.call('POST', '/_sim/deny', [{'verb': verb, 'resource': 'secrets'} for verb in ('get', 'list', 'watch')])
+    for _ in range(2):
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight')
+        assert run.code == 0 and "warning: no right to get secrets in namespace blindly-dev: what is there can't be compared" in run.err, run
+
+
 def a_claim_without_a_class_is_told_when_none_is_the_default(c):
     claim = 'apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: v}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n'
     folder = project(c, 'noclass', {'v': claim})
@@ -197,4 +207,4 @@ def a_claim_without_a_class_is_told_when_none_is_the_default(c):
     assert run.code == 0 and 'none is the default' in run.err, run
 
 
-SIM_ONLY = [a_claim_without_a_class_is_told_when_none_is_the_default, each_right_that_the_run_needs_is_asked_for_and_named, a_right_that_the_run_does_not_need_is_not_asked_for]
+SIM_ONLY = [what_may_be_written_but_not_read_is_a_warning_and_applied, a_claim_without_a_class_is_told_when_none_is_the_default, each_right_that_the_run_needs_is_asked_for_and_named, a_right_that_the_run_does_not_need_is_not_asked_for]
