@@ -14,6 +14,7 @@
 #define TICK_MS	      1000 /* ages and countdowns */
 #define FRAME_MS      100  /* between two draws while a lot happens: a key is never held back by it */
 #define HOLD_MS	      1000 /* rows keep their places behind a key */
+#define WHEEL_ROWS    3
 #define POLL_BUDGET_MS 2
 #define DUMP_LIMIT_MS 5000
 #define DUMP_QUIET_MS 500
@@ -68,7 +69,42 @@ static void view_key(struct app *app, uint32_t key)
 		app_say(app, "this key does nothing here; ? shows the keys of this view");
 }
 
-static void on_key(struct app *app, uint32_t key)
+static bool text_has_focus(const struct app *app)
+{
+	return app->prompting || app->picker.open || app->dialog.kind == DIALOG_TYPE || app->dialog.kind == DIALOG_ASK;
+}
+
+static void key_pressed(struct app *app, uint32_t key);
+
+/* Into a text field as if it were typed, up to the end of its line; anywhere else it is nothing, least of all keys. */
+static void on_paste(struct app *app)
+{
+	struct str text = str_of(term_pasted(app->term));
+	uint32_t rune;
+
+	if (!text_has_focus(app))
+		app_say(app, "pasted text is no command: it goes into / and other text fields only");
+	while (text_has_focus(app) && utf8_next(&text, &rune) && rune != '\n')
+		key_pressed(app, rune);
+}
+
+/* A click is the key that stands there, a wheel moves the cursor. */
+static void on_mouse(struct app *app)
+{
+	struct mouse mouse = term_mouse(app->term);
+	uint32_t hot = mouse.kind == MOUSE_WHEEL_UP ? HOT_MOVE(-WHEEL_ROWS) : mouse.kind == MOUSE_WHEEL_DOWN ? HOT_MOVE(WHEEL_ROWS) : 0;
+
+	if (mouse.kind == MOUSE_PRESS && mouse.button == 1)
+		hot = canvas_hot_at(app->canvas, mouse.row, mouse.col);
+	int by = HOT_IS_MOVE(hot) ? HOT_MOVE_BY(hot) : 0;
+
+	if (hot && !by)
+		key_pressed(app, HOT_IS_MOVE(hot) ? KEY_TERM_ENTER : hot);
+	for (; by; by += by < 0 ? 1 : -1)
+		key_pressed(app, by < 0 ? KEY_TERM_UP : KEY_TERM_DOWN);
+}
+
+static void key_pressed(struct app *app, uint32_t key)
 {
 	free(GIVE(app->message));
 	app->key_ms = clock_now_ms(NULL);
@@ -80,6 +116,16 @@ static void on_key(struct app *app, uint32_t key)
 		prompt_key(app, key);
 	else
 		view_key(app, key);
+}
+
+static void on_key(struct app *app, uint32_t key)
+{
+	if (key == KEY_TERM_MOUSE)
+		on_mouse(app);
+	else if (key == KEY_TERM_PASTE)
+		on_paste(app);
+	else
+		key_pressed(app, key);
 }
 
 /* The one way in: everything that changes what is shown. */
@@ -145,10 +191,15 @@ static void draw_second_line(struct app *app)
 	struct canvas *canvas = app->canvas;
 	int col = 1;
 
-	for (size_t v = 0; v < VIEW_COUNT; v++)
-		if (views[v]->tab)
-			col += canvas_textf(canvas, 1, col, canvas->cols - col, app->view == v ? ROLE_TITLE : ROLE_DIM,
-					    app->view == v ? "[%u %s] " : " %u %s  ", views[v]->tab, views[v]->name);
+	for (size_t v = 0; v < VIEW_COUNT; v++) {
+		if (!views[v]->tab)
+			continue;
+		int used = canvas_textf(canvas, 1, col, canvas->cols - col, app->view == v ? ROLE_TITLE : ROLE_DIM,
+					app->view == v ? "[%u %s] " : " %u %s  ", views[v]->tab, views[v]->name);
+
+		canvas_hot(canvas, 1, col, used, '0' + views[v]->tab);
+		col += used;
+	}
 	if (!views[app->view]->tab)
 		canvas_textf(canvas, 1, col, canvas->cols - col, ROLE_TITLE, "[%s]", views[app->view]->name);
 }
@@ -164,6 +215,7 @@ static int draw_hint(const struct binding *b, struct canvas *canvas, int row, in
 
 	canvas_textf(canvas, row, col, len, ROLE_KEY, "%.*s", len, b->label);
 	canvas_text(canvas, row, col + len + 1, canvas->cols - col, ROLE_TEXT, b->hint);
+	canvas_hot(canvas, row, col, hint_width(b) - 2, b->key);
 	return hint_width(b);
 }
 
@@ -196,8 +248,11 @@ static void draw_function_keys(const struct app *app, int row)
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
 		if (!keymap_find(app->view, KEY_TERM_F1 + (uint32_t)keys[i].number - 1))
 			continue;
+		int from = col;
+
 		col += canvas_textf(canvas, row, col, canvas->cols - col, ROLE_DIM, "F%d", keys[i].number);
 		col += 1 + canvas_text(canvas, row, col, canvas->cols - col, ROLE_TEXT, keys[i].name);
+		canvas_hot(canvas, row, from, col - from - 1, KEY_TERM_F1 + (uint32_t)keys[i].number - 1);
 	}
 }
 

@@ -37,6 +37,7 @@ struct canvas *canvas_create(int cols, int rows, bool ascii)
 	canvas->rows = rows > 0 ? rows : 0;
 	canvas->ascii = ascii;
 	canvas->cells = xcalloc((size_t)canvas->cols * (size_t)canvas->rows + 1, sizeof *canvas->cells);
+	canvas->hot = xcalloc((size_t)canvas->cols * (size_t)canvas->rows + 1, sizeof *canvas->hot);
 	canvas_clear(canvas);
 	return canvas;
 }
@@ -46,6 +47,7 @@ void canvas_destroy(struct canvas *canvas)
 	if (!canvas)
 		return;
 	free(canvas->cells);
+	free(canvas->hot);
 	free(canvas);
 }
 
@@ -53,6 +55,7 @@ void canvas_clear(struct canvas *canvas)
 {
 	for (int i = 0; i < canvas->cols * canvas->rows; i++)
 		canvas->cells[i] = (struct cell){ .rune = ' ' };
+	canvas_cool(canvas);
 }
 
 static void put_glyph(struct canvas *canvas, int row, int col, struct cell cell, int width)
@@ -229,6 +232,24 @@ void canvas_paint(struct canvas *canvas, int row, int col, int width, enum role 
 		cell->role = (uint8_t)role;
 		cell->style = (struct style){ 0 };
 	}
+}
+
+void canvas_hot(struct canvas *canvas, int row, int col, int width, uint32_t key)
+{
+	for (int i = col < 0 ? 0 : col; i < col + width && i < canvas->cols && row >= 0 && row < canvas->rows; i++)
+		canvas->hot[row * canvas->cols + i] = key;
+}
+
+void canvas_cool(struct canvas *canvas)
+{
+	memset(canvas->hot, 0, (size_t)canvas->cols * (size_t)canvas->rows * sizeof *canvas->hot);
+}
+
+uint32_t canvas_hot_at(const struct canvas *canvas, int row, int col)
+{
+	bool inside = row >= 0 && row < canvas->rows && col >= 0 && col < canvas->cols;
+
+	return inside ? canvas->hot[row * canvas->cols + col] : 0;
 }
 
 /* ---- small pictures ---- */

@@ -66,6 +66,7 @@ struct canvas {
 	const struct theme *theme; /* of pictures; borrowed, NULL: dark */
 	bool ascii; /* marks and borders as ASCII */
 	struct cell *cells; /* row by row */
+	uint32_t *hot;	    /* what a click on a cell stands for, see canvas_hot() */
 };
 
 struct canvas *canvas_create(int cols, int rows, bool ascii);
@@ -99,6 +100,16 @@ int canvas_styled(struct canvas *canvas, int row, int col, int width, int skip, 
 int runs_width(const struct run *runs, size_t n);
 /* Gives cells that are drawn already another role and takes away colours of their own: search matches. */
 void canvas_paint(struct canvas *canvas, int row, int col, int width, enum role role);
+
+/* A click on these cells is the key; HOT_MOVE(by): it moves the cursor by so many rows, 0 opens what is there. */
+void canvas_hot(struct canvas *canvas, int row, int col, int width, uint32_t key);
+/* What lies below a dialog cannot be clicked. */
+void canvas_cool(struct canvas *canvas);
+/* 0: nothing. */
+uint32_t canvas_hot_at(const struct canvas *canvas, int row, int col);
+#define HOT_MOVE(by)	 (0x80000000u + (uint32_t)((by) + 0x10000000))
+#define HOT_IS_MOVE(hot) ((hot) >= 0x80000000u)
+#define HOT_MOVE_BY(hot) ((int)((hot) - 0x80000000u) - 0x10000000)
 
 /* Which part of a list is in view: a thumb in one column. Nothing when all of it is. */
 void canvas_scrollbar(struct canvas *canvas, int row, int col, int rows, size_t first, size_t shown, size_t total);

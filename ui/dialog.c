@@ -76,6 +76,7 @@ static void draw_question(struct dialog *dialog, struct canvas *canvas, int row,
 	if (dialog->kind == DIALOG_CONFIRM) {
 		canvas_text(canvas, row, col, cols, ROLE_KEY, "Type y to go on");
 		canvas_right(canvas, row, col, cols, ROLE_TITLE, "[ any other key: no ]");
+		canvas_hot(canvas, row, col + cols / 2, cols - cols / 2, KEY_TERM_ESCAPE); /* yes is never a click */
 		return;
 	}
 	AUTO_FREE char *prefix = dialog->kind == DIALOG_TYPE ? xasprintf("Type %s, then Enter: ", dialog->word) : xasprintf("%s: ", dialog->word);
@@ -97,6 +98,7 @@ void dialog_draw(struct dialog *dialog, struct canvas *canvas)
 	int rows = lines + 3, row = (canvas->rows - rows) / 2, col = (canvas->cols - cols) / 2;
 
 	row = row < 0 ? 0 : row;
+	canvas_cool(canvas);
 	canvas_box(canvas, row, col, rows, cols, dialog->title);
 	pager_draw(&dialog->body, canvas, row + 1, lines, col + 1, cols - 3);
 	draw_question(dialog, canvas, row + rows - 2, col + 2, cols - 4);

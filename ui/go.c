@@ -338,6 +338,12 @@ void app_quit(struct app *app)
 		app->quit = true;
 }
 
+static void toggle_mouse(struct app *app)
+{
+	term_set_mouse(app->term, !term_has_mouse(app->term));
+	app_say(app, term_has_mouse(app->term) ? "the mouse works here again" : "the mouse is the terminal's: text can be selected; F7 takes it back");
+}
+
 static const struct {
 	enum action action;
 	void (*fn)(struct app *app);
@@ -346,6 +352,7 @@ static const struct {
 	{ ACTION_FILTER, filter },	 { ACTION_JOBS, open_jobs },		{ ACTION_COMMANDS, open_commands },   { ACTION_RETRY, retry },
 	{ ACTION_REDRAW, redraw },	 { ACTION_SAVE, app_save },		{ ACTION_HELP, open_help },	      { ACTION_MENU, app_open_menu },
 	{ ACTION_LEAVE, leave },	 { ACTION_QUIT, app_quit },		{ ACTION_CANCEL, app_ask_cancel },
+	{ ACTION_MOUSE, toggle_mouse },
 };
 
 void app_do(struct app *app, enum action action)

@@ -340,6 +340,7 @@ static void draw_row(const struct list *list, const struct list_source *source, 
 	canvas_list_row(canvas, row, col + left_of(source), source->columns, widths, source->ncolumns, cells);
 	for (size_t i = 0; i < source->ncolumns; i++)
 		buf_release(&texts[i]);
+	canvas_hot(canvas, row, col, cols, HOT_MOVE((int)at - (int)list->cursor));
 	if (selected)
 		canvas_select(canvas, row, col, cols);
 }

@@ -151,8 +151,10 @@ void app_open_copy_menu(struct app *app, const struct target *target)
 
 void app_copy(struct app *app, const char *text, const char *what)
 {
-	(void)what;
-	app_say(app, "%s", text);
+	if (app->term && term_copy(app->term, text))
+		app_say(app, "copied: %s", what);
+	else
+		app_say(app, "this terminal takes no copies (or not that long): %s", text);
 }
 
 /* Never over an existing file. */

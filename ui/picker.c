@@ -181,6 +181,7 @@ void picker_draw(struct picker *picker, struct canvas *canvas)
 	int room = (int)picker->len < most ? (int)picker->len : most, row = canvas->rows > 12 ? 2 : 0, col = (canvas->cols - cols) / 2;
 
 	room = room < 1 ? 1 : room;
+	canvas_cool(canvas);
 	canvas_box(canvas, row, col, room + 3, cols, picker->title);
 	line_edit_draw(&picker->query, canvas, row + 1, col + 2, cols - 4, ": ");
 	if (!picker->nshown)
@@ -189,7 +190,9 @@ void picker_draw(struct picker *picker, struct canvas *canvas)
 		picker->first = picker->cursor;
 	if (picker->cursor >= picker->first + (size_t)room)
 		picker->first = picker->cursor - (size_t)room + 1;
-	for (int i = 0; i < room && picker->first + (size_t)i < picker->nshown; i++)
+	for (int i = 0; i < room && picker->first + (size_t)i < picker->nshown; i++) {
+		canvas_hot(canvas, row + 2 + i, col + 1, cols - 2, HOT_MOVE((int)(picker->first + (size_t)i) - (int)picker->cursor));
 		draw_item(picker, &picker->items[picker->shown[picker->first + (size_t)i]], canvas, row + 2 + i, col + 1, cols - 2,
 			  picker->first + (size_t)i == picker->cursor);
+	}
 }

@@ -105,6 +105,14 @@ static void run_shell(const struct pty_options *options, int report_fd, int comm
 	}
 }
 
+/* cmocka cuts a long message. */
+static void fail_without(const char *text, const char *screen)
+{
+	for (const char *line = screen, *end; (end = strchr(line, '\n')); line = end + 1)
+		print_error("|%.*s\n", (int)(end - line), line);
+	fail_msg("\"%s\" did not come", text);
+}
+
 static struct report read_report(struct pty *pty)
 {
 	int64_t due_ms = clock_now_ms(NULL) + PTY_LIMIT_MS;
@@ -112,8 +120,10 @@ static struct report read_report(struct pty *pty)
 
 	while (poll(&(struct pollfd){ .fd = pty->report_fd, .events = POLLIN }, 1, 0) == 0) {
 		if (clock_now_ms(NULL) > due_ms) {
+			AUTO_FREE char *screen = pty_screen(pty);
+
 			kill(pty->pid, SIGKILL);
-			fail_msg("the program neither stopped nor ended");
+			fail_without("the end or a stop of the program", screen);
 		}
 		if (pty->fd < 0 || !pty_pump(pty))
 			poll(&(struct pollfd){ .fd = pty->report_fd, .events = POLLIN }, 1, 50);
@@ -196,7 +206,7 @@ void pty_wait_for(struct pty *pty, const char *text)
 		if (strstr(now, text))
 			return;
 		if (!pty_pump(pty) || clock_now_ms(NULL) > due_ms)
-			fail_msg("\"%s\" did not come; the screen was:\n%s", text, now);
+			fail_without(text, now);
 	}
 }
 

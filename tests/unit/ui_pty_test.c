@@ -97,6 +97,128 @@ static void help_names_every_key_and_an_unknown_key_is_answered(void **state)
 	finish(&p);
 }
 
+/* Where text begins on the screen, as xterm tells a click there. */
+static char *click_on(const struct pty *p, const char *text, char end)
+{
+	AUTO_FREE char *screen = pty_screen(p);
+	struct str rest = str_of(screen), line;
+	int row = 0;
+
+	while (str_cut(&rest, '\n', &line)) {
+		ptrdiff_t at = str_find(line, str_of(text));
+
+		row++;
+		if (at < 0)
+			continue;
+		int col = 1;
+		uint32_t rune;
+
+		for (struct str before = { line.p, (size_t)at }; utf8_next(&before, &rune);)
+			col++;
+		return xasprintf("\033[<0;%d;%d%c", col, row, end);
+	}
+	fail_msg("\"%s\" is not on the screen:\n%s", text, screen);
+	return NULL;
+}
+
+static void click(struct pty *p, const char *text)
+{
+	AUTO_FREE char *press = click_on(p, text, 'M'), *release = click_on(p, text, 'm');
+
+	pty_type(p, press);
+	pty_type(p, release);
+}
+
+static void a_click_is_the_key_that_stands_there(void **state)
+{
+	(void)state;
+	struct pty p;
+
+	start(&p, 120, 40, "--demo", NULL);
+	pty_wait_for(&p, ">✗ slot 2");
+	pty_wait_for(&p, "✓ dev");
+	click(&p, "✓ dev");
+	pty_wait_for(&p, ">✓ dev");
+	click(&p, "2 Slots");
+	pty_wait_for(&p, "[2 Slots]");
+	click(&p, "1 Envs");
+	pty_wait_for(&p, "[1 Envs]");
+	pty_type(&p, "\033[<65;5;5M"); /* the wheel */
+	pty_type(&p, "\033[<64;5;5M\033[<64;5;5M\033[<64;5;5M");
+	pty_wait_for(&p, ">✗ slot 2");
+	click(&p, "F10");
+	finish(&p);
+}
+
+static void no_click_says_yes(void **state)
+{
+	(void)state;
+	struct pty p;
+
+	start(&p, 100, 30, "--demo", NULL);
+	pty_wait_for(&p, ">✗ slot 2");
+	pty_type(&p, "A");
+	pty_wait_for(&p, "A asks before it applies");
+	for (int cell = 0; cell < 100 * 30; cell += 61) {
+		AUTO_FREE char *press = xasprintf("\033[<0;%d;%dM", cell % 100 + 1, cell / 100 + 1);
+
+		pty_type(&p, "A");
+		pty_wait_for(&p, "Type y to go on");
+		pty_type(&p, press);
+		pty_type(&p, "\033[24~"); /* F12: a no, if it is still asked */
+		pty_wait_for(&p, "A asks before it applies");
+	}
+	pty_type(&p, "Q");
+	finish(&p);
+}
+
+static void a_paste_is_typed_where_text_is_typed_and_nowhere_else(void **state)
+{
+	(void)state;
+	struct pty p;
+
+	start(&p, 120, 40, "--demo", NULL);
+	pty_wait_for(&p, ">✗ slot 2");
+	pty_type(&p, "\033[200~QQAy\033[201~");
+	pty_wait_for(&p, "pasted text is no command");
+	pty_type(&p, "/");
+	pty_type(&p, "\033[200~slot\nQQ\033[201~");
+	pty_wait_for(&p, "/slot");
+	pty_type(&p, "\033");
+	pty_type(&p, "Q");
+	finish(&p);
+}
+
+static void a_name_is_copied_to_the_clipboard(void **state)
+{
+	(void)state;
+	struct pty p;
+
+	start(&p, 120, 40, "--demo", NULL);
+	pty_wait_for(&p, ">✗ slot 2");
+	pty_type(&p, "Y");
+	pty_wait_for_output(&p, 0, "\033]52;c;");
+	pty_wait_for(&p, "copied: ");
+	pty_type(&p, "Q");
+	finish(&p);
+}
+
+static void f7_gives_the_mouse_to_the_terminal(void **state)
+{
+	(void)state;
+	struct pty p;
+
+	start(&p, 120, 40, "--demo", NULL);
+	pty_wait_for(&p, ">✗ slot 2");
+	size_t from = p.output.len;
+
+	pty_type(&p, "\033[18~");
+	pty_wait_for_output(&p, from, "\033[?1000l");
+	pty_wait_for(&p, "F7 takes it back");
+	pty_type(&p, "Q");
+	finish(&p);
+}
+
 static void read_only_compares_but_does_not_apply(void **state)
 {
 	(void)state;
@@ -219,6 +341,11 @@ int main(void)
 		cmocka_unit_test(the_demo_shows_what_is_broken_and_why_at_every_size),
 		cmocka_unit_test(a_session_compares_asks_and_applies),
 		cmocka_unit_test(help_names_every_key_and_an_unknown_key_is_answered),
+		cmocka_unit_test(a_click_is_the_key_that_stands_there),
+		cmocka_unit_test(no_click_says_yes),
+		cmocka_unit_test(a_paste_is_typed_where_text_is_typed_and_nowhere_else),
+		cmocka_unit_test(a_name_is_copied_to_the_clipboard),
+		cmocka_unit_test(f7_gives_the_mouse_to_the_terminal),
 		cmocka_unit_test(read_only_compares_but_does_not_apply),
 		cmocka_unit_test(a_signal_ends_it_at_once_and_restores_the_terminal),
 		cmocka_unit_test(every_size_is_survived),
