@@ -297,7 +297,8 @@ static void on_tick(void *arg)
 		return;
 	}
 	arm_tick(lane);
-	if (!lane->probe && lane->http->probe_path[0] && http_now_ms(lane->http) - lane->last_byte_ms >= PROBE_IDLE_MS)
+	/* Upgraded connections have pings of their own. */
+	if (lane->mode != HTTP_UPGRADE && !lane->probe && lane->http->probe_path[0] && http_now_ms(lane->http) - lane->last_byte_ms >= PROBE_IDLE_MS)
 		start_probe(lane);
 }
 

@@ -135,6 +135,17 @@ bool wire_answer(struct wire_peer *peer, int status, const char *headers, const 
 	return wire_puts(peer, text);
 }
 
+size_t wire_read(struct wire_peer *peer, void *bytes, size_t max)
+{
+	if (!peer->input.len && !read_more(peer))
+		return 0;
+	size_t n = peer->input.len < max ? peer->input.len : max;
+
+	memcpy(bytes, peer->input.p, n);
+	buf_consume(&peer->input, n);
+	return n;
+}
+
 void wire_hang(struct wire_peer *peer)
 {
 	while (read_more(peer))

@@ -49,6 +49,8 @@ bool wire_write(struct wire_peer *peer, const void *bytes, size_t len);
 bool wire_puts(struct wire_peer *peer, const char *text);
 /* "HTTP/1.1 STATUS X", extra header lines (each with \r\n, or ""), Content-Length, body. */
 bool wire_answer(struct wire_peer *peer, int status, const char *headers, const char *body);
+/* Reads what comes next, for protocols that follow an upgrade; 0: the other side is gone, or wire_stop() is called. */
+size_t wire_read(struct wire_peer *peer, void *bytes, size_t max);
 /* Sleeps until the other side closes or wire_stop() is called. */
 void wire_hang(struct wire_peer *peer);
 /* The next close sends RST. */
