@@ -12,7 +12,7 @@
 
 #define MIN_ROWS      4 /* for a head line and a key line */
 #define TICK_MS	      1000 /* ages and countdowns */
-#define FRAME_MS      100  /* between two draws while a lot happens: a key is never held back by it */
+#define FRAME_MS      30  /* between two draws while a lot happens: a key is never held back by it */
 #define HOLD_MS	      1000 /* rows keep their places behind a key */
 #define WHEEL_ROWS    3
 #define POLL_BUDGET_MS 2
@@ -364,20 +364,23 @@ static int sleep_ms(const struct app *app)
 static void turn(struct app *app)
 {
 	struct pollfd fds[] = { { .fd = term_fd(app->term), .events = POLLIN },
+				{ .fd = cancel_fd(app->options->cancel), .events = POLLIN },
 				{ .fd = live_fd(app->live), .events = POLLIN },
 				{ .fd = queue_fd(app->events), .events = POLLIN },
 				{ .fd = tasks_fd(app->tasks), .events = POLLIN },
 				{ .fd = browse_fd(app->options->browse), .events = POLLIN },
-				{ .fd = logs_view_fd(app), .events = POLLIN },
-				{ .fd = cancel_fd(app->options->cancel), .events = POLLIN } };
-	int64_t before_ms = clock_now_ms(NULL);
-	int ready = poll(fds, ARRAY_LEN(fds), sleep_ms(app));
+				{ .fd = logs_view_fd(app), .events = POLLIN } };
+	int64_t before_ms = clock_now_ms(NULL), begun_us;
+	/* Until the next frame only a key or a signal wakes us, unless there was more to take in than one turn may. */
+	int ready = poll(fds, app->dirty && !app->behind ? 2 : ARRAY_LEN(fds), sleep_ms(app));
 	bool key = ready < 0 || (fds[0].revents != 0);
 
 	take_keys(app);
 	take_events(app);
+	begun_us = clock_now_us(NULL);
 	if (poll_all(app, POLL_BUDGET_MS))
 		app->dirty = true;
+	app->behind = clock_now_us(NULL) - begun_us >= POLL_BUDGET_MS * 1000;
 	if (clock_now_ms(NULL) / TICK_MS != before_ms / TICK_MS)
 		app->dirty = true; /* ages count on */
 	if (cancel_requested(app->options->cancel))

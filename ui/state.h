@@ -190,6 +190,7 @@ struct app {
 	char *message; /* one line, until the next key */
 	bool message_is_bad;
 	bool dirty, quit;
+	bool behind; /* the last turn could not take in all that had come */
 	int64_t drawn_ms, key_ms; /* monotonic */
 	uint64_t asked;		  /* requests so far */
 	bool wanted;		  /* --open waits until the server has said which kinds it has */
