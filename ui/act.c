@@ -182,7 +182,7 @@ static void prepare_end(void *arg, void *owner)
 }
 
 /* Slots are there to be broken; elsewhere the name must be typed. */
-static char *word_for(const struct target *t, const char *name)
+char *app_word_for(const struct target *t, const char *name)
 {
 	return t->env && strcmp(t->env, "ai") == 0 ? NULL : xstrdup(name);
 }
@@ -201,7 +201,7 @@ static void begin(struct app *app, enum act_kind kind, const struct target *t, i
 	} else {
 		object_ref_copy(&c->act.object, &t->object);
 	}
-	c->word = word_for(t, c->act.object.name);
+	c->word = app_word_for(t, c->act.object.name);
 	c->place = xasprintf("%s, namespace %s, cluster %s", t->title ? t->title : "no environment", *c->act.object.namespace ? c->act.object.namespace : "(none)",
 			     app->options->cluster);
 	app_say(app, "asking the cluster …");
@@ -430,20 +430,34 @@ static char *reason_against_apply(struct app *app, const struct target *t)
 	return *t->env ? NULL : xasprintf("%s is no environment of services.yaml", t->title);
 }
 
+static bool has_pods(const struct target *t)
+{
+	static const char *const kinds[] = { "Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job" };
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (t->object.kind && strcmp(t->object.kind, kinds[i]) == 0)
+			return true;
+	return false;
+}
+
 char *app_reason_against(struct app *app, const struct target *t, enum action action)
 {
 	struct live_status status;
 	enum act_kind kind;
 
+	bool outside = action == ACTION_SHELL || action == ACTION_FORWARD;
+
 	if (action == ACTION_APPLY)
 		return reason_against_apply(app, t);
-	if (!act_kind_of(app, action, t, &kind))
+	if (!outside && !act_kind_of(app, action, t, &kind))
 		return NULL;
 	live_status(app->live, &status);
 	if (app->options->read_only)
 		return xstrdup("read-only: the program was started with --read-only");
 	if (status.state == LIVE_STALE)
 		return xstrdup("no contact with the cluster: what is shown is old");
+	if (outside)
+		return has_pods(t) ? NULL : xstrdup("it has no pods");
 	if (kind == ACT_FREE_SLOT)
 		return t->record_name ? NULL : xstrdup("no slot with a record is under the cursor");
 	if (object_ref_is_empty(&t->object))
@@ -464,6 +478,10 @@ void app_act(struct app *app, enum action action, const struct target *t)
 		act_apply(app, t);
 	else if (action == ACTION_SCALE)
 		ask_replicas(app, t);
+	else if (action == ACTION_SHELL)
+		app_shell(app, t);
+	else if (action == ACTION_FORWARD)
+		app_forward(app, t);
 	else if (act_kind_of(app, action, t, &kind))
 		begin(app, kind, t, kind == ACT_UNDO ? work_revision(app) : 0);
 }

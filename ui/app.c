@@ -345,7 +345,7 @@ static bool poll_all(struct app *app, int64_t budget_ms)
 
 	if (browse && app->wanted)
 		app_open_wanted(app, app->options->open, app->options->open_namespace);
-	return live || browse || tasks || logs;
+	return live | browse | tasks | logs | forwards_poll(app->forwards);
 }
 
 static int sleep_ms(const struct app *app)
@@ -403,12 +403,14 @@ static void app_init(struct app *app, const struct app_options *options, int col
 			     .dirty = true,
 			     .canvas = canvas_create(cols, rows, options->ascii),
 			     .events = queue_create(free_event),
-			     .tasks = tasks_create() };
+			     .tasks = tasks_create(),
+			     .forwards = forwards_create(options->kube, live_store(options->live)) };
 }
 
 static void app_release(struct app *app)
 {
 	tasks_destroy(app->tasks);
+	forwards_destroy(app->forwards);
 	app_close_job(app);
 	for (size_t v = 0; v < VIEW_COUNT; v++)
 		if (views[v]->release)

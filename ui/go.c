@@ -219,7 +219,8 @@ static const struct {
 } looks[] = {
 	{ ACTION_EVENTS, false, open_events },	 { ACTION_CHANGES, false, open_changes }, { ACTION_HISTORY, false, open_history },
 	{ ACTION_MANIFEST, true, open_manifest }, { ACTION_TREE, true, open_tree },	  { ACTION_WHY, false, open_why },
-	{ ACTION_LOGS, false, app_open_logs },	 { ACTION_COPY, false, copy_name },	 { ACTION_COPY_MENU, false, app_open_copy_menu },
+	{ ACTION_LOGS, false, app_open_logs },	 { ACTION_COPY, false, copy_name },	 { ACTION_BROWSER, false, app_browser },
+	{ ACTION_COPY_MENU, false, app_open_copy_menu },
 };
 
 static bool look(struct app *app, enum action action)
@@ -353,6 +354,7 @@ static const struct {
 	{ ACTION_REDRAW, redraw },	 { ACTION_SAVE, app_save },		{ ACTION_HELP, open_help },	      { ACTION_MENU, app_open_menu },
 	{ ACTION_LEAVE, leave },	 { ACTION_QUIT, app_quit },		{ ACTION_CANCEL, app_ask_cancel },
 	{ ACTION_MOUSE, toggle_mouse },
+	{ ACTION_EDITOR, app_edit },	 { ACTION_STOP_FORWARD, app_stop_forward },
 };
 
 void app_do(struct app *app, enum action action)

@@ -97,6 +97,7 @@ const struct binding bindings[] = {
 	{ 0, 0, "", NULL, "run a CronJob now", OBJECTS, GROUP_CHANGE, ACTION_TRIGGER_CRON },
 	{ 'X', 0, "X", "shell", "a shell in a container", OBJECTS, GROUP_CHANGE, ACTION_SHELL },
 	{ 0, 0, "", NULL, "forward a port to this machine", OBJECTS, GROUP_CHANGE, ACTION_FORWARD },
+	{ 0, 0, "", NULL, "stop a port-forward", ALL, GROUP_CHANGE, ACTION_STOP_FORWARD },
 	{ 'c', 0, "c", NULL, "cancel the running job (what is applied stays)", ALL & ~LOGS, GROUP_CHANGE, ACTION_CANCEL },
 
 	{ 'a', KEY_TERM_F1 + 7, "a F8", "actions", "all actions on what is under the cursor", ALL & ~LOGS, GROUP_PROGRAM, ACTION_MENU },

@@ -129,6 +129,24 @@ void page_why(struct app *app, struct pager *pager)
 
 /* ---- jobs and notices ---- */
 
+static void add_forwards(struct app *app, struct pager *pager)
+{
+	static const char *const words[] = { [FORWARD_READY] = "ready", [FORWARD_NO_POD] = "no pod is ready", [FORWARD_FAILING] = "failing" };
+
+	if (!forwards_count(app->forwards))
+		return;
+	pager_add(pager, ROLE_TEXT, "");
+	pager_add(pager, ROLE_TITLE, "port-forwards (a stops one)");
+	for (size_t i = 0; i < forwards_count(app->forwards); i++) {
+		const struct forward *f = forwards_at(app->forwards, i);
+
+		pager_addf(pager, f->state == FORWARD_READY ? ROLE_TEXT : ROLE_BAD,
+			   "  localhost:%u -> %s %s port %u in %s: %s, %llu connections, %llu bytes in, %llu out%s%s", f->local_port, f->kind->kind, f->name, f->port,
+			   f->namespace, words[f->state], (unsigned long long)f->connections, (unsigned long long)f->received_bytes,
+			   (unsigned long long)f->sent_bytes, *f->last_error ? ": " : "", f->last_error);
+	}
+}
+
 void page_jobs(struct app *app, struct pager *pager)
 {
 	pager_add(pager, ROLE_TITLE, "jobs");
@@ -141,6 +159,7 @@ void page_jobs(struct app *app, struct pager *pager)
 		pager_add(pager, ROLE_DIM, "  none");
 	if (tasks_open(app->tasks))
 		pager_addf(pager, ROLE_PROGRESS, "  %zu question%s to the cluster on the way", tasks_open(app->tasks), tasks_open(app->tasks) == 1 ? "" : "s");
+	add_forwards(app, pager);
 	pager_add(pager, ROLE_TEXT, "");
 	pager_add(pager, ROLE_TITLE, "notices, newest first");
 	for (size_t i = app->nnotices; i > 0 && i + NOTICES_MAX > app->nnotices; i--) {
@@ -323,6 +342,11 @@ static void find(struct app *app, const char *text)
 	text_find(app, &app->page.text, text);
 }
 
+static void text(struct app *app, struct buf *out)
+{
+	pager_text(&app->page.text, out);
+}
+
 static void release(struct app *app)
 {
 	free(GIVE(app->page.title));
@@ -331,4 +355,4 @@ static void release(struct app *app)
 	pager_release(&app->page.text);
 }
 
-const struct view_ops page_view_ops = { .name = "Text", .draw = draw, .act = act, .find = find, .release = release };
+const struct view_ops page_view_ops = { .name = "Text", .draw = draw, .act = act, .find = find, .text = text, .release = release };

@@ -13,6 +13,7 @@
 #include "job/act.h"
 #include "job/history.h"
 #include "live/browse.h"
+#include "live/forward.h"
 #include "live/task.h"
 #include "model/journal.h"
 #include "model/ref.h"
@@ -155,6 +156,7 @@ struct app {
 	const struct app_options *options;
 	struct live *live;
 	struct tasks *tasks;
+	struct forwards *forwards;
 	struct term *term;
 	struct canvas *canvas;
 
@@ -249,8 +251,6 @@ void text_find(struct app *app, struct pager *pager, const char *text);
 void app_open_palette(struct app *app);
 void app_open_menu(struct app *app);
 void app_open_copy_menu(struct app *app, const struct target *target);
-/* Puts text on the clipboard; what is said of it. */
-void app_copy(struct app *app, const char *text, const char *what);
 /* Writes the view as text into the present folder. */
 void app_save(struct app *app);
 
@@ -264,6 +264,23 @@ bool app_job_runs(const struct app *app);
 void app_close_job(struct app *app);
 void app_ask_leave(struct app *app);
 void app_ask_cancel(struct app *app);
+
+/* What must be typed to confirm a change to name in target's environment; NULL: it is a slot, y will do. Gives. */
+char *app_word_for(const struct target *target, const char *name);
+
+/* ---- what leaves the dashboard and comes back (ui/outside.c) ---- */
+
+/* A shell in a running pod of the object; asks first, and which container if there are several. */
+void app_shell(struct app *app, const struct target *target);
+/* Asks for the port. */
+void app_forward(struct app *app, const struct target *target);
+void app_stop_forward(struct app *app);
+/* The text of the view, as a copy, in $VISUAL or $EDITOR. */
+void app_edit(struct app *app);
+/* The public address of the environment; without a display it is copied instead. */
+void app_browser(struct app *app, const struct target *target);
+/* Puts text on the clipboard of the terminal; what is said of it. */
+void app_copy(struct app *app, const char *text, const char *what);
 
 /* ---- pages (ui/pages.c) ---- */
 
