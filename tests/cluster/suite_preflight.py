@@ -64,11 +64,14 @@ def what_others_use_counts_but_not_what_ends_by_itself(c):
     job = project(c, 'quojob', {'job': workload('Job', 'job', '300m')})
     assert slotdeck(c, other, 'apply', '--env', 'qa', '--namespace', 'quomine-dev', '--wait', '--settle', '0s').code == 0
     assert slotdeck(c, job, 'apply', '--env', 'dev', '--namespace', 'quomine-dev', '--wait', '--settle', '0s').code == 0
+    c.ensure('/api/v1/namespaces/quomine-dev/pods', {'metadata': {'name': 'task', 'annotations': {'testbed/duration': '600s'}}, 'spec': {
+        'restartPolicy': 'Never', 'containers': [{'name': 'main', 'image': 'x:1', 'resources': {'requests': {'cpu': '300m'}}}]}})
     quota(c, 'quomine-dev', requests_cpu='1')
     folder = project(c, 'quomine', {'mine': workload('Deployment', 'mine', '350m', replicas=2)})
     preflight(c, folder, code=0)
     open(os.path.join(folder, 'mine.yaml'), 'w').write(workload('Deployment', 'mine', '351m', replicas=2))
     assert 'this plan takes 702m, what else is there takes 300m' in preflight(c, folder, code=2)[0]
+    preflight(c, folder, '--prune', '--dry-run', code=0)
 
 
 def a_quota_that_wants_requests_lets_no_silent_container_in(c):
@@ -101,10 +104,12 @@ def a_quota_below_what_runs_already_stops_no_plan_that_takes_no_more(c):
 
 
 def a_quota_of_the_plan_itself_is_the_one_that_counts(c):
-    own = 'apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: small}\nspec: {hard: {pods: "1"}}\n'
-    quota(c, 'quoown-dev', pods='9')
-    folder = project(c, 'quoown', {'own': own, 'web': workload('Deployment', 'web', replicas=2)})
-    assert 'allows 1 of pods; this plan takes 2' in preflight(c, folder, code=2)[0]
+    own = 'apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: small}\nspec: {hard: {pods: "%d"}}\n'
+    quota(c, 'quoown-dev', pods='1')
+    folder = project(c, 'quoown', {'own': own % 9, 'web': workload('Deployment', 'web', replicas=2)})
+    preflight(c, folder, '--dry-run', code=0)
+    open(os.path.join(folder, 'own.yaml'), 'w').write(own % 0)
+    assert ['allows 0 of pods; this plan takes 2' in text for text in preflight(c, folder, code=2)] == [True]
 
 
 def a_namespace_that_is_being_deleted_stops_what_would_go_into_it(c):
