@@ -107,7 +107,7 @@ def a_quota_of_the_plan_itself_is_the_one_that_counts(c):
     own = 'apiVersion: v1\nkind: ResourceQuota\nmetadata: {name: small}\nspec: {hard: {pods: "%d"}}\n'
     quota(c, 'quoown-dev', pods='1')
     folder = project(c, 'quoown', {'own': own % 9, 'web': workload('Deployment', 'web', replicas=2)})
-    preflight(c, folder, '--dry-run', code=0)
+    preflight(c, folder, '--dry-run', '--force-conflicts', code=0)
     open(os.path.join(folder, 'own.yaml'), 'w').write(own % 0)
     assert ['allows 0 of pods; this plan takes 2' in text for text in preflight(c, folder, code=2)] == [True]
 
