@@ -298,16 +298,60 @@ void ingress_step(struct sim *sim, struct object *o, json_t *tree)
 
 /* ---- custom kinds ---- */
 
+/* Asks all objects of the kind to go; true while one is still there, held by its finalizers. */
+static bool remove_instances(struct sim *sim, const json_t *spec)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < sim->nresources; i++) {
+		struct resource *r = sim->resources[i];
+
+		if (!(r->flags & KIND_CUSTOM) || r->gone || r->storage != r || strcmp(r->group, jstr(spec, "group")) ||
+		    strcmp(r->plural, jstr(spec, "names", "plural")))
+			continue;
+		r->terminating = true;
+		for (size_t k = r->n; k-- > 0;)
+			if (!r->objects[k]->deleting)
+				rest_remove(sim, r->objects[k], "Background", -1);
+		any = any || r->n;
+	}
+	return any;
+}
+
+/* The kind goes when the last of its objects has gone. */
+static void undefine(struct sim *sim, struct object *o, json_t *tree)
+{
+	bool left = remove_instances(sim, json_object_get(tree, "spec")), began = o->life.phase == 3;
+	json_t *status = json_deep_copy(json_object_get(tree, "status"));
+
+	if (!status)
+		status = json_object();
+	if (!began) {
+		o->life.phase = 3;
+		o->life.since = sim_now(sim);
+	}
+	condition_set(status, "Terminating", "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress", false);
+	status_write(sim, o, tree, status, "kube-apiserver");
+	if (left || sim_now(sim) - o->life.since < 200) {
+		control_wake(sim, o, 200);
+		return;
+	}
+	kinds_undefine(sim, tree);
+	json_t *now = store_tree(o);
+
+	jdel(now, "metadata", "finalizers");
+	store_put(sim, o->resource, o, now);
+	json_decref(now);
+	rest_finish_delete(sim, o);
+}
+
 void definition_step(struct sim *sim, struct object *o, json_t *tree)
 {
 	json_t *spec = json_object_get(tree, "spec"), *versions = json_object_get(spec, "versions"), *status, *stored = json_array();
 
 	if (o->deleting) {
 		json_decref(stored);
-		kinds_undefine(sim, tree);
-		jdel(tree, "metadata", "finalizers");
-		store_put(sim, o->resource, o, tree);
-		rest_finish_delete(sim, o);
+		undefine(sim, o, tree);
 		return;
 	}
 	if (!o->life.phase) {

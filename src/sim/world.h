@@ -98,7 +98,8 @@ struct resource {
 	size_t nevents, events_cap;
 	int64_t compacted;	   /* watches from before this are 410 */
 	struct watcher *watchers;
-	bool gone;		   /* its definition was deleted */
+	bool terminating;	   /* its definition is being deleted: nothing new is made */
+	bool gone;		   /* it was deleted */
 	unsigned lose;		   /* so many of the next changes are told to no watch */
 };
 

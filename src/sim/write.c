@@ -328,6 +328,11 @@ static bool finish_create(struct writing *w, bool applied)
 	char label[256];
 
 	birth(w);
+	if (w->resource->storage->terminating) {
+		reply_status(w->reply, 405, "MethodNotAllowed", details_of(w->resource, jstr(w->next, "metadata", "name")),
+			     "create not allowed while custom resource definition is terminating");
+		return false;
+	}
 	if (!check_namespace(w))
 		return false;
 	defaults_fill(w->resource, w->next);

@@ -529,6 +529,45 @@ static void the_demo_stands_in_several_states(void **state)
 	json_decref(record);
 }
 
+static bool is_terminating(const json_t *tree)
+{
+	return jx_is(json_object_get(condition(tree, "Terminating"), "status"), "True");
+}
+
+static void a_definition_terminates_as_long_as_its_objects_are_held(void **state)
+{
+	static const char definition[] = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/lamps.shop.example.test";
+	static const char lamps[] = "/apis/shop.example.test/v1/namespaces/shop/lamps";
+	AUTO(sim) sim = start(10);
+	unsigned status;
+
+	(void)state;
+	make_shop(sim);
+	must(sim, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", NULL,
+	     "{\"apiVersion\":\"apiextensions.k8s.io/v1\",\"kind\":\"CustomResourceDefinition\",\"metadata\":{\"name\":\"lamps.shop.example.test\"},"
+	     "\"spec\":{\"group\":\"shop.example.test\",\"scope\":\"Namespaced\",\"names\":{\"kind\":\"Lamp\",\"plural\":\"lamps\"},\"versions\":[{"
+	     "\"name\":\"v1\",\"served\":true,\"storage\":true,\"schema\":{\"openAPIV3Schema\":{\"type\":\"object\"}}}]}}");
+	wait_for(sim, definition, established, "definition");
+	must(sim, "POST", lamps, NULL,
+	     "{\"apiVersion\":\"shop.example.test/v1\",\"kind\":\"Lamp\",\"metadata\":{\"name\":\"held\",\"finalizers\":[\"shop.example.test/switch-off\"]}}");
+	must(sim, "DELETE", definition, NULL, NULL);
+	wait_for(sim, definition, is_terminating, "deletion");
+	json_t *held = read_object(sim, "/apis/shop.example.test/v1/namespaces/shop/lamps/held");
+
+	assert_non_null(jget(held, "metadata", "deletionTimestamp"));
+	json_decref(held);
+	AUTO_FREE char *answer = sim_request(sim, "POST", lamps, NULL,
+					     "{\"apiVersion\":\"shop.example.test/v1\",\"kind\":\"Lamp\",\"metadata\":{\"name\":\"late\"}}", &status);
+
+	assert_int_equal(status, 405);
+	must(sim, "PATCH", "/apis/shop.example.test/v1/namespaces/shop/lamps/held", "application/merge-patch+json",
+	     "{\"metadata\":{\"finalizers\":null}}");
+	wait_for(sim, definition, is_gone, "definition");
+	AUTO_FREE char *gone = sim_request(sim, "GET", lamps, NULL, NULL, &status);
+
+	assert_int_equal(status, 404);
+}
+
 static int64_t count_items(struct sim *sim, const char *path)
 {
 	json_t *list = read_object(sim, path);
@@ -598,6 +637,7 @@ int main(void)
 		cmocka_unit_test(controllers_can_be_held_and_let_go),
 		cmocka_unit_test(apply_reads_yaml_too),
 		cmocka_unit_test(the_demo_stands_in_several_states),
+		cmocka_unit_test(a_definition_terminates_as_long_as_its_objects_are_held),
 		cmocka_unit_test(the_demo_has_something_for_every_screen),
 		cmocka_unit_test(the_demo_project_can_be_written_to_a_folder),
 	};
