@@ -367,14 +367,14 @@ static enum scope_state state_of_refusal(int status)
 	return status >= 404 ? SCOPE_ABSENT : SCOPE_FORBIDDEN;
 }
 
-static void stay_out(struct feed *feed, enum scope_state state, const char *why)
+static void stay_out(struct feed *feed, enum scope_state state, const char *why, int64_t ms)
 {
 	feed->asked_to_wait = true;
 	feed->doubted = false;
 	list_afresh(feed);
 	known_clear(&feed->known);
-	tell(feed, state, why, REFUSED_MS);
-	pause_for(feed, REFUSED_MS);
+	tell(feed, state, why, ms);
+	pause_for(feed, ms);
 }
 
 /* Lists take the place of a watch for a while. */
@@ -402,7 +402,7 @@ static void refused(struct feed *feed, const struct http_response *refusal)
 	AUTO_RELEASE(buf) why = BUF_INIT(ROW_MESSAGE_MAX);
 
 	status_read(&status, buf_str(&refusal->body));
-	buf_addf(&why, "HTTP %d", refusal->status);
+	buf_addf(&why, "%sHTTP %d", refusal->status == 401 ? "login needed, " : "", refusal->status);
 	if (status.message.len)
 		buf_addf(&why, ": %s", buf_cstr(&status.message));
 	if (refusal->status == 410) {
@@ -410,7 +410,7 @@ static void refused(struct feed *feed, const struct http_response *refusal)
 	} else if (feed->streaming && is_no_stream(refusal->status)) {
 		/* What the list was refused with is the news; this was only the way around. */
 		feed->no_stream_until_ms = loop_now(feed) + NO_STREAM_MS;
-		stay_out(feed, feed->list_state, feed->list_why);
+		stay_out(feed, feed->list_state, feed->list_why, REFUSED_MS);
 	} else if (this_verb && watched) {
 		feed->no_watch_until_ms = loop_now(feed) + REFUSED_MS;
 		poll_soon(feed);
@@ -420,7 +420,8 @@ static void refused(struct feed *feed, const struct http_response *refusal)
 		feed->list_why = buf_give(&why);
 		feed_stream(feed);
 	} else if (is_no_right(refusal->status)) {
-		stay_out(feed, state_of_refusal(refusal->status), buf_cstr(&why));
+		/* A credential is renewed sooner than a right is given. */
+		stay_out(feed, state_of_refusal(refusal->status), buf_cstr(&why), refusal->status == 401 ? PAUSE_MAX_MS : REFUSED_MS);
 	} else {
 		/* A watch that the server does not like (old resource version in other words) is cured by a list. */
 		if (refusal->status != 429 && feed->failures >= 2)

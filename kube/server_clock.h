@@ -1,5 +1,5 @@
 /*
- * server_clock: the server's wall clock, driven by our monotonic one and set by the Date of its answers.
+ * server_clock: the server's wall clock, driven by our monotonic one (and the time that this machine slept) and set by the Date of its answers.
  *
  * What rows, stores and health call now_ms. It never goes back by itself; a difference under two seconds is no
  * difference, as Date has whole seconds. Any thread may ask and tell.
@@ -7,12 +7,15 @@
 #ifndef SLOTDECK_KUBE_SERVER_CLOCK_H
 #define SLOTDECK_KUBE_SERVER_CLOCK_H
 
+#include <stdbool.h>
+
 #include "base/clock.h"
 
 struct server_clock {
 	struct clock *clock;
-	int64_t wall_ms, mono_ms;
+	int64_t wall_ms, started_ms;
 	_Atomic int64_t offset_ms;
+	_Atomic bool heard;
 };
 
 /* Borrows clock (NULL: the system's). */

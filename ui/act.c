@@ -423,10 +423,14 @@ static bool act_kind_of(struct app *app, enum action action, const struct target
 
 static char *reason_against_apply(struct app *app, const struct target *t)
 {
+	AUTO_RELEASE(buf) stale = BUF_INIT(512);
+
 	if (app->view == VIEW_APPLY)
 		return app->deploy.title ? NULL : xstrdup("nothing was compared yet");
 	if (!t->title)
 		return xstrdup("no environment is under the cursor");
+	if (!live_is_proven(app->live, NULL, t->namespace, &stale))
+		return xasprintf("what is shown may be old: %s", buf_cstr(&stale));
 	return *t->env ? NULL : xasprintf("%s is no environment of services.yaml", t->title);
 }
 
@@ -442,6 +446,7 @@ static bool has_pods(const struct target *t)
 
 char *app_reason_against(struct app *app, const struct target *t, enum action action)
 {
+	AUTO_RELEASE(buf) stale = BUF_INIT(512);
 	struct live_status status;
 	enum act_kind kind;
 
@@ -458,6 +463,8 @@ char *app_reason_against(struct app *app, const struct target *t, enum action ac
 		return xstrdup("no contact with the cluster: what is shown is old");
 	if (outside)
 		return has_pods(t) ? NULL : xstrdup("it has no pods");
+	if (!live_is_proven(app->live, object_ref_is_empty(&t->object) ? NULL : kind_find_api(t->object.api_version, t->object.kind), "", &stale))
+		return xasprintf("what is shown may be old: %s", buf_cstr(&stale));
 	if (kind == ACT_FREE_SLOT)
 		return t->record_name ? NULL : xstrdup("no slot with a record is under the cursor");
 	if (object_ref_is_empty(&t->object))

@@ -18,7 +18,7 @@ struct subscriber {
 
 struct clock {
 	pthread_mutex_t wake_lock; /* held while the subscribers are called, so that unsubscribing is a promise */
-	_Atomic int64_t now_us, wall_us;
+	_Atomic int64_t now_us, wall_us, suspended_us;
 	struct subscriber *subscribers;
 	size_t len, cap;
 };
@@ -30,6 +30,7 @@ struct clock *clock_create_manual(int64_t wall_ms)
 	pthread_mutex_init(&clock->wake_lock, NULL);
 	atomic_init(&clock->now_us, MANUAL_START_MS * 1000);
 	atomic_init(&clock->wall_us, wall_ms * 1000);
+	atomic_init(&clock->suspended_us, 0);
 	return clock;
 }
 
@@ -50,6 +51,12 @@ void clock_advance(struct clock *clock, int64_t milliseconds)
 	for (size_t i = 0; i < clock->len; i++)
 		clock->subscribers[i].wake(clock->subscribers[i].arg);
 	pthread_mutex_unlock(&clock->wake_lock);
+}
+
+void clock_suspend(struct clock *clock, int64_t milliseconds)
+{
+	atomic_fetch_add(&clock->wall_us, milliseconds * 1000);
+	atomic_fetch_add(&clock->suspended_us, milliseconds * 1000);
 }
 
 bool clock_is_manual(const struct clock *clock)
@@ -87,7 +94,7 @@ int64_t clock_wall_ms(const struct clock *clock)
 
 int64_t clock_suspended_ms(const struct clock *clock)
 {
-	return clock ? 0 : (read_us(CLOCK_BOOTTIME) - read_us(CLOCK_MONOTONIC)) / 1000;
+	return (clock ? atomic_load(&clock->suspended_us) : read_us(CLOCK_BOOTTIME) - read_us(CLOCK_MONOTONIC)) / 1000;
 }
 
 void clock_subscribe(struct clock *clock, void (*wake)(void *arg), void *arg)

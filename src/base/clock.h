@@ -24,6 +24,9 @@ DEFINE_AUTO(clock);
 /* Moves both times and wakes everything that waits on this clock. Manual clocks only. */
 void clock_advance(struct clock *clock, int64_t milliseconds);
 
+/* The machine sleeps: only wall time and clock_suspended_ms() move, and nothing wakes. Manual clocks only. */
+void clock_suspend(struct clock *clock, int64_t milliseconds);
+
 bool clock_is_manual(const struct clock *clock);
 int64_t clock_now_ms(const struct clock *clock);
 int64_t clock_now_us(const struct clock *clock);

@@ -202,6 +202,28 @@ void live_status(const struct live *live, struct live_status *ret)
 		ret->state = ret->loading ? LIVE_LOADING : LIVE_LIVE;
 }
 
+static bool concerns(const struct scope *scope, const struct kind *kind, const char *namespace)
+{
+	bool here = !*namespace || !*scope->namespace || !strcmp(scope->namespace, namespace);
+
+	return here && (!kind || kind_same(scope->kind, kind)) && scope->synced_ms && scope->state != SCOPE_FORBIDDEN && scope->state != SCOPE_ABSENT;
+}
+
+bool live_is_proven(const struct live *live, const struct kind *kind, const char *namespace, struct buf *why)
+{
+	int64_t now = live_now_ms(live);
+	const struct scope *scope;
+
+	for (size_t i = 0; (scope = store_scope_at(live->store, i)); i++) {
+		if (!counts_for_status(live, scope) || !concerns(scope, kind, namespace) || health_is_fresh(live->health, scope, now))
+			continue;
+		if (why)
+			health_format_scope(live->health, scope, now, why);
+		return false;
+	}
+	return true;
+}
+
 /* ---- life ---- */
 
 static void listen_to(struct live *live, int fd)

@@ -72,6 +72,12 @@ struct live_status {
 	const struct kind *trouble; /* its kind; NULL */
 };
 void live_status(const struct live *live, struct live_status *ret);
+/*
+ * Whether what is shown of kind (NULL: of all kinds) in namespace ("": anywhere) is proven; else why (may be NULL) gets the
+ * reason: "pods may be older than shown: …", "no data for 95 s: …". What is forbidden, absent or still being listed does not
+ * count. Changing actions want it.
+ */
+bool live_is_proven(const struct live *live, const struct kind *kind, const char *namespace, struct buf *why);
 /* Ends all pauses: the person asked to try now. */
 void live_hurry(struct live *live);
 

@@ -100,6 +100,7 @@ static void a_watch_that_falls_silent_makes_its_kind_unknown_and_no_other(void *
 	AUTO(clock) clock = test_clock();
 	AUTO_RELEASE(live_bed) bed = ready_bed(clock);
 	struct live_bed_wanted broken = { "team-a", HEALTH_DEGRADED, "chat: " };
+	AUTO_RELEASE(buf) why = BUF_INIT(512);
 	struct live_status status;
 
 	live_bed_control(&bed, "/_sim/freeze", "{'path':'/api/v1/pods.*watch=1'}");
@@ -111,6 +112,10 @@ static void a_watch_that_falls_silent_makes_its_kind_unknown_and_no_other(void *
 	assert_non_null(strstr(status.why, "missed changes"));
 	assert_true(status.age_ms >= 0);
 	assert_true(fresh(&bed, &kind_service) && fresh(&bed, &kind_deployment));
+	/* What acts on pods is off, and why. */
+	assert_true(live_is_proven(bed.live, &kind_deployment, "team-a", NULL));
+	assert_false(live_is_proven(bed.live, NULL, "team-a", &why));
+	assert_string_equal(buf_cstr(&why), "pods may be older than shown: the watch missed changes; listed again, not proven yet");
 	/* The list that followed is right already, and the new watch proves itself. */
 	assert_in_range(live_bed_pass(&bed, 60, pods_are_fresh, NULL), 0, 10);
 	assert_in_range(live_bed_pass(&bed, 60, live_bed_env_is, &broken), 0, 10);
@@ -392,6 +397,77 @@ static void a_right_that_is_taken_makes_its_kind_unknown_and_comes_back(void **s
 	expect_in_step(&bed, 5);
 }
 
+struct login {
+	_Atomic int token; /* what the hook gives */
+	_Atomic int better; /* what it gives when the server refuses that; 0: nothing better */
+};
+
+static enum http_auth_result give_token(struct http_credential *ret, uint64_t refused, bool may_block, struct error *err, void *arg)
+{
+	struct login *login = arg;
+	AUTO_FREE char *header = NULL;
+
+	(void)may_block, (void)err;
+	if (refused == (uint64_t)login->token && login->better)
+		login->token = login->better;
+	header = xasprintf("Bearer token-%d", login->token);
+	secret_set(&ret->authorization, str_of(header));
+	ret->generation = (uint64_t)login->token;
+	return HTTP_AUTH_OK;
+}
+
+static struct live_bed ready_bed_with_login(struct clock *clock, struct login *login)
+{
+	struct live_bed bed = live_bed_create(clock);
+	AUTO_RELEASE(error) err = { 0 };
+
+	http_destroy(bed.http);
+	bed.http = http_create(bed.net, &(struct http_options){ .base_url = sim_url(bed.sim), .authorise = give_token, .authorise_arg = login,
+								.authorise_without_tls = true }, &err);
+	assert_non_null(bed.http);
+	live_bed_namespace(&bed, "team-a");
+	live_bed_deployment(&bed, "team-a", "web", NULL);
+	live_bed_control(&bed, "/_sim/deny", "{'requireToken':['token-1','']}");
+	live_bed_open(&bed);
+	live_bed_expect(&bed, "team-a", HEALTH_HEALTHY, NULL);
+	live_bed_pass(&bed, 40, all_is_live, NULL);
+	return bed;
+}
+
+static void a_token_that_rotates_is_not_noticed(void **state)
+{
+	(void)state;
+	struct login login = { .token = 1, .better = 2 };
+	AUTO(clock) clock = test_clock();
+	AUTO_RELEASE(live_bed) bed = ready_bed_with_login(clock, &login);
+
+	live_bed_control(&bed, "/_sim/deny", "{'requireToken':['token-2','']}");
+	live_bed_control(&bed, "/_sim/reset-watches", NULL);
+	assert_int_equal(live_bed_pass(&bed, 60, pods_are_unknown, NULL), 60);
+	expect_in_step(&bed, 5);
+}
+
+static void a_token_that_expired_asks_for_a_login_and_keeps_the_data(void **state)
+{
+	(void)state;
+	struct login login = { .token = 1 };
+	AUTO(clock) clock = test_clock();
+	AUTO_RELEASE(live_bed) bed = ready_bed_with_login(clock, &login);
+	struct live_status status;
+
+	live_bed_control(&bed, "/_sim/deny", "{'requireToken':['token-2','']}");
+	assert_in_range(live_bed_pass(&bed, 120, pods_are_unknown, NULL), 1, STALE_S);
+	live_bed_pass(&bed, 60, NULL, NULL);
+	status = status_of(&bed);
+	assert_non_null(strstr(status.why, "login needed"));
+	assert_int_equal(status.live, 0);
+	assert_int_equal(envs_find(live_envs(bed.live), "team-a")->shown, HEALTH_UNKNOWN);
+	assert_non_null(store_find_name(live_store(bed.live), &kind_deployment, "team-a", "web"));
+	login.token = 2;
+	assert_in_range(live_bed_pass(&bed, 120, all_is_live, NULL), 0, BACK_S);
+	expect_in_step(&bed, 5);
+}
+
 /* ---- F8: slow ---- */
 
 static void a_slow_server_never_makes_the_model_wait(void **state)
@@ -565,6 +641,23 @@ static void a_clock_that_jumps_ahead_makes_everything_unknown_at_once_and_heals(
 	expect_in_step(&bed, 5);
 }
 
+static void a_machine_that_slept_knows_that_its_data_is_old(void **state)
+{
+	(void)state;
+	AUTO(clock) clock = test_clock();
+	AUTO_RELEASE(live_bed) bed = ready_bed(clock);
+
+	live_bed_control(&bed, "/_sim/freeze", "{'path':'.'}"); /* nobody hears of these connections again */
+	clock_suspend(clock, 2 * 3600 * 1000);
+	live_bed_deployment(&bed, "team-a", "chat", "imagepull");
+	assert_true(pods_are_unknown(&bed, NULL));
+	live_poll(bed.live, 0);
+	assert_int_equal(envs_find(live_envs(bed.live), "team-a")->shown, HEALTH_UNKNOWN);
+	assert_in_range(live_bed_pass(&bed, 60, live_bed_env_is, &(struct live_bed_wanted){ "team-a", HEALTH_DEGRADED, "chat: " }), 0, 15);
+	assert_in_range(live_bed_pass(&bed, 60, all_is_live, NULL), 0, 15);
+	live_bed_control(&bed, "/_sim/thaw", NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -582,6 +675,8 @@ int main(void)
 		cmocka_unit_test(endless_white_space_is_no_sign_of_life),
 		cmocka_unit_test(a_half_open_connection_is_unknown_within_45_s_and_replaced),
 		cmocka_unit_test(a_right_that_is_taken_makes_its_kind_unknown_and_comes_back),
+		cmocka_unit_test(a_token_that_rotates_is_not_noticed),
+		cmocka_unit_test(a_token_that_expired_asks_for_a_login_and_keeps_the_data),
 		cmocka_unit_test(a_slow_server_never_makes_the_model_wait),
 		cmocka_unit_test(retry_after_of_any_form_is_honoured_within_reason),
 		cmocka_unit_test(a_list_that_drips_is_given_up_and_hinders_no_other),
@@ -590,6 +685,7 @@ int main(void)
 		cmocka_unit_test(an_object_of_the_same_name_is_another_object),
 		cmocka_unit_test(clocks_that_differ_by_an_hour_change_nothing),
 		cmocka_unit_test(a_clock_that_jumps_ahead_makes_everything_unknown_at_once_and_heals),
+		cmocka_unit_test(a_machine_that_slept_knows_that_its_data_is_old),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
