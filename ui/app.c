@@ -12,7 +12,6 @@
 
 #define MIN_ROWS      4 /* for a head line and a key line */
 #define TICK_MS	      1000 /* ages and countdowns */
-#define FRAME_MS      30  /* between two draws while a lot happens: a key is never held back by it */
 #define HOLD_MS	      1000 /* rows keep their places behind a key */
 #define WHEEL_ROWS    3
 #define POLL_BUDGET_MS 2
@@ -356,8 +355,8 @@ static int sleep_ms(const struct app *app)
 		due_ms = live_ms;
 	if (logs_view_has_more(app))
 		due_ms = now_ms;
-	if (app->dirty && app->drawn_ms + FRAME_MS < due_ms)
-		due_ms = app->drawn_ms + FRAME_MS;
+	if (app->dirty && app->drawn_ms + setup_frame_ms(app) < due_ms)
+		due_ms = app->drawn_ms + setup_frame_ms(app);
 	return due_ms > now_ms ? (int)(due_ms - now_ms) : 0;
 }
 
@@ -381,11 +380,13 @@ static void turn(struct app *app)
 	if (poll_all(app, POLL_BUDGET_MS))
 		app->dirty = true;
 	app->behind = clock_now_us(NULL) - begun_us >= POLL_BUDGET_MS * 1000;
-	if (clock_now_ms(NULL) / TICK_MS != before_ms / TICK_MS)
+	if (clock_now_ms(NULL) / TICK_MS != before_ms / TICK_MS) {
+		setup_check(app);
 		app->dirty = true; /* ages count on */
+	}
 	if (cancel_requested(app->options->cancel))
 		app->quit = true;
-	if (app->dirty && !app->quit && (key || clock_now_ms(NULL) - app->drawn_ms >= FRAME_MS))
+	if (app->dirty && !app->quit && (key || clock_now_ms(NULL) - app->drawn_ms >= setup_frame_ms(app)))
 		show(app);
 }
 
@@ -442,6 +443,7 @@ static bool begin(struct app *app, struct error *err)
 
 int app_run(const struct app_options *options, struct error *err)
 {
+	struct term_options term;
 	struct app app;
 	bool opened;
 
@@ -450,14 +452,17 @@ int app_run(const struct app_options *options, struct error *err)
 		app_release(&app);
 		return EXIT_USAGE;
 	}
-	app.term = term_open(&(struct term_options){ .ascii = options->ascii, .no_colour = options->no_colour, .theme = options->theme }, err);
+	setup_begin(&app, &term);
+	app.term = term_open(&term, err);
 	opened = app.term != NULL;
 	if (opened) {
+		setup_take_over(&app);
 		show(&app);
 		while (!app.quit)
 			turn(&app);
 	}
 	term_close(app.term);
+	setup_end(&app);
 	app_release(&app);
 	if (opened && term_signal())
 		return 128 + term_signal();

@@ -20,7 +20,7 @@
 
 #define CTRL(letter) ((letter) & 31)
 
-const struct binding bindings[] = {
+const struct binding built_in_bindings[] = {
 	{ KEY_TERM_UP, 'k', "up k", NULL, "up", ALL, GROUP_MOVE, ACTION_UP },
 	{ KEY_TERM_DOWN, 'j', "down j", NULL, "down", ALL, GROUP_MOVE, ACTION_DOWN },
 	{ KEY_TERM_LEFT, 'h', "left h", NULL, "left; on the slots board: the slot before", ALL & ~APPLY, GROUP_MOVE, ACTION_LEFT },
@@ -107,7 +107,11 @@ const struct binding bindings[] = {
 	{ 'Q', KEY_TERM_F1 + 9, "Q F10", NULL, "leave the program", ALL, GROUP_PROGRAM, ACTION_QUIT },
 	{ CTRL('c'), 0, "Ctrl-C", NULL, "leave the program", ALL, GROUP_PROGRAM, ACTION_QUIT },
 };
-const size_t nbindings = sizeof bindings / sizeof *bindings;
+const size_t nbuilt_in_bindings = sizeof built_in_bindings / sizeof *built_in_bindings;
+
+/* Written by keymap_choose() on the main thread. */
+const struct binding *bindings = built_in_bindings;
+size_t nbindings = sizeof built_in_bindings / sizeof *built_in_bindings;
 
 const char *key_group_name(enum key_group group)
 {

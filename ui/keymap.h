@@ -60,8 +60,20 @@ struct binding {
 	enum key_group group;
 	enum action action;
 };
-extern const struct binding bindings[];
-extern const size_t nbindings;
+extern const struct binding built_in_bindings[];
+extern const size_t nbuilt_in_bindings;
+/* Those that hold: the built-in ones until keymap_choose() is called. */
+extern const struct binding *bindings;
+extern size_t nbindings;
+
+struct key_choice;
+struct settings_action;
+/* Other keys for actions, see settings.h; n 0: the built-in ones. The table before is not to be used any more. Main thread. */
+void keymap_choose(const struct key_choice *choices, size_t n);
+/* Gives what keys can be given to, for settings_open(). */
+struct settings_action *keymap_actions(size_t *ret_n);
+/* "page-up": the action's name in settings. */
+const char *action_name(enum action action);
 
 /* What key does on view; NULL: nothing. On a Cyrillic layout letters act by their place on the keyboard. */
 const struct binding *keymap_find(enum view_id view, uint32_t key);

@@ -15,7 +15,7 @@
 #include "ui/theme.h"
 
 #define MAX_FILE_BYTES ((size_t)256 << 10)
-#define MIN_REFRESH_MS 50
+#define MIN_REFRESH_MS 20
 #define MAX_REFRESH_MS 10000
 
 struct stamp { /* of a file that may not be there */
@@ -49,7 +49,7 @@ struct column_entry {
 
 struct raw { /* as decoded */
 	struct stack_text theme, language, preset, refresh;
-	struct stack_flag ascii, mouse, title, read_only;
+	struct stack_flag ascii, mouse, title;
 	struct {
 		struct stack_text_list type_name;
 	} confirm;
@@ -63,7 +63,7 @@ static const struct shape confirm_shape = { .what = "confirm", .size = sizeof(st
 static const struct field fields[] = {
 	ROW("theme", FIELD_TEXT, theme),	 ROW("language", FIELD_TEXT, language), ROW("preset", FIELD_TEXT, preset),
 	ROW("refresh", FIELD_TEXT, refresh),	 ROW("ascii", FIELD_FLAG, ascii),	ROW("mouse", FIELD_FLAG, mouse),
-	ROW("title", FIELD_FLAG, title),	 ROW("read-only", FIELD_FLAG, read_only), ROW("confirm", FIELD_STRUCT, confirm, .shape = &confirm_shape),
+	ROW("title", FIELD_FLAG, title),	 ROW("confirm", FIELD_STRUCT, confirm, .shape = &confirm_shape),
 	ROW("keys", FIELD_NODE, keys),		 ROW("columns", FIELD_NODE, columns),
 };
 static const struct shape shape = { .what = "the settings", .size = sizeof(struct raw), .spot_offset = NO_OFFSET, .key_offset = NO_OFFSET,
@@ -208,7 +208,7 @@ static void read_refresh(const struct reading *r, const struct stack_text *text,
 	if (!duration_parse(str_of(text->text), &ms))
 		complain(r, place, "length of time such as 200ms", text->text, NULL);
 	else if (ms < MIN_REFRESH_MS || ms > MAX_REFRESH_MS)
-		diags_add(r->diags, DIAG_ERROR, place, "out-of-range", "refresh is %s; it can be 50ms to 10s", text->text);
+		diags_add(r->diags, DIAG_ERROR, place, "out-of-range", "refresh is %s; it can be 20ms to 10s", text->text);
 	else
 		ret->refresh_ms = ms;
 }
@@ -261,7 +261,7 @@ static bool read_preset(struct reading *r, const char *preset, struct error *err
 	return true;
 }
 
-static const struct settings defaults = { .theme = "dark", .language = "auto", .preset = "default", .mouse = true, .title = true, .refresh_ms = 100 };
+static const struct settings defaults = { .theme = "dark", .language = "auto", .preset = "default", .mouse = true, .title = true, .refresh_ms = 30 };
 
 /* Every check of one text; settings go to ret, whose memory is the arena's. */
 static bool read_settings(struct reading *r, struct str text, struct settings *ret, struct error *err)
@@ -276,7 +276,6 @@ static bool read_settings(struct reading *r, struct str text, struct settings *r
 	ret->language = word_of(r, &raw.language, "auto", "language", text_languages(), text_language_count());
 	ret->preset = word_of(r, &raw.preset, "default", "preset", presets, ARRAY_LEN(presets));
 	ret->ascii = raw.ascii.value;
-	ret->read_only = raw.read_only.value;
 	ret->mouse = flag_of(&raw.mouse, true);
 	ret->title = flag_of(&raw.title, true);
 	read_refresh(r, &raw.refresh, ret);

@@ -26,8 +26,8 @@ struct settings { /* nothing is NULL; all text belongs to the settings file */
 	const char *theme;    /* "dark" */
 	const char *language; /* "auto": as the locale says */
 	const char *preset;   /* "default", "k9s", "vim" */
-	bool ascii, mouse, title, read_only;
-	int64_t refresh_ms;   /* at least so long between two draws that no key asked for; 100 */
+	bool ascii, mouse, title;
+	int64_t refresh_ms;   /* at least so long between two draws that no key asked for; 30 */
 	const char *const *type_name; /* confirm: environments whose name is typed before something is deleted there; patterns as of a shell. None: all but slots */
 	size_t ntype_name;
 	const struct key_choice *keys; /* of the preset, then of the person; a later one replaces an earlier one of its action */

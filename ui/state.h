@@ -29,6 +29,8 @@
 #include "ui/list.h"
 #include "ui/view_apply.h"
 
+struct settings_action;
+struct settings_file;
 struct term;
 
 /* What a key acts on. Texts are owned. */
@@ -154,6 +156,9 @@ enum prompt_kind { PROMPT_NONE, PROMPT_FIND, PROMPT_FILTER };
 
 struct app {
 	const struct app_options *options;
+	struct settings_file *settings; /* NULL: none (a dump) */
+	struct settings_action *actions; /* what keys can be given to */
+	size_t nactions;
 	struct live *live;
 	struct tasks *tasks;
 	struct forwards *forwards;
@@ -197,6 +202,19 @@ struct app {
 	uint64_t asked;		  /* requests so far */
 	bool wanted;		  /* --open waits until the server has said which kinds it has */
 };
+
+/* ---- what the person has chosen (ui/setup.c) ---- */
+
+/* Reads the settings and takes them over; a file that is wrong is said. term: what they mean for term_open(). */
+struct term_options;
+void setup_begin(struct app *app, struct term_options *ret_term);
+/* After term_open(). */
+void setup_take_over(struct app *app);
+/* Once a second: takes over what has changed. */
+void setup_check(struct app *app);
+void setup_end(struct app *app);
+/* Between two draws that no key asked for. */
+int64_t setup_frame_ms(const struct app *app);
 
 /* ---- going places (ui/go.c) ---- */
 

@@ -62,7 +62,7 @@ const struct option_row option_rows[OPT_COUNT] = {
 	[OPT_WAIT_BACKOFF] = DURATION("wait-backoff", "CODEXCTL_WAIT_BACKOFF", "accepted for compatibility; the wait is one watch"),
 	[OPT_REQUEST_TIMEOUT] = DURATION("request-timeout", "CODEXCTL_REQUEST_TIMEOUT", "limit for one request with its retries (default 60s)"),
 	[OPT_DEMO] = BOOL("demo", NULL, "open the demo: a simulated cluster, nothing else needed"),
-	[OPT_THEME] = TEXT("theme", NULL, "NAME", "colours: dark, light or mono"),
+	[OPT_THEME] = TEXT("theme", NULL, "NAME", "colours: dark, light, high-contrast, colour-blind, mono, or one of yours (docs/settings.md)"),
 	[OPT_ASCII] = BOOL("ascii", NULL, "draw with ASCII only"),
 	[OPT_OPEN] = TEXT("open", NULL, "KIND[/NAME]", "begin with a kind of the server (pods, deploy, …) or one object; -n and -A say where"),
 	[OPT_ALL_NAMESPACES] = { .name = "all-namespaces", .letter = 'A', .kind = OPTION_BOOL, .help = "with --open: in all namespaces" },

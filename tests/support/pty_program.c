@@ -45,6 +45,7 @@ static void run_program(const struct pty_options *options)
 	setenv("LC_ALL", options->locale ? options->locale : "C.UTF-8", 1);
 	unsetenv("TMUX");
 	unsetenv("NO_COLOR");
+	setenv("XDG_CONFIG_HOME", "/nonexistent", 1); /* whoever runs the tests may have settings */
 	if (options->variable)
 		set_variable(options->variable);
 	if (!options->argv) {

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "pty_program.h"
 
 static void start(struct pty *pty, int cols, int rows, const char *first, const char *second)
@@ -219,6 +220,47 @@ static void f7_gives_the_mouse_to_the_terminal(void **state)
 	finish(&p);
 }
 
+static void write_settings(const char *folder, const char *text)
+{
+	AUTO_FREE char *path = xasprintf("%s/slotdeck/config.yaml", folder);
+	AUTO_RELEASE(error) err = { 0 };
+
+	if (!file_write_atomic(path, str_of(text), 0600, &err))
+		fail_msg("%s", err.message);
+}
+
+static void settings_hold_and_a_change_is_taken_over_at_once(void **state)
+{
+	static const char *const argv[] = { NULL, "--demo", NULL };
+	char folder[] = "/tmp/settings-XXXXXX";
+	AUTO_RELEASE(error) err = { 0 };
+	struct pty p;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	AUTO_FREE char *inner = xasprintf("%s/slotdeck", folder), *variable = xasprintf("XDG_CONFIG_HOME=%s", folder),
+		       *clean = xasprintf("rm -rf '%s'", folder);
+
+	assert_true(file_make_folders(inner, 0700, &err));
+	write_settings(folder, "theme: light\nkeys: { help: x }\n");
+	pty_start(&p, &(struct pty_options){ .cols = 120, .rows = 40, .argv = argv, .variable = variable });
+	pty_wait_for(&p, "✗ slot 2");
+	pty_wait_for_output(&p, 0, "38;5;160m"); /* "bad" of light */
+	pty_wait_for(&p, "x keys");
+	size_t from = p.output.len;
+
+	write_settings(folder, "theme: dark\n");
+	pty_wait_for(&p, "the settings have changed");
+	pty_wait_for_output(&p, from, "38;5;203m"); /* "bad" of dark */
+	write_settings(folder, "theme: drak\n");
+	pty_wait_for(&p, "config.yaml:1:8:");
+	pty_type(&p, "?");
+	pty_wait_for(&p, "a page up");
+	pty_type(&p, "Q");
+	finish(&p);
+	assert_int_equal(system(clean), 0);
+}
+
 static void read_only_compares_but_does_not_apply(void **state)
 {
 	(void)state;
@@ -346,6 +388,7 @@ int main(void)
 		cmocka_unit_test(a_paste_is_typed_where_text_is_typed_and_nowhere_else),
 		cmocka_unit_test(a_name_is_copied_to_the_clipboard),
 		cmocka_unit_test(f7_gives_the_mouse_to_the_terminal),
+		cmocka_unit_test(settings_hold_and_a_change_is_taken_over_at_once),
 		cmocka_unit_test(read_only_compares_but_does_not_apply),
 		cmocka_unit_test(a_signal_ends_it_at_once_and_restores_the_terminal),
 		cmocka_unit_test(every_size_is_survived),

@@ -14,12 +14,12 @@
 #include "base/file.h"
 #include "base/yaml.h"
 #include "ui/key.h"
+#include "ui/keymap.h"
 #include "ui/settings.h"
 #include "ui/term.h"
 
-static const struct settings_action actions[] = { { "logs", false },      { "manifest", false }, { "delete", true },    { "open", false },
-						  { "changes", false },   { "copy", false },     { "copy-menu", false }, { "previous-view", false },
-						  { "why", false },	  { "palette", false },  { "quit", false } };
+static struct settings_action *actions;
+static size_t nactions;
 
 /* A folder of settings that is gone at the end. */
 struct home {
@@ -64,7 +64,7 @@ static struct settings_file *opened(const struct home *home, const char *text)
 	struct settings_file *file;
 
 	write_file(home->path, text);
-	if (!settings_open(home->path, actions, ARRAY_LEN(actions), &file, &err))
+	if (!settings_open(home->path, actions, nactions, &file, &err))
 		fail_msg("%s", err.message);
 	return file;
 }
@@ -83,7 +83,7 @@ static void without_a_file_the_defaults_hold(void **state)
 	assert_string_equal(settings_get(file)->theme, "dark");
 	assert_string_equal(settings_get(file)->language, "auto");
 	assert_true(settings_get(file)->mouse);
-	assert_int_equal(settings_get(file)->refresh_ms, 100);
+	assert_int_equal(settings_get(file)->refresh_ms, 30);
 	assert_int_equal(settings_get(file)->nkeys, 0);
 	assert_true(settings_asks_name(settings_get(file), "ai-staging"));
 	assert_false(settings_asks_name(settings_get(file), "slot 3"));
@@ -117,7 +117,7 @@ static void a_file_that_was_asked_for_must_be_there(void **state)
 
 static void every_key_of_the_file_is_read(void **state)
 {
-	AUTO(settings_file) file = opened(*state, "theme: light\nlanguage: ru\npreset: vim\nascii: yes\nmouse: false\ntitle: no\nread-only: true\n"
+	AUTO(settings_file) file = opened(*state, "theme: light\nlanguage: ru\npreset: vim\nascii: yes\nmouse: false\ntitle: no\n"
 						  "refresh: 250ms\nconfirm: { type-name: [dev, '*staging'] }\n"
 						  "keys: { logs: [L, F12, Ctrl-L], manifest: y, delete: [] }\n"
 						  "columns: { pods: [Name, Ready], deployments.apps: [Name] }\n");
@@ -126,7 +126,7 @@ static void every_key_of_the_file_is_read(void **state)
 	assert_string_equal(s->theme, "light");
 	assert_string_equal(s->language, "ru");
 	assert_string_equal(s->preset, "vim");
-	assert_true(s->ascii && s->read_only && !s->mouse && !s->title);
+	assert_true(s->ascii && !s->mouse && !s->title);
 	assert_int_equal(s->refresh_ms, 250);
 	assert_true(settings_asks_name(s, "ai-staging") && settings_asks_name(s, "dev") && !settings_asks_name(s, "ai"));
 	const struct key_choice *own = &s->keys[s->nkeys - 3];
@@ -153,7 +153,8 @@ static void a_preset_changes_what_looks_and_never_what_changes(void **state)
 
 		assert_true(s->nkeys > 0);
 		for (size_t k = 0; k < s->nkeys; k++) {
-			assert_string_not_equal(s->keys[k].action, "delete");
+			for (size_t a = 0; a < nactions; a++)
+				assert_false(actions[a].changes && strcmp(actions[a].name, s->keys[k].action) == 0);
 			assert_true(s->keys[k].n > 0);
 		}
 	}
@@ -170,7 +171,7 @@ static void a_mistake_is_told_with_its_place_and_what_was_meant(void **state)
 		{ "language: de\n", ":1:11:", "no language" },
 		{ "mouse: maybe\n", ":1:8:", "expected true or false" },
 		{ "refresh: soon\n", ":1:10:", "no length of time" },
-		{ "refresh: 1ms\n", ":1:10:", "50ms to 10s" },
+		{ "refresh: 1ms\n", ":1:10:", "20ms to 10s" },
 		{ "keys:\n  lgos: l\n", ":2:3:", "did you mean \"logs\"?" },
 		{ "keys:\n  logs: Hyper-L\n", ":2:9:", "\"Hyper-L\" is no key" },
 		{ "keys:\n  logs: [l, Ctrl-M]\n", ":2:13:", "no key" },
@@ -189,7 +190,7 @@ static void a_mistake_is_told_with_its_place_and_what_was_meant(void **state)
 		AUTO_RELEASE(error) err = { 0 };
 
 		write_file(home->path, cases[i].text);
-		assert_false(settings_open(home->path, actions, ARRAY_LEN(actions), &file, &err));
+		assert_false(settings_open(home->path, actions, nactions, &file, &err));
 		assert_int_equal(err.kind, ERR_INVALID);
 		AUTO_FREE char *want = xasprintf("%s%s", home->path, cases[i].place), *all = xasprintf("%s (%s)", err.message, err.hint ? err.hint : "");
 
@@ -292,7 +293,6 @@ static void names_of_keys_go_both_ways(void **state)
 /* The example of docs/settings.md is a file that can be used. */
 static void the_example_of_the_page_is_right(void **state)
 {
-	static const struct settings_action all[] = { { "logs", false }, { "zoom", false } }; /* those of the example */
 	struct home *home = *state;
 	AUTO_RELEASE(buf) page = BUF_INIT(0);
 	AUTO_RELEASE(error) err = { 0 };
@@ -303,10 +303,93 @@ static void the_example_of_the_page_is_right(void **state)
 
 	*end = '\0';
 	write_file(home->path, start);
-	if (!settings_open(home->path, all, ARRAY_LEN(all), &file, &err))
+	if (!settings_open(home->path, actions, nactions, &file, &err))
 		fail_msg("%s", err.message);
 	assert_int_equal(settings_get(file)->nkeys, 2);
 	assert_int_equal(settings_columns(settings_get(file), "pods")->n, 6);
+}
+
+/* ---- what chosen keys do ---- */
+
+static enum action action_on(enum view_id view, uint32_t key)
+{
+	const struct binding *binding = keymap_find(view, key);
+
+	return binding ? binding->action : ACTION_NONE;
+}
+
+static void every_action_has_a_name_that_the_page_lists(void **state)
+{
+	AUTO_RELEASE(buf) page = BUF_INIT(0);
+	AUTO_RELEASE(error) err = { 0 };
+
+	(void)state;
+	assert_true(file_read("docs/settings.md", 0, &page, &err));
+	for (unsigned a = ACTION_NONE + 1; a < ACTION_COUNT; a++)
+		if (!action_name((enum action)a))
+			fail_msg("action %u of ui/keymap.h has no name in ui/keymap_choose.c", a);
+	for (size_t i = 0; i < nactions; i++) {
+		AUTO_FREE char *quoted = xasprintf("`%s`", actions[i].name);
+
+		if (!strstr(page.p, quoted))
+			fail_msg("docs/settings.md does not list %s", quoted);
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(actions[i].name, actions[k].name);
+	}
+}
+
+static void a_chosen_key_replaces_those_of_its_action_and_is_taken_from_others(void **state)
+{
+	AUTO(settings_file) file = opened(*state, "keys: { events: [l, F12, Ctrl-E], jobs: [], manifest: M }\n");
+
+	keymap_choose(settings_get(file)->keys, settings_get(file)->nkeys);
+	assert_int_equal(action_on(VIEW_BROWSE, 'l'), ACTION_EVENTS);
+	assert_int_equal(action_on(VIEW_BROWSE, KEY_TERM_F12), ACTION_EVENTS);
+	assert_int_equal(action_on(VIEW_BROWSE, KEY_CTRL('e')), ACTION_EVENTS);
+	assert_int_equal(action_on(VIEW_BROWSE, 'e'), ACTION_NONE);
+	assert_int_equal(action_on(VIEW_BROWSE, 'M'), ACTION_MANIFEST);
+	assert_int_equal(action_on(VIEW_BROWSE, 'm'), ACTION_NONE);
+	assert_int_equal(action_on(VIEW_ENVS, 'J'), ACTION_NONE);
+	assert_non_null(keymap_of_action(VIEW_ENVS, ACTION_JOBS)); /* still in menu and palette */
+	assert_string_equal(keymap_of_action(VIEW_BROWSE, ACTION_EVENTS)->label, "l F12");
+	assert_int_equal(keymap_of_action(VIEW_BROWSE, ACTION_LOGS)->key, 0);
+	keymap_choose(NULL, 0);
+	assert_int_equal(action_on(VIEW_BROWSE, 'l'), ACTION_LOGS);
+}
+
+static void no_key_stands_for_two_things_whatever_was_chosen(void **state)
+{
+	static const char *const files[] = { "preset: k9s\n", "preset: vim\n", "keys: { logs: A, apply: l, page-up: q, quit: [k, j, x] }\n" };
+
+	for (size_t f = 0; f < ARRAY_LEN(files); f++) {
+		AUTO(settings_file) file = opened(*state, files[f]);
+
+		keymap_choose(settings_get(file)->keys, settings_get(file)->nkeys);
+		for (size_t i = 0; i < nbindings; i++)
+			for (size_t k = 0; k < i; k++) {
+				const struct binding *a = &bindings[i], *b = &bindings[k];
+
+				if (!(a->views & b->views) || a->action == b->action || !a->key || !b->key)
+					continue;
+				if (a->key == b->key || a->key == b->other_key || (a->other_key && (a->other_key == b->key || a->other_key == b->other_key)))
+					fail_msg("%s: %s and %s are both on %s or %s", files[f], action_name(a->action), action_name(b->action), a->label, b->label);
+			}
+		keymap_choose(NULL, 0);
+	}
+}
+
+static int take_actions(void **state)
+{
+	(void)state;
+	actions = keymap_actions(&nactions);
+	return 0;
+}
+
+static int drop_actions(void **state)
+{
+	(void)state;
+	free(actions);
+	return 0;
 }
 
 int main(void)
@@ -325,7 +408,10 @@ int main(void)
 		IN_A_HOME(hostile_files_are_refused),
 		cmocka_unit_test(names_of_keys_go_both_ways),
 		IN_A_HOME(the_example_of_the_page_is_right),
+		cmocka_unit_test(every_action_has_a_name_that_the_page_lists),
+		IN_A_HOME(a_chosen_key_replaces_those_of_its_action_and_is_taken_from_others),
+		IN_A_HOME(no_key_stands_for_two_things_whatever_was_chosen),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, take_actions, drop_actions);
 }

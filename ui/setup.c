@@ -1,0 +1,77 @@
+/* Settings, taken over into the running dashboard. */
+#include <stdlib.h>
+
+#include "ui/settings.h"
+#include "ui/state.h"
+#include "ui/term.h"
+#include "ui/text.h"
+
+static void say_wrong(struct app *app, const struct error *err)
+{
+	app_notice(app, true, "%s%s%s", err->message, err->hint ? ": " : "", err->hint ? err->hint : "");
+}
+
+static const char *theme_of(const struct app *app)
+{
+	return app->options->theme ? app->options->theme : settings_get(app->settings)->theme;
+}
+
+void setup_begin(struct app *app, struct term_options *ret_term)
+{
+	AUTO_RELEASE(error) err = { 0 };
+
+	app->actions = keymap_actions(&app->nactions);
+	if (!settings_open(NULL, app->actions, app->nactions, &app->settings, &err))
+		say_wrong(app, &err);
+	const struct settings *settings = settings_get(app->settings);
+
+	*ret_term = (struct term_options){ .ascii = app->options->ascii || settings->ascii,
+					   .no_colour = app->options->no_colour,
+					   .no_mouse = !settings->mouse,
+					   .theme = theme_of(app),
+					   .theme_folder = settings_theme_folder(app->settings) };
+}
+
+void setup_take_over(struct app *app)
+{
+	const struct settings *settings = settings_get(app->settings);
+
+	text_use(term_is_ascii(app->term) ? "en" : settings->language);
+	keymap_choose(settings->keys, settings->nkeys);
+	if (settings->title) {
+		AUTO_FREE char *title = xasprintf("slotdeck: %s @ %s", app->options->project, app->options->cluster);
+
+		term_set_title(app->term, title);
+	}
+}
+
+void setup_check(struct app *app)
+{
+	AUTO_RELEASE(error) err = { 0 };
+	bool mouse = settings_get(app->settings)->mouse;
+	enum settings_news news = settings_check(app->settings, &err);
+
+	if (news == SETTINGS_NEW) {
+		setup_take_over(app);
+		/* The file decides only when it has changed its mind: F7 may have said otherwise since. */
+		if (settings_get(app->settings)->mouse != mouse)
+			term_set_mouse(app->term, !mouse);
+		if (term_set_theme(app->term, theme_of(app), settings_theme_folder(app->settings), &err))
+			app_say(app, "the settings have changed");
+	}
+	if (err.kind)
+		say_wrong(app, &err);
+}
+
+void setup_end(struct app *app)
+{
+	keymap_choose(NULL, 0);
+	text_use("en");
+	settings_file_destroy(app->settings);
+	free(app->actions);
+}
+
+int64_t setup_frame_ms(const struct app *app)
+{
+	return settings_get(app->settings)->refresh_ms;
+}
