@@ -35,6 +35,10 @@ static const enum option_id diff_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, O
 static const enum option_id wait_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, WAIT_OPTIONS, OPT_COUNT };
 static const enum option_id status_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, OPT_COUNT };
 
+static const enum option_id exec_options[] = { OPT_SLOT, OPT_KUBECONFIG, OPT_CONTEXT, OPT_READ_ONLY, OPT_DENY_EXEC, OPT_CONTAINER, OPT_STDIN,
+					       OPT_TTY, OPT_COUNT };
+static const enum option_id port_forward_options[] = { OPT_SLOT, OPT_KUBECONFIG, OPT_CONTEXT, OPT_READ_ONLY, OPT_DENY_EXEC, OPT_COUNT };
+
 /* render shows what codexctl renders, with warnings where the specification calls it an error. */
 static struct stack_options lenient_stack_options(const struct options *o)
 {
@@ -98,6 +102,14 @@ const struct command commands[] = {
 	{ .words = "schema", .summary = "print the JSON schema of services.yaml, for editors", .options = no_options, .run = run_schema },
 	{ .words = "ci apply", .summary = "apply, with the flags and variables of codexctl ci apply", .options = ci_apply_options,
 	  .env_required = true, .run = cmd_apply },
+	{ .words = "exec", .summary = "run a command in a pod, or open a shell there", .options = exec_options, .run = cmd_exec,
+	  .arguments = "POD|KIND/NAME [-- COMMAND…]",
+	  .details = "Without a command, on a terminal: a shell. With KIND/NAME a running pod of that workload or Service is taken. Exit status: "
+		     "the command's own." },
+	{ .words = "port-forward", .summary = "make ports of a pod reachable on this machine", .options = port_forward_options,
+	  .run = cmd_port_forward, .arguments = "POD|KIND/NAME [LOCAL:]PORT…",
+	  .details = "Listens on loopback only, until interrupted. With KIND/NAME the next connection goes to another running pod when one is gone. "
+		     "LOCAL left out before the colon: any free port." },
 	{ .words = "completion", .summary = "print a completion script", .options = no_options, .arguments = "bash|zsh|fish",
 	  .run = cmd_completion },
 	{ .words = "man", .summary = "print the man page", .options = no_options, .run = cmd_man, .hidden = true },

@@ -45,4 +45,8 @@ int cmd_diff(const struct command *command, const struct options *options);
 int cmd_wait(const struct command *command, const struct options *options);
 int cmd_status(const struct command *command, const struct options *options);
 
+/* pod.c */
+int cmd_exec(const struct command *command, const struct options *options);
+int cmd_port_forward(const struct command *command, const struct options *options);
+
 #endif

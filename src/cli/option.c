@@ -61,6 +61,9 @@ const struct option_row option_rows[OPT_COUNT] = {
 	[OPT_APPLY_BACKOFF] = DURATION("apply-backoff", "CODEXCTL_APPLY_BACKOFF", "accepted for compatibility; pauses follow the cause"),
 	[OPT_WAIT_BACKOFF] = DURATION("wait-backoff", "CODEXCTL_WAIT_BACKOFF", "accepted for compatibility; the wait is one watch"),
 	[OPT_REQUEST_TIMEOUT] = DURATION("request-timeout", "CODEXCTL_REQUEST_TIMEOUT", "limit for one request with its retries (default 60s)"),
+	[OPT_CONTAINER] = TEXT("container", NULL, "NAME", "container of the pod (default: its only one)"),
+	[OPT_STDIN] = { .name = "stdin", .letter = 'i', .kind = OPTION_BOOL, .help = "pass our input to the command" },
+	[OPT_TTY] = { .name = "tty", .letter = 't', .kind = OPTION_BOOL, .help = "give the command a terminal; Ctrl-] twice leaves it" },
 	[OPT_DEMO] = BOOL("demo", NULL, "open the demo: a simulated cluster, nothing else needed"),
 	[OPT_THEME] = TEXT("theme", NULL, "NAME", "colours: dark, light, high-contrast, colour-blind, mono, or one of yours (docs/settings.md)"),
 	[OPT_ASCII] = BOOL("ascii", NULL, "draw with ASCII only"),
@@ -177,28 +180,38 @@ static bool parse_long(struct options *options, int *at, int argc, char **argv, 
 	return set_value(&options->values[id], row, source, text, err);
 }
 
-static bool parse_short(struct options *options, int *at, int argc, char **argv, struct error *err)
+/* One letter at text; *ret_more: what follows are letters, too ("-it"). */
+static bool parse_letter(struct options *options, const char *letters, int *at, int argc, char **argv, bool *ret_more, struct error *err)
 {
-	const char *arg = argv[*at] + 1;
-
 	for (size_t i = 0; i < OPT_COUNT; i++) {
 		const struct option_row *row = &option_rows[i];
 		char source[3] = { '-', row->letter, '\0' };
 		const char *text;
 
-		if (!row->letter || row->letter != arg[0])
+		if (!row->letter || row->letter != letters[0])
 			continue;
+		*ret_more = row->kind == OPTION_BOOL && letters[1] && letters[1] != '=';
 		if (row->kind == OPTION_BOOL)
-			text = arg[1] == '=' ? arg + 2 : "true";
-		else if (arg[1])
-			text = arg[1] == '=' ? arg + 2 : arg + 1;
+			text = letters[1] == '=' ? letters + 2 : "true";
+		else if (letters[1])
+			text = letters[1] == '=' ? letters + 2 : letters + 1;
 		else if (*at + 1 < argc)
 			text = argv[++*at];
 		else
 			return error_set(err, ERR_INVALID, "flag needs an argument: -%c", row->letter);
 		return set_value(&options->values[i], row, source, text, err);
 	}
-	return error_set(err, ERR_INVALID, "unknown shorthand flag: -%s", arg);
+	return error_set(err, ERR_INVALID, "unknown shorthand flag: -%s", letters);
+}
+
+static bool parse_short(struct options *options, int *at, int argc, char **argv, struct error *err)
+{
+	const char *letters = argv[*at] + 1;
+
+	for (bool more = true; more; letters++)
+		if (!parse_letter(options, letters, at, argc, argv, &more, err))
+			return false;
+	return true;
 }
 
 bool options_parse(struct options *options, int argc, char **argv, struct error *err)

@@ -64,17 +64,23 @@ static void consider_selected(struct choice *choice, const struct store *store, 
 			consider(choice, pod->row);
 }
 
+const char *forward_choose_pod(const struct store *store, const struct kind *kind, const char *namespace, const char *name,
+			       const char *present)
+{
+	const struct entry *target = store_find_name(store, kind, namespace, name);
+	struct choice choice = { .present = present };
+
+	if (target && target->row && target->row->kind == &kind_service)
+		consider_selected(&choice, store, target->row);
+	else if (target)
+		consider_owned(&choice, target, 0);
+	return choice.best ? choice.best->name : "";
+}
+
 /* True: another one than before. */
 static bool choose_pod(struct forwards *forwards, struct item *item)
 {
-	const struct entry *target = store_find_name(forwards->store, item->shown.kind, item->namespace, item->name);
-	struct choice choice = { .present = item->pod_name };
-
-	if (target && target->row && target->row->kind == &kind_service)
-		consider_selected(&choice, forwards->store, target->row);
-	else if (target)
-		consider_owned(&choice, target, 0);
-	const char *name = choice.best ? choice.best->name : "";
+	const char *name = forward_choose_pod(forwards->store, item->shown.kind, item->namespace, item->name, item->pod_name);
 
 	if (strcmp(name, item->pod_name) == 0)
 		return false;

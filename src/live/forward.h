@@ -36,6 +36,12 @@ struct forward_target {
  * pod runs is no error: connections are refused until one does.
  */
 bool forwards_add(struct forwards *forwards, const struct forward_target *target, unsigned *ret_id, struct error *err);
+/*
+ * The pod that a forward, or a shell, to that target would go to: "" when none runs. present ("": none) is kept as long as it is as
+ * good as any other. Borrowed from store.
+ */
+const char *forward_choose_pod(const struct store *store, const struct kind *kind, const char *namespace, const char *name,
+			       const char *present);
 /* Stops it. Unknown ids are ignored. */
 void forwards_remove(struct forwards *forwards, unsigned id);
 

@@ -26,7 +26,9 @@ DEFINE_AUTO_RELEASE(words);
 
 static void put(struct sh *sh, enum sh_output output, struct str bytes)
 {
-	if (!sh->muted && bytes.len)
+	if (output == SH_STDOUT && sh->redirection == SH_TO_STDERR)
+		output = SH_STDERR;
+	if (bytes.len && (output == SH_STDERR || sh->redirection != SH_NOWHERE))
 		sh->io->write(output, bytes, sh->io->arg);
 }
 
@@ -413,14 +415,17 @@ static char *take_word(const struct sh *sh, struct str *rest)
 	return buf_give(&word);
 }
 
-/* ">/dev/null", "2>&1": only what it does to stdout is played. */
+/* ">/dev/null", ">&2", "2>&1": only what it does to stdout is played. */
 static void take_redirection(struct sh *sh, struct str *rest, struct words *words)
 {
 	bool of_errors = words->n && !strcmp(words->items[words->n - 1], "2");
 
 	if (of_errors)
 		free(words->items[--words->n]);
-	sh->muted = sh->muted || (!of_errors && rest->p[0] == '>');
+	if (!of_errors && str_starts(*rest, STR(">&2")))
+		sh->redirection = SH_TO_STDERR;
+	else if (!of_errors && rest->p[0] == '>')
+		sh->redirection = SH_NOWHERE;
 	while (rest->len && strchr("<>& ", rest->p[0]))
 		*rest = (struct str){ rest->p + 1, rest->len - 1 };
 	free(take_word(sh, rest));
@@ -467,7 +472,7 @@ static void run_text(struct sh *sh, struct str rest)
 
 			if (words.n && !skip)
 				sh->status = run_words(sh, &words);
-			sh->muted = false;
+			sh->redirection = SH_NONE;
 			words_release(&words);
 			skip = both && (c == '&' ? sh->status != 0 : sh->status == 0);
 			if (!rest.len)

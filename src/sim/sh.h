@@ -1,8 +1,8 @@
 /*
  * sh: the shell of a simulated container. Private to src/sim.
  *
- * Enough of one to look around and to test with: words, quotes, $variables, `;`, `&&`, `||`, output thrown away by `>`, and
- * the commands that `help` names. There are no processes: everything happens on the caller's thread.
+ * Enough of one to look around and to test with: words, quotes, $variables, `;`, `&&`, `||`, `>&2`, output thrown away by
+ * `>`, and the commands that `help` names. There are no processes: everything happens on the caller's thread.
  */
 #ifndef SLOTDECK_SIM_SH_H
 #define SLOTDECK_SIM_SH_H
@@ -30,7 +30,7 @@ struct sh {
 	const char *folder;	   /* borrowed, static */
 	int status;		   /* of the last command */
 	bool over;		   /* exit was called */
-	bool muted;		   /* output goes to /dev/null */
+	enum sh_redirection { SH_NONE, SH_NOWHERE, SH_TO_STDERR } redirection; /* of stdout, for one command */
 };
 
 /* Whether a container can start it. */
