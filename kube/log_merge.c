@@ -32,14 +32,18 @@ struct log_merge *log_merge_create(void)
 	return merge;
 }
 
+static void input_free(struct log_input *input)
+{
+	buf_release(&input->lines);
+	free(input);
+}
+
 void log_merge_destroy(struct log_merge *merge)
 {
 	if (!merge)
 		return;
-	for (size_t i = 0; i < merge->len; i++) {
-		buf_release(&merge->inputs[i]->lines);
-		free(merge->inputs[i]);
-	}
+	for (size_t i = 0; i < merge->len; i++)
+		input_free(merge->inputs[i]);
 	free(merge->inputs);
 	free(merge);
 }
@@ -51,6 +55,17 @@ struct log_input *log_merge_add(struct log_merge *merge, uint16_t source)
 	input->source = source;
 	LIST_PUSH(merge->inputs, merge->len, merge->cap) = input;
 	return input;
+}
+
+void log_merge_remove(struct log_merge *merge, struct log_input *input)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < merge->len; i++)
+		if (merge->inputs[i] != input)
+			merge->inputs[kept++] = merge->inputs[i];
+	merge->len = kept;
+	input_free(input);
 }
 
 static bool has_line(const struct log_input *input)

@@ -20,8 +20,10 @@ struct log_input;
 struct log_merge *log_merge_create(void);
 void log_merge_destroy(struct log_merge *merge);
 DEFINE_AUTO(log_merge);
-/* Its lines get that source. Lives as long as merge. It is closed at first. */
+/* Its lines get that source. Lives until it is removed, or as long as merge. It is closed at first. */
 struct log_input *log_merge_add(struct log_merge *merge, uint16_t source);
+/* With the lines that have not gone. */
+void log_merge_remove(struct log_merge *merge, struct log_input *input);
 /* Only open inputs are waited for; lines of closed ones go out all the same. Opening counts as having been heard. */
 void log_input_set_open(struct log_input *input, bool open, int64_t now_ms);
 /* Copies line. */

@@ -8,6 +8,7 @@
 
 #define START_MS 100
 #define START_BURST 10
+#define REMOVE_MS 1000
 
 struct far;
 
@@ -180,15 +181,45 @@ static void start(struct far *far, struct stream *s)
 	far->nrunning++;
 }
 
+static void stream_free(struct stream *s)
+{
+	log_follow_destroy(s->follow);
+	free((char *)s->options.namespace);
+	free((char *)s->options.pod);
+	free((char *)s->options.uid);
+	free((char *)s->options.container);
+	free(s);
+}
+
+/* What has ended goes once its last lines have gone. True: some is left. */
+static bool remove_ended(struct far *far)
+{
+	bool left = false;
+
+	for (struct stream **at = &far->streams, *s; (s = *at);) {
+		if (s->ended && s->follow)
+			log_follow_destroy(GIVE(s->follow));
+		if (s->ended && !log_input_bytes(s->input)) {
+			*at = s->next;
+			log_merge_remove(far->merge, s->input);
+			stream_free(s);
+			continue;
+		}
+		left = left || s->ended;
+		at = &s->next;
+	}
+	return left;
+}
+
 static void start_more(void *arg)
 {
 	struct far *far = arg;
 
 	if (far->burst < START_BURST)
 		far->burst++;
+	if (remove_ended(far))
+		loop_timer_set(net_loop(far->net), &far->start_timer, REMOVE_MS, start_more, far);
 	for (struct stream *s = far->streams; s; s = s->next) {
-		if (s->ended && s->follow)
-			log_follow_destroy(GIVE(s->follow));
 		if (s->follow || s->ended || far->nrunning >= LOG_READER_STREAMS)
 			continue;
 		if (!far->burst) {
@@ -198,16 +229,6 @@ static void start_more(void *arg)
 		far->burst--;
 		start(far, s);
 	}
-}
-
-static void stream_free(struct stream *s)
-{
-	log_follow_destroy(s->follow);
-	free((char *)s->options.namespace);
-	free((char *)s->options.pod);
-	free((char *)s->options.uid);
-	free((char *)s->options.container);
-	free(s);
 }
 
 /* ---- commands ---- */

@@ -531,11 +531,21 @@ static void draw_counts(const struct log_scene *scene, struct canvas *canvas, in
 	canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, buf_cstr(&shorter));
 }
 
+static size_t count_of(const struct log_scene *scene, enum log_follow_state state)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < scene->nsources; i++)
+		n += scene->sources[i].state == state;
+	return n;
+}
+
 static void draw_choices(const struct log_pane *pane, const struct log_scene *scene, struct canvas *canvas, int row)
 {
 	static const char *const times[LOG_TIMES_COUNT] = { "time ms", "time full", "time off" };
 	AUTO_RELEASE(buf) range = BUF_INIT(0);
-	AUTO_FREE char *sources = xasprintf("containers %zu", scene->nsources);
+	size_t opening = count_of(scene, LOG_FOLLOW_OPENING);
+	AUTO_FREE char *sources = opening ? xasprintf("containers %zu, %zu not read yet", scene->nsources, opening) : xasprintf("containers %zu", scene->nsources);
 	AUTO_FREE char *filter = pane->filter ? xasprintf("%s %s", filter_word(pane), pane->filter_text) : xstrdup("filter none");
 	AUTO_FREE char *search = pane->search ? xasprintf("search %s%s", pane->search_text, pane->searching ? " ..." : pane->search_failed ? " (no more)" : "")
 					      : xstrdup("search none");

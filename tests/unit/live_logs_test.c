@@ -5,10 +5,13 @@
 #include <cmocka.h>
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -220,6 +223,51 @@ static void a_save_that_cannot_be_done_leaves_nothing_behind(void **state)
 	log_save_destroy(save);
 }
 
+/* A limit on the size of files is like a full disk: writing stops in the middle. In a process of its own, which has the limit. */
+static int save_without_room(const char *folder)
+{
+	struct log_store *store = log_store_create(1 << 20);
+	struct log_save *save = log_save_create();
+	char *path = xasprintf("%s/x.log", folder);
+	bool failed;
+
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &(struct rlimit){ 100000, 100000 });
+	for (int i = 0; i < 5; i++) {
+		struct log_block *block = log_block_create(LOG_BLOCK_BYTES);
+
+		while (log_block_add(block, &(struct log_line){ .text = STR("some line that takes its place") }))
+			;
+		log_store_add(store, block, LOG_SERIAL_NONE);
+	}
+	log_save_start(save, store, NULL, 0, path);
+	while (log_save_state(save, NULL) == LOGS_SAVING) {
+		clock_sleep(NULL, NULL, 5, &(struct error){ 0 });
+		log_save_poll(save);
+	}
+	failed = log_save_state(save, NULL) == LOGS_SAVE_FAILED;
+	log_save_destroy(save);
+	log_store_destroy(store);
+	free(path);
+	return failed ? 0 : 1;
+}
+
+static void a_full_disk_ends_the_save_and_leaves_no_part_of_it(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/slotdeck-logs-XXXXXX";
+	int status;
+	pid_t pid;
+
+	assert_non_null(mkdtemp(folder));
+	pid = fork();
+	if (pid == 0)
+		_exit(save_without_room(folder));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(rmdir(folder), 0); /* it is empty */
+}
+
 static void a_saved_file_has_no_control_characters(void **state)
 {
 	(void)state;
@@ -264,6 +312,7 @@ int main(void)
 		cmocka_unit_test(while_paused_nothing_is_taken_and_nothing_is_lost),
 		cmocka_unit_test(what_is_shown_is_saved_into_a_new_file_for_its_owner),
 		cmocka_unit_test(a_save_that_cannot_be_done_leaves_nothing_behind),
+		cmocka_unit_test(a_full_disk_ends_the_save_and_leaves_no_part_of_it),
 		cmocka_unit_test(a_saved_file_has_no_control_characters),
 	};
 
