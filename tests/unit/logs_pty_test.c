@@ -90,7 +90,7 @@ static void what_is_shown_is_saved_into_the_present_folder(void **state)
 	open_logs(&p, 100, 30);
 	pty_wait_for(&p, "web-");
 	pty_type(&p, "s");
-	pty_wait_for(&p, "saved ");
+	pty_wait_for(&p, " lines in slotdeck-logs-slot-2");
 	finish(&p);
 	DIR *dir = opendir(".");
 
