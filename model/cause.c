@@ -30,7 +30,12 @@ void causes_release(struct causes *causes)
 struct cause *causes_add(struct causes *causes, enum cause_what what, const char *kind, const char *namespace,
 			 const char *name, const char *reason, const char *message)
 {
-	LIST_PUSH(causes->items, causes->len, causes->cap) = (struct cause){
+	/* Ten thousand pods that are not known yet have a chain of one each: room for eight would be 8 MB. */
+	if (causes->len == causes->cap) {
+		causes->cap = causes->cap ? causes->cap * 2 : 1;
+		causes->items = xreallocarray(causes->items, causes->cap, sizeof *causes->items);
+	}
+	causes->items[causes->len++] = (struct cause){
 		.what = what,
 		.kind = copy_of(kind),
 		.namespace = copy_of(namespace),

@@ -463,7 +463,8 @@ const struct verdict *health_of(struct health *health, struct entry *entry, int6
 	else
 		judge(&look);
 	settle_times(&look);
-	if (look.verdict.state != HEALTH_HEALTHY && look.verdict.state != HEALTH_SUSPENDED)
+	/* Before the first list is whole there is nothing to explain, and nobody to read ten thousand explanations. */
+	if (look.verdict.state != HEALTH_HEALTHY && look.verdict.state != HEALTH_SUSPENDED && (fresh || (scope && scope->synced_ms)))
 		look_explain(&look);
 	health->depth--;
 	memorise(&look, fresh);
