@@ -65,7 +65,8 @@ struct feed {
 	struct net *net;
 	struct http *http;
 	struct buf path; /* of the collection */
-	char *label_selector, *field_selector;
+	char *label_selector, *field_selector, *crowd_selector;
+	bool crowded; /* crowd_selector holds */
 	const struct feed_ops *ops;
 	void *arg;
 
@@ -191,6 +192,11 @@ static void tell(struct feed *feed, enum scope_state state, const char *why, int
 	feed->ops->on_state(state, why, retry, feed->arg);
 }
 
+static const char *live_why(const struct feed *feed)
+{
+	return feed->crowded ? "there are thousands: the usual ones are left out" : "";
+}
+
 static const char doubt[] = "the watch missed changes; listed again, not proven yet";
 
 static void mark(struct feed *feed, enum row_op op)
@@ -294,7 +300,7 @@ static void believe(struct feed *feed)
 	if (!feed->doubted)
 		return;
 	feed->doubted = false;
-	tell(feed, SCOPE_LIVE, "", 0);
+	tell(feed, SCOPE_LIVE, live_why(feed), 0);
 }
 
 /* ---- answers that are no data ---- */
@@ -437,8 +443,8 @@ static void path_add(const struct feed *feed, struct buf *path)
 	buf_add_str(path, buf_str(&feed->path));
 	if (feed->label_selector)
 		url_add_query(path, "labelSelector", str_of(feed->label_selector));
-	if (feed->field_selector)
-		url_add_query(path, "fieldSelector", str_of(feed->field_selector));
+	if (feed->crowded || feed->field_selector)
+		url_add_query(path, "fieldSelector", str_of(feed->crowded ? feed->crowd_selector : feed->field_selector));
 }
 
 static void stream_drop(struct http_stream **stream)
@@ -522,6 +528,7 @@ static bool on_list_data(struct str bytes, void *arg)
 
 struct envelope {
 	char *version, *next;
+	int64_t remaining;
 };
 
 static bool on_envelope_field(const struct json_field *field, void *arg, struct error *err)
@@ -530,7 +537,9 @@ static bool on_envelope_field(const struct json_field *field, void *arg, struct 
 	char **to = field->path == 0 ? &envelope->version : &envelope->next;
 
 	(void)err;
-	if (field->kind == JSON_IS_STRING && field->text.len) {
+	if (field->path == 2) {
+		json_field_int(field, &envelope->remaining);
+	} else if (field->kind == JSON_IS_STRING && field->text.len) {
 		free(*to);
 		*to = str_dup(field->text);
 	}
@@ -539,7 +548,7 @@ static bool on_envelope_field(const struct json_field *field, void *arg, struct 
 
 static bool envelope_read(struct json_reader *reader, struct envelope *ret, struct error *err)
 {
-	static const char *const paths[] = { "metadata.resourceVersion", "metadata.continue" };
+	static const char *const paths[] = { "metadata.resourceVersion", "metadata.continue", "metadata.remainingItemCount" };
 	AUTO(json_fields) fields = json_fields_create(paths, ARRAY_LEN(paths));
 
 	*ret = (struct envelope){ 0 };
@@ -592,6 +601,14 @@ static void on_list_end(const struct http_response *refusal, const struct error 
 	}
 	if (feed->ops->on_envelope)
 		feed->ops->on_envelope(json_reader_envelope(feed->reader), feed->arg);
+	if (feed->crowd_selector && !feed->crowded && envelope.remaining > FEED_CROWD) {
+		feed->crowded = true;
+		free(envelope.version);
+		free(envelope.next);
+		list_afresh(feed);
+		feed_list(feed);
+		return;
+	}
 	free(feed->next);
 	feed->next = envelope.next;
 	/* The first page's version is the snapshot's; later pages repeat it. */
@@ -731,7 +748,7 @@ static void on_watch_open(const struct http_response *response, void *arg)
 	on_open(response, arg);
 	/* Back after trouble: the server takes our resource version, so nothing was missed. */
 	if (!feed->streaming && !feed->doubted)
-		tell(feed, SCOPE_LIVE, "", 0);
+		tell(feed, SCOPE_LIVE, live_why(feed), 0);
 }
 
 static void on_watch_end(const struct http_response *refusal, const struct error *err, void *arg)
@@ -1032,6 +1049,7 @@ struct feed *feed_create(struct net *net, struct http *http, const struct feed_s
 	path_build(&feed->path, source);
 	feed->label_selector = copy_or_null(source->label_selector);
 	feed->field_selector = copy_or_null(source->field_selector);
+	feed->crowd_selector = copy_or_null(source->crowd_selector);
 	feed->no_watch = source->no_watch;
 	feed->ops = ops;
 	feed->arg = arg;
@@ -1066,6 +1084,7 @@ void feed_destroy(struct feed *feed)
 	free(feed->next);
 	free(feed->label_selector);
 	free(feed->field_selector);
+	free(feed->crowd_selector);
 	free(feed->list_why);
 	buf_release(&feed->path);
 	free(feed->told_why);

@@ -22,10 +22,15 @@
 
 struct feed;
 
+#define FEED_CROWD 2000
+
 struct feed_source {
 	const char *group, *version, *resource;
 	const char *namespace;			     /* "": the whole cluster */
 	const char *label_selector, *field_selector; /* NULL: none */
+	/* Takes the place of field_selector when there are more than FEED_CROWD objects, so that memory stays bounded; the state is
+	 * then LIVE with a why that says so. NULL: all are taken. */
+	const char *crowd_selector;
 	bool no_watch;				     /* the server has no watch for it (discovery says so) */
 };
 

@@ -104,7 +104,7 @@ struct row_feed *row_feed_create(struct net *net, struct http *http, const struc
 	rows->decoder = row_decoder_create();
 	rows->feed = feed_create(net, http,
 				 &(struct feed_source){ .group = kind->group, .version = kind->version, .resource = kind->resource,
-							.namespace = namespace },
+							.namespace = namespace, .crowd_selector = kind->crowd_selector },
 				 &feed_ops, rows);
 	return rows;
 }

@@ -643,6 +643,9 @@ const struct kind kind_ingress = {
 const struct kind kind_event = {
 	.group = "", .version = "v1", .kind = "Event", .resource = "events", .singular = "event", .alias = "ev",
 	.namespaced = true, .shape = SHAPE_EVENT, .still = true, FIELDS(event_fields), COLUMNS(event_columns),
+	/* What every pod of every rollout says when all goes well. */
+	.crowd_selector = "reason!=Scheduled,reason!=Pulling,reason!=Pulled,reason!=Created,reason!=Started,reason!=Killing,"
+			  "reason!=SuccessfulCreate,reason!=SuccessfulDelete",
 };
 const struct kind kind_namespace = {
 	.group = "", .version = "v1", .kind = "Namespace", .resource = "namespaces", .singular = "namespace", .alias = "ns",

@@ -43,6 +43,7 @@ struct kind {
 	const char *resource, *singular, *alias; /* "pods", "pod", "po"; alias "" when there is none */
 	bool namespaced;
 	enum kind_shape shape;
+	const char *crowd_selector; /* field selector for what is watched of it where there are thousands; NULL: all */
 	bool still; /* has no status worth waiting for: there is healthy (ConfigMap, Role, …) */
 	const struct field *fields; /* of the object besides metadata */
 	size_t nfields;

@@ -251,6 +251,7 @@ static void add_event(struct pager *pager, const struct row_event *e)
 
 void add_events(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace)
 {
+	const struct scope *scope = store_scope(live_store(app->live), &kind_event, namespace);
 	struct event_line *lines = NULL;
 	size_t len = 0, cap = 0;
 
@@ -263,6 +264,8 @@ void add_events(struct app *app, struct pager *pager, const struct object_ref *o
 		add_event(pager, lines[i].row->event);
 	if (!len)
 		pager_add(pager, ROLE_DIM, "no events: the server keeps them for an hour");
+	if (scope && scope->state == SCOPE_LIVE && *scope->why)
+		pager_add(pager, ROLE_DIM, scope->why);
 	free(lines);
 }
 

@@ -185,7 +185,7 @@ void live_status(const struct live *live, struct live_status *ret)
 
 			ret->retry_in_ms = ret->retry_in_ms < 0 || in < ret->retry_in_ms ? in : ret->retry_in_ms;
 		}
-		if (!ret->trouble && *scope->why) {
+		if (!ret->trouble && *scope->why && scope->state != SCOPE_LIVE) {
 			ret->trouble = scope->kind;
 			ret->why = scope->why;
 		}
