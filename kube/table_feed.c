@@ -391,6 +391,11 @@ void table_feed_hurry(struct table_feed *tables)
 	feed_hurry(tables->feed);
 }
 
+void table_feed_server_is_back(struct table_feed *tables)
+{
+	feed_server_is_back(tables->feed);
+}
+
 void table_feed_destroy(struct table_feed *tables)
 {
 	if (!tables)

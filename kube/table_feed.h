@@ -25,9 +25,10 @@ struct table_feed_ops {
 /* Borrows net, http and ops until table_feed_destroy(), copies source. Any thread. */
 struct table_feed *table_feed_create(struct net *net, struct http *http, const struct feed_source *source,
 				     const struct table_feed_ops *ops, void *arg);
-/* These three: net thread. No callback runs after destroy; NULL is fine. */
+/* These four: net thread. No callback runs after destroy; NULL is fine. */
 void table_feed_start(struct table_feed *feed);
 void table_feed_hurry(struct table_feed *feed);
+void table_feed_server_is_back(struct table_feed *feed);
 void table_feed_destroy(struct table_feed *feed);
 DEFINE_AUTO(table_feed);
 

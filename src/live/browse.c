@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "kube/scout.h"
 #include "kube/table_feed.h"
 
 #define KINDS_AGE_MS 600000   /* asked again after this, when somebody polls */
@@ -17,6 +18,7 @@ struct open_table {
 	struct net_member member;
 	struct browse *browse;
 	struct table_feed *feed;
+	struct scout *scout;
 	struct feed_source source; /* texts are owned */
 	struct table *table;	   /* owner's thread */
 	unsigned id;
@@ -70,6 +72,8 @@ static void far_on_state(enum scope_state state, const char *why, int64_t retry_
 	m->why = xstrdup(why);
 	m->retry_ms = retry_ms;
 	queue_push(open->browse->queue, m);
+	if (state == SCOPE_BROKEN || state == SCOPE_DOUBTED || (state == SCOPE_LOADING && *why))
+		scout_go(open->scout);
 }
 
 static void far_prepare(struct http_request *request, void *arg)
@@ -83,8 +87,17 @@ static const struct table_feed_ops far_ops = { .now_ms = far_now_ms,
 					       .on_date = far_on_date,
 					       .prepare = far_prepare };
 
+static void far_on_back(void *arg)
+{
+	table_feed_server_is_back(((struct open_table *)arg)->feed);
+}
+
+static const struct scout_ops scout_ops = { .on_back = far_on_back, .prepare = far_prepare };
+
 static void far_end(struct open_table *open)
 {
+	scout_destroy(open->scout);
+	open->scout = NULL;
 	table_feed_destroy(open->feed);
 	open->feed = NULL;
 	open->ended = true;
@@ -102,6 +115,7 @@ static void far_start(void *arg)
 
 	open->member.end = far_end_with_net;
 	net_join(kube_net(kube), &open->member);
+	open->scout = scout_create(kube_net(kube), kube_http(kube), &scout_ops, open);
 	open->feed = table_feed_create(kube_net(kube), kube_http(kube), &open->source, &far_ops, open);
 	table_feed_start(open->feed);
 }

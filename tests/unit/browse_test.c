@@ -42,7 +42,7 @@ static void turn(struct bed *bed)
 {
 	struct pollfd p = { .fd = browse_fd(bed->browse), .events = POLLIN };
 
-	poll(&p, 1, 30);
+	poll(&p, 1, bed->kube.clock ? 3 : 30);
 	browse_poll(bed->browse, 2);
 	if (bed->kube.clock)
 		clock_advance(bed->kube.clock, 20); /* the network has short timers of its own */
@@ -356,6 +356,58 @@ static void a_broken_watch_says_so_and_comes_back(void **state)
 	UNTIL(&bed, row_of(table, "a-1") && is_live(table));
 }
 
+static void a_server_that_was_away_for_ten_minutes_is_found_within_seconds(void **state)
+{
+	(void)state;
+	AUTO(clock) clock = clock_create_manual(INT64_C(1700000000000));
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ .clock = clock });
+	AUTO_RELEASE(error) err = { 0 };
+	struct table *table;
+	int64_t back;
+
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, is_live(table));
+	assert_true(sim_set_up(bed.kube.sim, false, &err));
+	UNTIL(&bed, table_state(table)->state == SCOPE_BROKEN);
+	for (int i = 0; i < 600; i++) {
+		clock_advance(clock, 1000);
+		turn(&bed);
+	}
+	assert_non_null(row_of(table, "a-0"));
+	assert_true(browse_now_ms(bed.browse) - table_state(table)->proof_ms > 590000);
+	assert_true(sim_set_up(bed.kube.sim, true, &err));
+	back = clock_now_ms(clock);
+	while (!is_live(table) && clock_now_ms(clock) - back < 60000)
+		turn(&bed);
+	assert_in_range(clock_now_ms(clock) - back, 0, 5000);
+}
+
+static void a_watch_that_missed_changes_is_doubted(void **state)
+{
+	(void)state;
+	AUTO(clock) clock = clock_create_manual(INT64_C(1700000000000));
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ .clock = clock });
+	struct table *table;
+	int64_t since;
+
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, is_live(table) && kube_bed_requests(&bed.kube, "/configmaps", "watch=1") == 1);
+	kube_bed_control(&bed.kube, "freeze", "{'path':'configmaps.*watch=1'}");
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	since = clock_now_ms(clock);
+	while (!row_of(table, "a-0") && clock_now_ms(clock) - since < 120000) {
+		clock_advance(clock, 200);
+		turn(&bed);
+	}
+	assert_in_range(clock_now_ms(clock) - since, 0, 45000);
+	UNTIL(&bed, is_live(table));
+}
+
 static void what_the_server_cannot_watch_is_listed_again_and_goes_by_name(void **state)
 {
 	(void)state;
@@ -621,6 +673,8 @@ int main(void)
 		cmocka_unit_test(where_only_a_watch_is_allowed_it_streams_the_first_state),
 		cmocka_unit_test(where_no_watch_is_allowed_the_list_is_read_again),
 		cmocka_unit_test(a_broken_watch_says_so_and_comes_back),
+		cmocka_unit_test(a_server_that_was_away_for_ten_minutes_is_found_within_seconds),
+		cmocka_unit_test(a_watch_that_missed_changes_is_doubted),
 		cmocka_unit_test(what_the_server_cannot_watch_is_listed_again_and_goes_by_name),
 		cmocka_unit_test(two_tables_of_one_kind_do_not_mix),
 		cmocka_unit_test(an_object_is_got_whole_and_a_refusal_says_why),
