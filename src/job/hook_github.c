@@ -47,7 +47,7 @@ static bool call_github(const struct hook_call *call, struct github *github, con
 	struct http_request request = { .method = method, .path = path, .accept = "application/vnd.github+json", .headers = headers,
 					.content_type = body.len ? "application/json" : NULL, .body = body };
 
-	if (!http_call(github->http, &request, call->cancel, ret, err))
+	if (!http_call(github->http, &request, call->run->cancel, ret, err))
 		return error_wrap(err, "github.comment");
 	if (http_ok(ret))
 		return true;

@@ -117,12 +117,12 @@ static bool on_ingress(struct str object, void *arg, struct error *err)
 static bool look_at_cluster(struct parking *p, struct error *err)
 {
 	struct kube *kube = p->call->run->kube;
-	const struct kube_resource *ingresses = kube_find_kind(kube, "networking.k8s.io/v1", "Ingress", p->call->cancel, err);
+	const struct kube_resource *ingresses = kube_find_kind(kube, "networking.k8s.io/v1", "Ingress", p->call->run->cancel, err);
 	struct kube_list_options options = { .namespace = p->slot.namespace };
 
 	if (!ingresses)
 		return !err->kind;
-	return kube_list(kube, ingresses, &options, p->call->cancel, on_ingress, p, NULL, err) ||
+	return kube_list(kube, ingresses, &options, p->call->run->cancel, on_ingress, p, NULL, err) ||
 	       error_wrap(err, "who wants Secret %s of %s", p->name, p->slot.namespace);
 }
 
@@ -163,7 +163,7 @@ static bool look(const struct parking *p, struct side *side, struct error *err)
 	json_decref(GIVE(side->secret));
 	buf_reset(&side->unfit);
 	side->fits = false;
-	if (!kube_get(p->call->run->kube, p->secrets, side->namespace, p->name, p->call->cancel, &side->secret, err)) {
+	if (!kube_get(p->call->run->kube, p->secrets, side->namespace, p->name, p->call->run->cancel, &side->secret, err)) {
 		if (err->kind != ERR_NOT_FOUND)
 			return error_wrap(err, "Secret %s of %s", p->name, side->namespace);
 		error_release(err);
@@ -224,7 +224,7 @@ static bool wait_for_slot(struct parking *p, struct error *err)
 	if (!p->slot.fits)
 		run_note(run, "waiting for Secret %s of %s, at most %d s: %s", p->name, p->slot.namespace, WAIT_LIMIT_MS / 1000, buf_cstr(&p->slot.unfit));
 	while (!p->slot.fits && clock_now_ms(run->clock) < due_ms)
-		if (!hook_sleep(p->call, POLL_MS, err) || !look(p, &p->slot, err))
+		if (!clock_sleep(run->clock, run->cancel, POLL_MS, err) || !look(p, &p->slot, err))
 			return false;
 	return true;
 }
@@ -272,7 +272,7 @@ bool hook_reuse_dev_tls_secret(const struct hook_call *call, struct error *err)
 
 	if (!*stack->namespace || stack->slot <= 0 || !*stack->project.text)
 		return true;
-	p.secrets = kube_find_kind(call->run->kube, "v1", "Secret", call->cancel, err);
+	p.secrets = kube_find_kind(call->run->kube, "v1", "Secret", call->run->cancel, err);
 	if (!p.secrets)
 		return err->kind ? false : error_set(err, ERR_SERVER, "the server has no kind Secret");
 	if (staging.len)

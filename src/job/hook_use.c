@@ -45,18 +45,6 @@ struct str hook_variable(const struct hook_call *call, const char *name)
 	return str_trim(str_of(vars_text(&call->run->stack->env_map, name)));
 }
 
-static bool check_limit(const struct hook_call *call, struct error *err)
-{
-	return clock_now_ms(call->run->clock) < call->due_ms || error_set(err, ERR_TIMEOUT, "the hook's timeout of %s is over", call->hook->timeout.text);
-}
-
-bool hook_sleep(const struct hook_call *call, int64_t ms, struct error *err)
-{
-	int64_t left_ms = call->due_ms == INT64_MAX ? ms : call->due_ms - clock_now_ms(call->run->clock);
-
-	return clock_sleep(call->run->clock, call->cancel, ms < left_ms ? ms : left_ms > 0 ? left_ms : 0, err) && (ms <= left_ms || check_limit(call, err));
-}
-
 /* ---- sleep ---- */
 
 static bool use_sleep(const struct hook_call *call, struct error *err)
@@ -68,7 +56,7 @@ static bool use_sleep(const struct hook_call *call, struct error *err)
 		return error_set(err, ERR_INVALID, "sleep: with.duration is missing");
 	if (!duration_parse(text, &ms) || ms < 0)
 		return error_set(err, ERR_INVALID, "sleep: \"%.*s\" is no duration such as 10s", STR_ARG(text));
-	return hook_sleep(call, ms, err);
+	return clock_sleep(call->run->clock, call->run->cancel, ms, err);
 }
 
 /* ---- kubectl.wait ---- */
@@ -120,7 +108,7 @@ static bool look_at(const struct hook_call *call, const struct kube_resource *re
 	json_t *object;
 
 	*ret_holds = false;
-	if (!kube_get(call->run->kube, resource, wanted->namespace, wanted->name, call->cancel, &object, err)) {
+	if (!kube_get(call->run->kube, resource, wanted->namespace, wanted->name, call->run->cancel, &object, err)) {
 		if (err->kind != ERR_NOT_FOUND)
 			return false;
 		error_release(err);
@@ -134,7 +122,7 @@ static bool look_at(const struct hook_call *call, const struct kube_resource *re
 
 static bool wait_for_condition(const struct hook_call *call, const struct awaited_condition *wanted, int64_t limit_ms, struct error *err)
 {
-	const struct kube_resource *resource = kube_find_word(call->run->kube, wanted->kind, call->cancel, err);
+	const struct kube_resource *resource = kube_find_word(call->run->kube, wanted->kind, call->run->cancel, err);
 	int64_t due_ms = clock_now_ms(call->run->clock) + limit_ms, pause_ms = POLL_MS / 8;
 
 	if (!resource)
@@ -149,7 +137,7 @@ static bool wait_for_condition(const struct hook_call *call, const struct awaite
 			return true;
 		if (clock_now_ms(call->run->clock) >= due_ms)
 			return error_set(err, ERR_TIMEOUT, "%s after %lld s", buf_cstr(&state), (long long)limit_ms / 1000);
-		if (!hook_sleep(call, pause_ms, err))
+		if (!clock_sleep(call->run->clock, call->run->cancel, pause_ms, err))
 			return error_wrap(err, "%s", buf_cstr(&state));
 		pause_ms = pause_ms < POLL_MS ? pause_ms * 2 : POLL_MS;
 	}
@@ -204,7 +192,7 @@ static void secret_body(const char *namespace, const char *name, const char *key
 
 static bool apply_body(const struct hook_call *call, const char *kind, const char *name, struct str body, struct error *err)
 {
-	const struct kube_resource *resource = kube_find_kind(call->run->kube, "v1", kind, call->cancel, err);
+	const struct kube_resource *resource = kube_find_kind(call->run->kube, "v1", kind, call->run->cancel, err);
 
 	if (!resource)
 		return err->kind ? false : error_set(err, ERR_SERVER, "the server has no kind %s", kind);
@@ -251,7 +239,7 @@ static bool use_preflight(const struct hook_call *call, struct error *err)
 	AUTO_RELEASE(buf) summary = BUF_INIT(0);
 	struct kube_version version;
 
-	if (!kube_server_version(call->run->kube, call->cancel, &version, err))
+	if (!kube_server_version(call->run->kube, call->run->cancel, &version, err))
 		return error_wrap(err, "preflight");
 	if (!preflight_full(call->run, &summary, err))
 		return false;

@@ -6,12 +6,10 @@
 
 #include "job/run.h"
 
-/* What one execution of a hook is given. */
+/* What one execution of a hook is given. run->cancel also sets itself when the hook's timeout is over. */
 struct hook_call {
 	struct run *run;
 	const struct stack_hook *hook;
-	const struct cancel *cancel; /* the run's */
-	int64_t due_ms;		     /* by the hook's timeout; INT64_MAX: none */
 };
 
 struct hook_use {
@@ -24,8 +22,6 @@ const struct hook_use *hook_use_find(const char *name);
 /* Parameters as the YAML gives them; a value of another type counts as missing. "" and 0 when missing. */
 struct str hook_text(const struct hook_call *call, const char *key);
 int64_t hook_number(const struct hook_call *call, const char *key);
-/* Sleeps, but not beyond the hook's limit: then ERR_TIMEOUT. */
-bool hook_sleep(const struct hook_call *call, int64_t ms, struct error *err);
 /* A merged variable, trimmed; "" when absent. */
 struct str hook_variable(const struct hook_call *call, const char *name);
 

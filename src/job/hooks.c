@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/process.h"
+#include "job/deadline.h"
 #include "job/hook_use.h"
 
 #define LINE_MAX_BYTES 16384
@@ -125,7 +126,7 @@ static bool run_script(const struct hook_call *call, struct place_of_hook place,
 					   .timeout_ms = (unsigned)call->hook->timeout_ms,
 					   .clock = call->run->clock };
 
-	if (!process_run(&options, call->cancel, &result, err))
+	if (!process_run(&options, call->run->cancel, &result, err))
 		return false;
 	if (result.signal_number)
 		return error_set(err, ERR_IO, "the script was ended by signal %d", result.signal_number);
@@ -134,10 +135,35 @@ static bool run_script(const struct hook_call *call, struct place_of_hook place,
 
 /* ---- one hook ---- */
 
+/* Within the hook's timeout, wherever the action waits. */
+static bool run_action(const struct hook_call *call, const struct hook_use *use, struct error *err)
+{
+	struct run *run = call->run;
+	struct cancel *whole = run->cancel;
+
+	if (!call->hook->timeout_ms)
+		return use->fn(call, err);
+	struct deadline *deadline = deadline_create(run->clock, whole, clock_now_ms(run->clock) + call->hook->timeout_ms);
+
+	if (!deadline)
+		return error_set(err, ERR_IO, "no thread for the hook's timeout");
+	run->cancel = deadline_cancel(deadline);
+	bool good = use->fn(call, err);
+
+	run->cancel = whole;
+	if (!good && err->kind == ERR_CANCELLED && deadline_is_over(deadline)) {
+		AUTO_FREE char *where = xstrdup(err->message);
+
+		error_release(err);
+		error_set(err, ERR_TIMEOUT, "the hook's timeout of %s is over: %s", call->hook->timeout.text, where);
+	}
+	deadline_destroy(deadline);
+	return good;
+}
+
 static bool execute(struct run *run, const struct stack_hook *hook, struct place_of_hook place, struct error *err)
 {
-	struct hook_call call = { .run = run, .hook = hook, .cancel = run->cancel,
-				  .due_ms = hook->timeout_ms ? clock_now_ms(run->clock) + hook->timeout_ms : INT64_MAX };
+	struct hook_call call = { .run = run, .hook = hook };
 
 	if (*hook->run.text)
 		return run_script(&call, place, err);
@@ -145,7 +171,7 @@ static bool execute(struct run *run, const struct stack_hook *hook, struct place
 		return true;
 	const struct hook_use *use = hook_use_find(hook->use.text);
 
-	return use ? use->fn(&call, err) : error_set(err, ERR_INVALID, "unknown action \"%s\"", hook->use.text);
+	return use ? run_action(&call, use, err) : error_set(err, ERR_INVALID, "unknown action \"%s\"", hook->use.text);
 }
 
 static const char *name_of(const struct stack_hook *hook)

@@ -1,5 +1,5 @@
 """The cluster suite's tests of hooks: each built-in action through `slotdeck apply`."""
-import base64, os, subprocess, tempfile, time
+import base64, os, socket, subprocess, tempfile, time
 
 import github
 from harness import *
@@ -275,6 +275,14 @@ def a_busy_github_is_asked_again_and_comments_once(c):
         hub.answers = [(429, {'message': 'slow down'}), (503, {'message': 'later'})]
         run = slotdeck(c, folder, 'apply', '--env', 'dev', env=hub.env())
         assert run.code == 0 and len(hub.comments) == 1, run
+
+
+def an_api_that_never_answers_is_left_when_the_hooks_time_is_over(c):
+    folder = comment_project(c, 'ghmute', 'issue: 7, body: hello', more=', timeout: 1s')
+    with socket.create_server(('127.0.0.1', 0)) as mute:
+        env = {'GITHUB_API_URL': 'http://127.0.0.1:%d' % mute.getsockname()[1], 'CODEXCTL_GH_PAT': 'x', 'CODEXCTL_REPO': 'a/b'}
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', env=env)
+    assert run.code == 5 and "the hook's timeout of 1s is over: github.comment" in run.err and run.seconds < 10, run
 
 
 def a_comment_that_may_fail_is_a_warning(c):
