@@ -73,7 +73,6 @@ static bool on_field(const struct json_field *field, void *arg, struct error *er
 static void take_answer(struct kube_apply *apply, const struct json_fields *fields, struct http_result *result)
 {
 	apply->attempts = result->response.attempts;
-	apply->generation = -1;
 	if (result->error.kind) {
 		error_move(&apply->error, &result->error);
 		return;
@@ -87,8 +86,10 @@ static void take_answer(struct kube_apply *apply, const struct json_fields *fiel
 
 	apply->created = result->response.status == 201;
 	apply->ok = json_visit(fields, body, on_field, apply, &apply->error);
-	if (apply->ok && apply->want_object)
+	if (apply->ok && apply->want_object) {
 		apply->object = json_loadb(body.p, body.len, JSON_ALLOW_NUL, NULL);
+		apply->ok = apply->object || error_set(&apply->error, ERR_SERVER, "the answer cannot be read as JSON");
+	}
 }
 
 /* ---- sending ---- */
@@ -228,8 +229,10 @@ bool kube_apply_many(struct kube *kube, struct kube_apply *applies, size_t n, un
 	struct sending s = { .kube = kube, .group = group, .ops = ops ? ops : &none, .n = n, .wire = parallel ? parallel : 8,
 			     .slots = xcalloc(n + 1, sizeof *s.slots) };
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		s.slots[i] = (struct slot){ .sending = &s, .apply = &applies[i] };
+		applies[i].generation = -1;
+	}
 	if (!all_dry_runs(applies, n) && !kube_may_write(kube, cancel, err)) {
 		free(s.slots);
 		return false;

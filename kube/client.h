@@ -118,6 +118,20 @@ bool kube_list(struct kube *kube, const struct kube_resource *resource, const st
 	       const struct cancel *cancel, kube_item_fn *on_item, void *arg, char **ret_resource_version,
 	       struct error *err);
 
+struct kube_look { /* one question of many: a list, or one object */
+	const struct kube_resource *resource;
+	const char *name; /* NULL: a list, as kube_list() */
+	struct kube_list_options options; /* with a name only the namespace counts */
+	kube_item_fn *on_item;
+	void *arg;
+	/* out */
+	struct error error; /* ERR_NONE: all was seen; release it */
+};
+/* Asks all, at most `parallel` at a time; on_item runs on the calling thread, pages of different questions in any order. False only when
+ * cancelled; what went wrong with one question is in its error, and does not touch the others. */
+bool kube_look_many(struct kube *kube, struct kube_look *looks, size_t n, unsigned parallel, const struct cancel *cancel,
+		    struct error *err);
+
 /* body is JSON. POST is not repeated blind: after a lost answer the caller sees ERR_NETWORK. ret (may be NULL) gives. */
 bool kube_create(struct kube *kube, const struct kube_resource *resource, const char *namespace, struct str body,
 		 const struct cancel *cancel, json_t **ret, struct kube_status *ret_status, struct error *err);

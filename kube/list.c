@@ -24,13 +24,15 @@ static void page_release(struct page *page)
 }
 DEFINE_AUTO_RELEASE(page);
 
-static bool page_path(const struct kube_resource *resource, const struct kube_list_options *options, const char *token,
-		      struct buf *out, struct error *err)
+static bool look_path(const struct kube_look *look, const char *token, struct buf *out, struct error *err)
 {
+	const struct kube_list_options *options = &look->options;
 	char limit[16];
 
-	if (!kube_path(resource, options->namespace, NULL, out, err))
+	if (!kube_path(look->resource, options->namespace, look->name, out, err))
 		return false;
+	if (look->name)
+		return true;
 	snprintf(limit, sizeof limit, "%u", options->page ? options->page : 500);
 	url_add_query(out, "limit", str_of(limit));
 	if (options->label_selector)
@@ -75,40 +77,127 @@ static bool page_read(struct str body, kube_item_fn *on_item, void *arg, struct 
 	return list || error_set(err, ERR_SERVER, "the list has no metadata");
 }
 
+struct looking { /* one question under way */
+	struct kube_look *look;
+	struct page page; /* the newest */
+	bool restarted, over;
+};
+
+/* Puts what was asked in front of the message. */
+static bool say_what(const struct looking *l, struct error *err)
+{
+	const struct kube_look *look = l->look;
+	const char *namespace = look->options.namespace ? look->options.namespace : "", *name = look->name;
+
+	return error_wrap(err, "%s %s%s%s%s%s", name ? "get" : "list", look->resource->resource, name ? " " : "", name ? name : "",
+			  *namespace ? " in namespace " : "", namespace);
+}
+
+static void fail(struct looking *l, struct error *why)
+{
+	say_what(l, why);
+	error_move(&l->look->error, why);
+	l->over = true;
+}
+
+/* Adds the request for the next page, or the only one. */
+static void ask(struct kube *kube, struct http_group *group, struct looking *l)
+{
+	AUTO_RELEASE(buf) path = BUF_INIT(0);
+	AUTO_RELEASE(error) why = { 0 };
+
+	if (!look_path(l->look, l->page.next, &path, &why)) {
+		fail(l, &why);
+		return;
+	}
+	struct http_request request = { .path = buf_cstr(&path),
+					.accept = l->look->options.metadata_only ? accept_metadata : NULL,
+					.max_body_bytes = MAX_PAGE_BYTES };
+
+	kube_prepare(kube, &request);
+	http_group_add(group, &request, l);
+}
+
+/* A token that expired: from the start, once. */
+static bool must_restart(struct looking *l, const struct http_response *response)
+{
+	if (response->status != 410 || l->restarted || !l->page.next)
+		return false;
+	l->restarted = true;
+	page_release(&l->page);
+	return true;
+}
+
+static bool read_answer(struct looking *l, const struct http_response *response, struct error *err)
+{
+	AUTO_RELEASE(kube_status) status = { 0 };
+
+	if (!http_ok(response)) {
+		kube_status_decode(response, &status);
+		return kube_status_error(&status, NULL, err);
+	}
+	page_release(&l->page);
+	return l->look->name ? l->look->on_item(buf_str(&response->body), l->look->arg, err)
+			     : page_read(buf_str(&response->body), l->look->on_item, l->look->arg, &l->page, err);
+}
+
+static void take(struct kube *kube, struct http_group *group, struct http_result *result)
+{
+	struct looking *l = result->tag;
+	AUTO_RELEASE(error) why = { 0 };
+
+	if (result->error.kind) {
+		fail(l, &result->error);
+	} else if (must_restart(l, &result->response)) {
+		ask(kube, group, l);
+	} else if (!read_answer(l, &result->response, &why)) {
+		fail(l, &why);
+	} else if (l->page.next) {
+		ask(kube, group, l);
+	} else {
+		l->over = true;
+	}
+}
+
+static bool look_all(struct kube *kube, struct looking *lookings, size_t n, unsigned parallel, const struct cancel *cancel, struct error *err)
+{
+	AUTO(http_group) group = http_group_create(kube_http(kube), parallel, cancel);
+	AUTO_RELEASE(http_result) result = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		ask(kube, group, &lookings[i]);
+	while (http_group_next(group, &result, err))
+		take(kube, group, &result);
+	for (size_t i = 0; i < n && err->kind; i++)
+		if (!lookings[i].over)
+			return say_what(&lookings[i], err);
+	return err->kind == ERR_NONE;
+}
+
+bool kube_look_many(struct kube *kube, struct kube_look *looks, size_t n, unsigned parallel, const struct cancel *cancel, struct error *err)
+{
+	struct looking *lookings = xcalloc(n + 1, sizeof *lookings);
+
+	for (size_t i = 0; i < n; i++)
+		lookings[i].look = &looks[i];
+	bool good = look_all(kube, lookings, n, parallel, cancel, err);
+
+	for (size_t i = 0; i < n; i++)
+		page_release(&lookings[i].page);
+	free(lookings);
+	return good;
+}
+
 bool kube_list(struct kube *kube, const struct kube_resource *resource, const struct kube_list_options *options,
 	       const struct cancel *cancel, kube_item_fn *on_item, void *arg, char **ret_resource_version,
 	       struct error *err)
 {
-	AUTO_FREE char *what = xasprintf("list %s%s%s", resource->resource,
-					 options->namespace && *options->namespace ? " in namespace " : "",
-					 options->namespace ? options->namespace : "");
-	AUTO_RELEASE(page) page = { 0 };
-	bool restarted = false;
+	struct kube_look look = { .resource = resource, .options = *options, .on_item = on_item, .arg = arg };
+	struct looking looking = { .look = &look };
+	bool good = look_all(kube, &looking, 1, 1, cancel, err) && (!look.error.kind || error_move(err, &look.error));
 
-	do {
-		AUTO_RELEASE(buf) path = BUF_INIT(0);
-		AUTO_RELEASE(http_response) response = { 0 };
-		AUTO_RELEASE(kube_status) status = { 0 };
-
-		if (!page_path(resource, options, page.next, &path, err))
-			return false;
-		struct http_request request = { .path = buf_cstr(&path),
-						.accept = options->metadata_only ? accept_metadata : NULL,
-						.max_body_bytes = MAX_PAGE_BYTES };
-
-		if (!kube_call(kube, &request, what, cancel, &response, &status, err)) {
-			if (status.code != 410 || restarted || !page.next)
-				return false;
-			restarted = true;
-			error_release(err);
-			page_release(&page);
-			continue;
-		}
-		page_release(&page);
-		if (!page_read(buf_str(&response.body), on_item, arg, &page, err))
-			return error_wrap(err, "%s", what);
-	} while (page.next || (restarted && !page.resource_version));
-	if (ret_resource_version)
-		*ret_resource_version = GIVE(page.resource_version);
-	return true;
+	if (good && ret_resource_version)
+		*ret_resource_version = GIVE(looking.page.resource_version);
+	page_release(&looking.page);
+	return good;
 }

@@ -131,7 +131,7 @@ static enum err_kind kind_of_code(int code)
 
 bool kube_status_error(const struct kube_status *status, const char *what, struct error *err)
 {
-	error_set(err, kind_of_code(status->code), "%s: %s (%s, HTTP %d)", what,
+	error_set(err, kind_of_code(status->code), "%s%s%s (%s, HTTP %d)", what ? what : "", what ? ": " : "",
 		  status->message && *status->message ? status->message : "no message", status->reason, status->code);
 	if (status->code == 401)
 		error_hint(err, "the server does not know this login: log in again, or check the user of the kubeconfig context");

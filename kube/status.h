@@ -30,7 +30,7 @@ void kube_status_decode(const struct http_response *response, struct kube_status
 bool kube_status_is(const struct kube_status *status, const char *reason);
 /* The first cause with that reason, or NULL. Borrowed. */
 const struct kube_cause *kube_status_cause(const struct kube_status *status, const char *reason);
-/* err gets kind and message: "what: message (reason, HTTP code)". Returns false. */
+/* err gets kind and message: "what: message (reason, HTTP code)", without "what: " if that is NULL. Returns false. */
 bool kube_status_error(const struct kube_status *status, const char *what, struct error *err);
 
 #endif

@@ -86,6 +86,7 @@ static bool step_namespace(struct application *a, struct error *err)
 	bool good = namespace_ensure(&a->run, &a->plan, &created, &a->outcome, err);
 
 	good = good && !a->outcome.failed && !a->outcome.denied && !a->outcome.conflicts;
+	a->run.namespace_is_new = good && created;
 	run_step_end(&a->run, good, err->kind ? err->message : !good ? "not there" : created ? "created" : "there");
 	return good || (err->kind ? false : error_set(err, ERR_SERVER, "namespace %s could not be made", a->run.stack->namespace));
 }
@@ -130,7 +131,10 @@ static bool has_layer(const struct deploy_plan *plan, unsigned layer)
 static bool step_layers(struct application *a, struct error *err)
 {
 	a->layers_begun = true;
+	a->run.namespace_is_new &= a->run.hooks_ran == 0; /* hooks may have filled it */
 	a->run.hooks_ran = 0; /* only hooks that come after the writes can delete what was written */
+	if (!look_at_plan(&a->run, &a->plan, err))
+		return false;
 	for (unsigned layer = 0; layer < LAYERS; layer++) {
 		char step[16];
 

@@ -12,21 +12,30 @@
 #define LAG_LIMIT_MS 10000     /* caches and controllers that follow a new namespace */
 #define WEBHOOK_LIMIT_MS 60000 /* webhooks that come up with this very run */
 #define CRD_LIMIT_MS 30000
-#define GET_AT_MOST 2 /* so many objects of a kind are got one by one, more by a list */
+#define GET_AT_MOST 2	/* so many objects of a kind are got one by one, more by a list */
+#define LOOKS_AT_ONCE 8 /* each may hold a page of 500 objects in memory */
 
 /* ---- what is there already ---- */
 
-struct proof {
+struct question { /* what a list of one kind in one namespace answers, or one get */
+	struct looking *looking;
+	struct map by_name; /* "namespace/name" → struct deploy_object */
+	const struct deploy_object *first;
+};
+
+struct looking {
 	struct run *run;
-	struct map by_name; /* "namespace/name" → struct deploy_object, of one kind */
+	bool keep; /* what differs, as text */
 	struct json_fields *fields;
-	char *name, *namespace;
+	struct question *questions;
+	size_t nquestions, questions_cap;
+	char *name, *namespace; /* of the object that is read now */
 };
 
 static bool on_identity(const struct json_field *field, void *arg, struct error *err)
 {
-	struct proof *proof = arg;
-	char **text = field->path == 0 ? &proof->name : &proof->namespace;
+	struct looking *l = arg;
+	char **text = field->path == 0 ? &l->name : &l->namespace;
 
 	(void)err;
 	free(*text);
@@ -46,7 +55,11 @@ static void migrate(struct run *run, struct deploy_object *o, json_t *live)
 	AUTO_RELEASE(error) why = { 0 };
 	bool migrated = false;
 
-	if (run->options->dry_run || !run_may_write(run, &why))
+	if (run->options->dry_run) {
+		run_note(run, "%s %s: fields of client-side apply would become ours", o->kind, o->name);
+		return;
+	}
+	if (!run_may_write(run, &why))
 		return;
 	if (!kube_migrate_ownership(run->kube, o->resource, o->namespace, o->name, live, run->cancel, &migrated, &why))
 		run_note(run, "%s %s: fields of client-side apply stay where they are: %s", o->kind, o->name, why.message);
@@ -55,7 +68,7 @@ static void migrate(struct run *run, struct deploy_object *o, json_t *live)
 }
 
 /* Compares one live object with what is wanted. */
-static void look_at(struct proof *proof, struct deploy_object *o, json_t *live)
+static void compare(const struct looking *l, struct deploy_object *o, json_t *live, struct str text)
 {
 	json_t *wanted = json_loadb(o->json, o->json_len, 0, NULL), *metadata = json_object_get(live, "metadata");
 	const char *version = json_string_value(json_object_get(metadata, "resourceVersion"));
@@ -64,97 +77,148 @@ static void look_at(struct proof *proof, struct deploy_object *o, json_t *live)
 
 	free(o->live_version);
 	free(o->uid);
+	free(GIVE(o->live));
 	o->live_version = xstrdup(version ? version : "");
 	o->uid = xstrdup(uid ? uid : "");
 	o->generation = json_is_integer(generation) ? json_integer_value(generation) : -1;
-	if (!json_object_get(metadata, "deletionTimestamp") && wanted &&
-	    fields_unchanged(wanted, live, kube_field_manager(proof->run->kube))) {
+	if (!json_object_get(metadata, "deletionTimestamp") && wanted && fields_unchanged(wanted, live, kube_field_manager(l->run->kube))) {
 		o->change = CHANGE_UNCHANGED;
 	} else if (fields_made_by_client_side_apply(live)) {
 		o->from_client_side = true;
-		migrate(proof->run, o, live);
+		migrate(l->run, o, live);
 	}
+	if (l->keep && o->change != CHANGE_UNCHANGED)
+		o->live = str_dup(text);
 	json_decref(wanted);
 }
 
 static bool on_live(struct str object, void *arg, struct error *err)
 {
-	struct proof *proof = arg;
+	struct question *question = arg;
+	struct looking *l = question->looking;
 
-	free(GIVE(proof->name));
-	free(GIVE(proof->namespace));
-	if (!json_visit(proof->fields, object, on_identity, proof, err))
+	free(GIVE(l->name));
+	free(GIVE(l->namespace));
+	if (!json_visit(l->fields, object, on_identity, l, err))
 		return false;
-	AUTO_FREE char *key = xasprintf("%s/%s", proof->namespace ? proof->namespace : "", proof->name ? proof->name : "");
-	struct deploy_object *o = map_get(&proof->by_name, str_of(key));
+	AUTO_FREE char *key = xasprintf("%s/%s", l->namespace ? l->namespace : "", l->name ? l->name : "");
+	struct deploy_object *o = map_get(&question->by_name, str_of(key));
 
 	if (!o)
 		return true;
 	json_t *live = json_loadb(object.p, object.len, JSON_ALLOW_NUL, NULL);
 
 	if (live)
-		look_at(proof, o, live);
+		compare(l, o, live, object);
 	json_decref(live);
 	return true;
 }
 
-static bool get_each(struct proof *proof, struct error *err)
-{
-	for (size_t i = 0; i < proof->by_name.len; i++) {
-		struct deploy_object *o = proof->by_name.entries[i].value;
-		AUTO_RELEASE(error) why = { 0 };
-		json_t *live;
-
-		if (kube_get(proof->run->kube, o->resource, o->namespace, o->name, proof->run->cancel, &live, &why)) {
-			look_at(proof, o, live);
-			json_decref(live);
-		} else if (why.kind != ERR_NOT_FOUND && why.kind != ERR_DENIED) {
-			return error_move(err, &why);
-		}
-	}
-	return true;
-}
-
-/* What may not be listed is simply sent. */
-static bool list_them(struct proof *proof, const struct deploy_object *first, struct error *err)
-{
-	AUTO_RELEASE(error) why = { 0 };
-	struct kube_list_options options = { .namespace = first->namespace };
-
-	if (kube_list(proof->run->kube, first->resource, &options, proof->run->cancel, on_live, proof, NULL, &why))
-		return true;
-	return why.kind == ERR_DENIED || why.kind == ERR_NOT_FOUND || error_move(err, &why);
-}
-
-static bool same_place(const struct deploy_object *a, const struct deploy_object *b)
+static bool same_question(const struct deploy_object *a, const struct deploy_object *b)
 {
 	return a->resource == b->resource && strcmp(a->namespace, b->namespace) == 0;
 }
 
-bool prove_unchanged(struct run *run, struct deploy_object **objects, size_t n, struct error *err)
+static struct question *add_question(struct looking *l, const struct deploy_object *first)
+{
+	struct question *question = &LIST_PUSH(l->questions, l->nquestions, l->questions_cap);
+
+	*question = (struct question){ .looking = l, .by_name = MAP_INIT(NULL), .first = first };
+	return question;
+}
+
+static void add_object(struct question *question, struct deploy_object *o)
+{
+	AUTO_FREE char *key = xasprintf("%s/%s", o->namespace, o->name);
+
+	map_set(&question->by_name, str_of(key), o);
+}
+
+static bool needs_a_look(const struct looking *l, struct deploy_object *o)
+{
+	if (o->asked_for || !o->resource)
+		return false;
+	if (l->run->namespace_is_new && strcmp(o->namespace, l->run->stack->namespace) == 0)
+		o->asked_for = o->looked_at = true;
+	return !o->asked_for;
+}
+
+/* Few objects of a kind are got one by one, more by a list. */
+static void find_questions(struct looking *l, struct deploy_object **objects, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct question *question = NULL;
+		size_t mates = 0;
+
+		if (!needs_a_look(l, objects[i]))
+			continue;
+		for (size_t k = i; k < n; k++)
+			mates += same_question(objects[i], objects[k]) && needs_a_look(l, objects[k]);
+		for (size_t k = i; k < n; k++) {
+			if (!same_question(objects[i], objects[k]) || !needs_a_look(l, objects[k]))
+				continue;
+			if (!question || mates <= GET_AT_MOST)
+				question = add_question(l, objects[k]);
+			add_object(question, objects[k]);
+			objects[k]->asked_for = true;
+		}
+	}
+}
+
+static struct kube_look look_of(struct question *question)
+{
+	return (struct kube_look){ .resource = question->first->resource,
+				   .name = question->by_name.len == 1 ? question->first->name : NULL,
+				   .options = { .namespace = question->first->namespace },
+				   .on_item = on_live,
+				   .arg = question };
+}
+
+/* What may not be looked at is simply sent. Absent is what a list has not, and what was got and not found. */
+static bool take_answer(const struct question *question, const struct kube_look *look, struct error *err)
+{
+	bool absent = look->error.kind == ERR_NOT_FOUND;
+
+	if (look->error.kind && look->error.kind != ERR_DENIED && !absent)
+		return error_copy(err, &look->error);
+	for (size_t i = 0; i < question->by_name.len; i++) {
+		struct deploy_object *o = question->by_name.entries[i].value;
+
+		o->looked_at = !look->error.kind || (absent && look->name);
+	}
+	return true;
+}
+
+static bool ask_all(struct looking *l, struct error *err)
+{
+	struct kube_look *looks = xcalloc(l->nquestions + 1, sizeof *looks);
+
+	for (size_t i = 0; i < l->nquestions; i++)
+		looks[i] = look_of(&l->questions[i]);
+	bool good = kube_look_many(l->run->kube, looks, l->nquestions, LOOKS_AT_ONCE, l->run->cancel, err);
+
+	for (size_t i = 0; i < l->nquestions; i++) {
+		good = good && take_answer(&l->questions[i], &looks[i], err);
+		error_release(&looks[i].error);
+	}
+	free(looks);
+	return good;
+}
+
+bool look_at_live(struct run *run, struct deploy_object **objects, size_t n, bool keep, struct error *err)
 {
 	static const char *const paths[] = { "metadata.name", "metadata.namespace" };
-	struct proof proof = { .run = run, .fields = json_fields_create(paths, ARRAY_LEN(paths)) };
-	bool *seen = xcalloc(n, sizeof *seen), good = true;
+	struct looking l = { .run = run, .keep = keep, .fields = json_fields_create(paths, ARRAY_LEN(paths)) };
 
-	for (size_t i = 0; i < n && good; i++) {
-		if (seen[i] || !objects[i]->resource)
-			continue;
-		for (size_t k = i; k < n; k++) {
-			if (seen[k] || !objects[k]->resource || !same_place(objects[i], objects[k]))
-				continue;
-			AUTO_FREE char *key = xasprintf("%s/%s", objects[k]->namespace, objects[k]->name);
+	find_questions(&l, objects, n);
+	bool good = ask_all(&l, err);
 
-			map_set(&proof.by_name, str_of(key), objects[k]);
-			seen[k] = true;
-		}
-		good = proof.by_name.len <= GET_AT_MOST ? get_each(&proof, err) : list_them(&proof, objects[i], err);
-		map_release(&proof.by_name);
-	}
-	free(seen);
-	free(proof.name);
-	free(proof.namespace);
-	json_fields_destroy(proof.fields);
+	for (size_t i = 0; i < l.nquestions; i++)
+		map_release(&l.questions[i].by_name);
+	free(l.questions);
+	free(l.name);
+	free(l.namespace);
+	json_fields_destroy(l.fields);
 	return good;
 }
 
@@ -237,6 +301,7 @@ struct sending { /* one object on its way */
 	unsigned tries;
 	int64_t since_ms;
 	bool settled;
+	bool force; /* dry run: the conflict would end with the migration */
 };
 
 struct batch {
@@ -357,6 +422,10 @@ static void judge(struct batch *batch, struct sending *s, const struct kube_appl
 {
 	if (comes_with_plan(batch, s, apply))
 		return;
+	if (batch->run->options->dry_run && s->object->from_client_side && !s->force && conflicts_end_with_migration(apply)) {
+		s->force = true;
+		return;
+	}
 	if (apply->unanswered) {
 		leave_unknown(batch, s, apply);
 		return;
@@ -408,7 +477,7 @@ static size_t fill(struct batch *batch, struct sending *sendings, size_t n, stru
 						    .name = o->name,
 						    .body = { o->json, o->json_len },
 						    .dry_run = options->dry_run,
-						    .force = options->force_conflicts,
+						    .force = options->force_conflicts || sendings[i].force,
 						    .tag = &sendings[i] };
 	}
 	return m;
@@ -544,15 +613,32 @@ static bool wait_for_definitions(struct run *run, struct deploy_plan *plan, stru
 	return true;
 }
 
-bool apply_layer(struct run *run, struct deploy_plan *plan, unsigned layer, struct outcome *outcome, struct error *err)
+bool look_at_plan(struct run *run, struct deploy_plan *plan, struct error *err)
 {
-	struct deploy_object **objects = xcalloc(plan->len ? plan->len : 1, sizeof *objects);
+	struct deploy_object **objects = xcalloc(plan->len + 1, sizeof *objects);
 	size_t n = 0;
 
 	for (size_t i = 0; i < plan->len; i++)
-		if (plan->objects[i].layer == layer && plan->objects[i].change == CHANGE_NONE)
+		if (plan->objects[i].change == CHANGE_NONE)
 			objects[n++] = &plan->objects[i];
-	bool good = n == 0 || (prove_unchanged(run, objects, n, err) && apply_objects(run, objects, n, outcome, err));
+	bool good = look_at_live(run, objects, n, false, err);
+
+	free(objects);
+	return good;
+}
+
+bool apply_layer(struct run *run, struct deploy_plan *plan, unsigned layer, struct outcome *outcome, struct error *err)
+{
+	struct deploy_object **objects = xcalloc(plan->len + 1, sizeof *objects);
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan->len; i++) {
+		struct deploy_object *o = &plan->objects[i];
+
+		if (o->layer == layer && (o->change == CHANGE_NONE || (o->change == CHANGE_UNCHANGED && o->asked_for)))
+			objects[n++] = o;
+	}
+	bool good = look_at_live(run, objects, n, false, err) && apply_objects(run, objects, n, outcome, err);
 
 	free(objects);
 	if (good && layer == 0 && !run->options->dry_run && !outcome->failed && !outcome->denied && !outcome->conflicts)

@@ -27,3 +27,11 @@ void conflicts_tell(struct run *run, const struct deploy_object *object, const s
 	}
 	json_decref(wanted);
 }
+
+bool conflicts_end_with_migration(const struct kube_apply *apply)
+{
+	for (size_t i = 0; i < apply->nconflicts; i++)
+		if (!starts_with(apply->conflicts[i].manager, "kubectl-client-side-apply") && strcmp(apply->conflicts[i].manager, "before-first-apply") != 0)
+			return false;
+	return apply->nconflicts > 0;
+}

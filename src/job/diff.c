@@ -82,8 +82,12 @@ static void emit_diff(struct comparison *c, const struct deploy_object *o, enum 
 /* What is there now; *ret NULL when it is not. False when the server would not say. */
 static bool live_of(struct comparison *c, const struct deploy_object *o, json_t **ret, struct error *err)
 {
-	*ret = NULL;
-	if (!o->live_version || kube_get(c->run.kube, o->resource, o->namespace, o->name, c->run.cancel, ret, err))
+	*ret = o->live ? json_loads(o->live, JSON_ALLOW_NUL, NULL) : NULL;
+	if (*ret) { /* items of a list do not say what they are */
+		json_object_set_new(*ret, "apiVersion", json_string(o->api_version));
+		json_object_set_new(*ret, "kind", json_string(o->kind));
+	}
+	if (o->looked_at || kube_get(c->run.kube, o->resource, o->namespace, o->name, c->run.cancel, ret, err))
 		return true;
 	*ret = NULL;
 	if (err->kind != ERR_NOT_FOUND)
@@ -154,11 +158,8 @@ static bool ask_again_without_client_side(struct comparison *c, struct kube_appl
 {
 	struct deploy_object *o = apply->tag;
 
-	if (!o->from_client_side || !apply->nconflicts)
+	if (!o->from_client_side || !conflicts_end_with_migration(apply))
 		return true;
-	for (size_t i = 0; i < apply->nconflicts; i++)
-		if (!starts_with(apply->conflicts[i].manager, "kubectl-client-side-apply") && strcmp(apply->conflicts[i].manager, "before-first-apply") != 0)
-			return true;
 	kube_apply_release(apply);
 	*apply = (struct kube_apply){ .resource = o->resource, .namespace = o->namespace, .name = o->name, .body = { o->json, o->json_len },
 				      .dry_run = true, .force = true, .want_object = true, .tag = o };
@@ -198,7 +199,7 @@ static bool compare_layer(struct comparison *c, unsigned layer, struct error *er
 	for (size_t i = 0; i < c->plan.len; i++)
 		if (c->plan.objects[i].layer == layer)
 			objects[n++] = &c->plan.objects[i];
-	bool good = prove_unchanged(&c->run, objects, n, err);
+	bool good = look_at_live(&c->run, objects, n, true, err);
 
 	for (size_t i = 0; i < n && good; i++) {
 		if (objects[i]->change == CHANGE_UNCHANGED)

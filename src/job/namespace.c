@@ -81,7 +81,7 @@ static struct deploy_object *find_in_plan(struct deploy_plan *plan, const char *
 }
 
 /* A namespace that services.yaml does not render: made as codexctl makes it, with nothing but its name. */
-static bool create_bare(struct run *run, const char *name, struct error *err)
+static bool create_bare(struct run *run, const char *name, bool *ret_created, struct error *err)
 {
 	AUTO_RELEASE(buf) body = BUF_INIT(0);
 	AUTO_RELEASE(kube_status) status = { 0 };
@@ -103,6 +103,7 @@ static bool create_bare(struct run *run, const char *name, struct error *err)
 		return false;
 	if (kube_create(run->kube, resource, NULL, buf_str(&body), run->cancel, NULL, &status, err)) {
 		run_note(run, "namespace %s created", name);
+		*ret_created = true;
 		return true;
 	}
 	if (!kube_status_is(&status, "AlreadyExists"))
@@ -128,10 +129,12 @@ bool namespace_ensure(struct run *run, struct deploy_plan *plan, bool *ret_creat
 		return false;
 	if (state == NAMESPACE_ACTIVE)
 		return true;
-	*ret_created = true;
 	if (!run_may_write(run, err))
 		return false;
 	if (!object)
-		return create_bare(run, name, err);
-	return apply_objects(run, &object, 1, outcome, err);
+		return create_bare(run, name, ret_created, err);
+	if (!apply_objects(run, &object, 1, outcome, err))
+		return false;
+	*ret_created = object->change == CHANGE_CREATED;
+	return true;
 }

@@ -113,6 +113,7 @@ static void object_release(struct deploy_object *o)
 	free(o->uid);
 	free(o->message);
 	free(o->live_version);
+	free(o->live);
 }
 
 void deploy_plan_release(struct deploy_plan *plan)

@@ -25,6 +25,7 @@ struct run {
 	const struct deploy_plan *plan; /* NULL until it is made */
 	struct lease *lease; /* NULL: none needed */
 	unsigned hooks_ran;  /* after the first write */
+	bool namespace_is_new; /* the stack's: made by this run, so nothing of the plan is in it yet */
 };
 
 void run_begin(struct run *run, const struct job_context *context, const struct apply_options *options, const char *what);
@@ -56,7 +57,10 @@ struct deploy_object {
 	const struct kube_resource *resource; /* NULL until known (its CRD is in the plan) */
 	/* outcome */
 	enum job_change change;
+	bool asked_for;		/* look_at_live() had it */
+	bool looked_at;		/* whether it is there is known, and what it is */
 	char *live_version;	/* resourceVersion before we wrote; NULL: it was not there, or was not looked at */
+	char *live;		/* JSON as it was; NULL: absent, not kept or not looked at */
 	char *uid;
 	char *message;		/* of a failure */
 	int64_t generation;	/* applied; -1: none */

@@ -81,6 +81,11 @@ def an_object_of_client_side_apply_is_migrated_and_a_dropped_field_goes(c):
     assert code in (200, 201), answer
     code, answer = c.call('PATCH', '/api/v1/namespaces/mig-dev/configmaps/a?fieldManager=controller', {'data': {'c': '3'}}, 'application/merge-patch+json')
     assert code == 200, answer
+    shown = slotdeck(c, folder, 'diff', '--env', 'dev')
+    assert shown.code == 3 and 'would become ours' in shown.err, shown
+    dry = slotdeck(c, folder, 'apply', '--env', 'dev', '--dry-run')
+    assert dry.code == 0 and 'ConfigMap a: fields of client-side apply would become ours' in dry.err, dry
+    assert c.get('/api/v1/namespaces/mig-dev/configmaps/a')['data'] == {'a': '1', 'b': '2', 'c': '3'}
     run = slotdeck(c, folder, 'apply', '--env', 'dev')
     assert run.code == 0, run
     assert c.get('/api/v1/namespaces/mig-dev/configmaps/a')['data'] == {'a': '1', 'c': '3'}
@@ -359,8 +364,7 @@ def diff_calls_an_object_that_it_may_not_read_failed_not_new(c):
     folder = project(c, 'blind', {'a': config_map('a', k='v')})
     assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
     open(os.path.join(folder, 'a.yaml'), 'w').write(config_map('a', k='w'))
-    # the first GET of the object is the comparison's proof, the second the one that the diff stands on
-    c.call('POST', '/_sim/faults', [{'method': 'GET', 'path': 'configmaps/a', 'from': 2, 'status': 403}])
+    c.call('POST', '/_sim/faults', [{'method': 'GET', 'path': 'configmaps/a', 'status': 403}])
     run = slotdeck(c, folder, 'diff', '--env', 'dev', '--output', 'jsonl')
     c.call('DELETE', '/_sim/faults')
     assert run.code == 4 and not [e for e in run.events('diff') if e['change'] == 'would-create'], run
@@ -395,9 +399,36 @@ def a_webhook_that_comes_up_late_is_waited_for(c):
     assert run.code == 0 and 'its webhook is not ready yet' in run.err, run
 
 
+def what_is_there_is_looked_at_kind_by_kind_at_the_same_time(c):
+    folder = project(c, 'atonce', {'a': '---\n'.join(config_map('a%d' % i, k='v') for i in range(4)), 'web': deployment('web')})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    c.forget_requests()
+    c.pause_request(1, method='GET', path='/configmaps\\?')
+    child = subprocess.Popen([BIN, 'apply', '--env', 'dev'], cwd=folder, env=environment(c), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.DEVNULL)
+    assert c.wait_until_paused()
+    while not [r for r in c.requests() if r['path'].endswith('/deployments/web')]:
+        assert child.poll() is None
+    c.call('POST', '/_sim/release')
+    assert child.wait(30) == 0 and c.writes() == [], c.writes()
+
+
+def diff_asks_for_each_object_once(c):
+    folder = project(c, 'once', {'a': config_map('a', k='v'), 'm': '---\n'.join(config_map('m%d' % i, k='v') for i in range(4))})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    for name, text in (('a', config_map('a', k='w')), ('m', '---\n'.join(config_map('m%d' % i, k='w') for i in range(4)))):
+        open(os.path.join(folder, name + '.yaml'), 'w').write(text)
+    c.forget_requests()
+    run = slotdeck(c, folder, 'diff', '--env', 'dev')
+    assert run.code == 3 and run.out.count('-  k: v') == 5 and run.out.count('+  k: w') == 5, run
+    looks = [r['path'] for r in c.requests() if r['method'] == 'GET' and '/once-dev/configmaps' in r['path'] and 'slotdeck-inventory' not in r['path']]
+    assert looks.count('/api/v1/namespaces/once-dev/configmaps') <= 2 and len(looks) <= 2, looks  # the prune list looks for itself
+
+
 SIM_ONLY = [diff_calls_an_object_that_it_may_not_read_failed_not_new, what_somebody_else_deleted_is_missing_although_a_hook_ran_before,
             attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease,
-            an_old_server_without_aggregated_discovery_will_do, a_webhook_that_comes_up_late_is_waited_for]
+            an_old_server_without_aggregated_discovery_will_do, a_webhook_that_comes_up_late_is_waited_for,
+            what_is_there_is_looked_at_kind_by_kind_at_the_same_time, diff_asks_for_each_object_once]
 MODULES = [sys.modules[__name__]] + [importlib.import_module(f[:-3]) for f in sorted(os.listdir(HERE)) if re.fullmatch(r'suite_\w+\.py', f)]
 ONLY_SIM = [t for module in MODULES for t in module.SIM_ONLY]
 BOTH = [t for module in MODULES for t in tests_of(module) if t not in ONLY_SIM]

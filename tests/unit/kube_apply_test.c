@@ -141,9 +141,28 @@ static void a_refusal_carries_the_servers_words(void **state)
 	assert_true(kube_apply_many(bed.kube, &bad_name, 1, 0, NULL, NULL, &err));
 	assert_false(bad_name.ok);
 	assert_int_equal(bad_name.error.kind, ERR_INVALID);
+	assert_int_equal(bad_name.generation, -1);
 	kube_apply_release(&unknown);
 	kube_apply_release(&nowhere);
 	kube_apply_release(&bad_name);
+}
+
+/* Our reader takes it, jansson does not: \ud800 alone is no character. */
+static void an_answer_that_is_wanted_and_cannot_be_read_is_an_error(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(kube_bed) bed = kube_bed_create(&plain);
+	struct kube_apply a = config_map(&bed, "a", MAP("\"k\":\"1\""));
+	AUTO_RELEASE(error) err = { 0 };
+
+	kube_bed_namespace(&bed, "shop");
+	kube_bed_faults(&bed, "[{'method':'PATCH','action':'garbage','body':'{\\\"metadata\\\":{\\\"uid\\\":\\\"u\\\"},\\\"data\\\":{\\\"k\\\":\\\"\\\\ud800\\\"}}'}]");
+	a.want_object = true;
+	assert_true(kube_apply_many(bed.kube, &a, 1, 0, NULL, NULL, &err));
+	assert_false(a.ok);
+	assert_null(a.object);
+	assert_int_equal(a.error.kind, ERR_SERVER);
+	kube_apply_release(&a);
 }
 
 struct telling {
@@ -343,6 +362,7 @@ int main(void)
 		cmocka_unit_test(a_dry_run_answers_and_changes_nothing),
 		cmocka_unit_test(a_conflict_names_field_and_manager_and_force_takes_the_field),
 		cmocka_unit_test(a_refusal_carries_the_servers_words),
+		cmocka_unit_test(an_answer_that_is_wanted_and_cannot_be_read_is_an_error),
 		cmocka_unit_test(many_are_sent_in_parallel_and_faults_on_the_way_are_retried),
 		cmocka_unit_test(nothing_is_sent_once_sending_is_no_longer_allowed),
 		cmocka_unit_test(nothing_is_applied_to_a_server_that_is_too_old),
