@@ -628,9 +628,8 @@ static void do_die(struct server *s, const char *method, const struct map *query
 	plain(reply, 200, "ok\n");
 }
 
-static void do_compact(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
+void server_compact(struct server *s)
 {
-	(void)method, (void)query, (void)body;
 	pthread_mutex_lock(&s->sim->lock);
 	s->sim->rv++; /* so that the newest version that anybody knows is too old */
 	for (size_t i = 0; i < s->sim->nresources; i++)
@@ -639,6 +638,12 @@ static void do_compact(struct server *s, const char *method, const struct map *q
 	for (size_t i = 0; i < s->sim->nsnapshots; i++)
 		s->sim->snapshots[i].id = -1;
 	pthread_mutex_unlock(&s->sim->lock);
+}
+
+static void do_compact(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
+{
+	(void)method, (void)query, (void)body;
+	server_compact(s);
 	plain(reply, 200, "ok\n");
 }
 
@@ -685,10 +690,20 @@ static void do_state(struct server *s, const char *method, const struct map *que
 	pthread_mutex_unlock(&s->sim->lock);
 }
 
+bool server_freeze(struct server *s, const char *pattern, bool later, struct error *err)
+{
+	return line_freeze(s->line, pattern, server_count(s), later, err);
+}
+
+void server_thaw(struct server *s)
+{
+	line_thaw(s->line);
+}
+
 static void do_freeze(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
 {
 	AUTO_RELEASE(error) err = { 0 };
-	bool good = line_freeze(s->line, jstr(body, "path"), server_count(s), json_is_true(json_object_get(body, "later")), &err);
+	bool good = server_freeze(s, jstr(body, "path"), json_is_true(json_object_get(body, "later")), &err);
 
 	(void)method, (void)query;
 	plain(reply, good ? 200 : 400, good ? "ok\n" : err.message);
@@ -697,7 +712,7 @@ static void do_freeze(struct server *s, const char *method, const struct map *qu
 static void do_thaw(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
 {
 	(void)method, (void)query, (void)body;
-	line_thaw(s->line);
+	server_thaw(s);
 	plain(reply, 200, "ok\n");
 }
 
@@ -712,9 +727,8 @@ static void do_lose(struct server *s, const char *method, const struct map *quer
 	plain(reply, 200, "ok\n");
 }
 
-static void do_reset_watches(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
+void server_reset_watches(struct server *s)
 {
-	(void)method, (void)query, (void)body;
 	pthread_mutex_lock(&s->sim->lock);
 	for (size_t i = 0; i < s->sim->nresources; i++)
 		for (struct watcher *w = s->sim->resources[i]->watchers; w; w = w->next) {
@@ -724,6 +738,12 @@ static void do_reset_watches(struct server *s, const char *method, const struct 
 			eventfd_write(w->wake_fd, 1);
 		}
 	pthread_mutex_unlock(&s->sim->lock);
+}
+
+static void do_reset_watches(struct server *s, const char *method, const struct map *query, json_t *body, struct reply *reply)
+{
+	(void)method, (void)query, (void)body;
+	server_reset_watches(s);
 	plain(reply, 200, "ok\n");
 }
 

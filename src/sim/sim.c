@@ -162,6 +162,22 @@ bool sim_set_up(struct sim *sim, bool up, struct error *err)
 	return server_set_up(sim->server, up, err);
 }
 
+bool sim_freeze(struct sim *sim, const char *pattern, bool later, struct error *err)
+{
+	return server_freeze(sim->server, pattern, later, err);
+}
+
+void sim_thaw(struct sim *sim)
+{
+	server_thaw(sim->server);
+}
+
+void sim_forget_history(struct sim *sim)
+{
+	server_compact(sim->server);
+	server_reset_watches(sim->server);
+}
+
 char *sim_requests(struct sim *sim)
 {
 	return server_log(sim->server);

@@ -103,6 +103,11 @@ bool sim_play(struct sim *sim, const char *trouble, const char *ns, struct error
  * port. The objects stay.
  */
 bool sim_set_up(struct sim *sim, bool up, struct error *err);
+/* As POST freeze and POST thaw: open watches and logs (later ones too) whose path?query matches pattern send nothing any more. */
+bool sim_freeze(struct sim *sim, const char *pattern, bool later, struct error *err);
+void sim_thaw(struct sim *sim);
+/* Ends all watches and makes all resource versions so far too old, so that everybody lists again. */
+void sim_forget_history(struct sim *sim);
 /* Switches one of the words of features_off; false if there is no such word. Controllers catch up when switched on. */
 bool sim_set_feature(struct sim *sim, const char *name, bool on);
 /* Gives the request log: one JSON object per line (n, method, path, query, status, userAgent, contentType, accept, fault). */
