@@ -44,7 +44,7 @@ LAZY_OBJ := $(if $(LAZY),$(B)/lazy-stubs.o)
 TEST_LIBS = $(eval TEST_LIBS := $$(shell pkg-config --libs cmocka vterm) -lutil)$(TEST_LIBS)
 
 .DEFAULT_GOAL := all
-.PHONY: all golden deps deps-fuzz run test unit fuzz fuzz-run test-cluster test-threads install dist bench pictures check-layers check-headers \
+.PHONY: all golden deps deps-fuzz run test unit fuzz fuzz-run test-cluster test-threads install dist bench soak pictures check-layers check-headers \
 	clean help
 
 all: $(B)/slotdeck ## build the program (V=debug, release, asan or tsan)
@@ -149,6 +149,10 @@ dist: ## make build/slotdeck-VERSION.tar.gz of what is committed
 bench: deps ## measure side by side with what a user would run instead, as ratios; about 20 minutes
 	@$(MAKE) --no-print-directory V=release all
 	@status=0; tests/bench/run || status=1; tests/bench/dashboard || status=1; tests/bench/logs || status=1; exit $$status
+
+soak: deps ## run the demo under random keys and apply again and again for SOAK_MINUTES (10); fails on crash, growth, leaks
+	@$(MAKE) --no-print-directory V=release all
+	@tests/bench/soak
 
 pictures: ## make the README's picture from the real program
 	@$(MAKE) --no-print-directory V=release all

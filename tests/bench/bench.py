@@ -6,6 +6,7 @@ BIN = os.environ.get('SLOTDECK_BIN', os.path.join(ROOT, 'build/release/slotdeck'
 HERE = os.path.join(ROOT, 'tests/bench')
 TESTBED = os.path.join(ROOT, 'tests/cluster/testbed')
 os.environ['PATH'] += ':/usr/local/go/bin'
+SIZE, LIMIT_S = '120x40', 60  # of the terminal; for what must come to its screen
 
 
 class Unavailable(Exception):
@@ -130,6 +131,78 @@ class Testbed:
     def tool(self, name, *args, check=True):
         """Runs a program of the testbed to its end and gives what it prints."""
         return subprocess.run([os.path.join(self.bin, name), *args], env=self.env(), check=check, capture_output=True, text=True).stdout
+
+SIZE, LIMIT_S = '120x40', 60
+
+
+def tree(pid):
+    """The process and all below it."""
+    found, todo = [], [pid]
+    while todo:
+        found.append(todo.pop())
+        try:
+            for task in os.listdir('/proc/%d/task' % found[-1]):
+                with open('/proc/%d/task/%s/children' % (found[-1], task)) as f:
+                    todo += [int(child) for child in f.read().split()]
+        except OSError:
+            pass
+    return found
+
+
+def memory_mib(pid):
+    """Resident now and at most, of the whole tree."""
+    texts = [open('/proc/%d/status' % p).read() for p in tree(pid)]
+    return [sum(int(n) for t in texts for n in re.findall(field + r':\s+(\d+)', t)) / 1024 for field in ('VmRSS', 'VmHWM')]
+
+
+def descriptors(pid):
+    return len(os.listdir('/proc/%d/fd' % pid))
+
+
+class Terminal:
+    """The program on its pty; see terminal.c."""
+
+    def __init__(self, work, argv, env):
+        path = work + '/terminal'
+        if not os.path.exists(path):
+            subprocess.run(['gcc', '-O2', '-o', path, HERE + '/terminal.c', '-lvterm', '-lutil'], check=True)
+        self.process = subprocess.Popen([path, SIZE, *argv], cwd=work, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        pid, self.begin = self.process.stdout.readline().split()
+        self.pid, self.begin = int(pid), float(self.begin)
+
+    def send(self, line):
+        self.process.stdin.write(line + '\n')
+
+    def answer(self):
+        text = self.process.stdout.readline().strip()
+        return None if text == '-' else text
+
+    def ask(self, line):
+        self.send(line)
+        return self.answer()
+
+    def wait(self, pattern):
+        """Seconds from the start until the screen matches; None: it did not."""
+        at = self.ask('wait %d %s' % (LIMIT_S, pattern))
+        return None if at is None else float(at) - self.begin
+
+    def cpu_s(self):
+        total = 0
+        for pid in tree(self.pid):
+            fields = open('/proc/%d/stat' % pid).read().rsplit(')', 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / os.sysconf('SC_CLK_TCK')
+
+    def over(self, work):
+        """CPU seconds and bytes to the terminal while work() runs."""
+        cpu, count = self.cpu_s(), int(self.ask('bytes'))
+        work()
+        return self.cpu_s() - cpu, int(self.ask('bytes')) - count
+
+    def end(self):
+        code = self.ask('end')
+        self.process.wait()
+        return code
 
 
 def workplace():
