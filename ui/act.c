@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "job/evidence.h"
 #include "ui/state.h"
+#include "ui/text.h"
 
 /* ---- one change ---- */
 
@@ -132,7 +133,7 @@ static void perform_end(void *arg, void *owner)
 	struct app *app = owner;
 
 	if (c->good)
-		app_notice(app, false, "%s: done%s%s", c->plan.title, c->evidence ? "; evidence in " : "", c->evidence ? c->evidence : "");
+		app_notice(app, false, "%s: done%s%s", c->plan.title, c->evidence ? T("; evidence in ") : "", c->evidence ? c->evidence : "");
 	else
 		app_notice(app, true, "%s: %s%s%s", c->plan.title, c->err.message, c->err.hint ? "; " : "", c->err.hint ? c->err.hint : "");
 	live_hurry(app->live);
@@ -157,7 +158,7 @@ static void ask(struct app *app, struct change *c)
 	for (size_t i = 0; i < c->plan.nlines; i++)
 		pager_add(body, starts_with(c->plan.lines[i], "will send") ? ROLE_DIM : ROLE_TEXT, c->plan.lines[i]);
 	if (c->plan.destructive)
-		pager_add(body, ROLE_DIM, "before it: manifests, events and logs are kept as evidence");
+		pager_add(body, ROLE_DIM, T("before it: manifests, events and logs are kept as evidence"));
 }
 
 static void prepare_work(const struct cancel *cancel, void *arg)
@@ -202,7 +203,7 @@ static void begin(struct app *app, enum act_kind kind, const struct target *t, i
 		object_ref_copy(&c->act.object, &t->object);
 	}
 	c->word = app_word_for(t, c->act.object.name);
-	c->place = xasprintf("%s, namespace %s, cluster %s", t->title ? t->title : "no environment", *c->act.object.namespace ? c->act.object.namespace : "(none)",
+	c->place = xasprintf(T("%s, namespace %s, cluster %s"), t->title ? t->title : T("no environment"), *c->act.object.namespace ? c->act.object.namespace : T("(none)"),
 			     app->options->cluster);
 	app_say(app, "asking the cluster …");
 	run_task(app, c, prepare_work, prepare_end);
@@ -250,8 +251,8 @@ static void ask_replicas(struct app *app, const struct target *t)
 	const struct entry *entry = app_entry(app, &t->object);
 
 	copy_target(kept, t);
-	dialog_open(&app->dialog, DIALOG_ASK, "Scale", on_replicas, kept, free_target);
-	app->dialog.word = xstrdup("replicas");
+	dialog_open(&app->dialog, DIALOG_ASK, T("Scale"), on_replicas, kept, free_target);
+	app->dialog.word = xstrdup(T("replicas"));
 	pager_addf(&app->dialog.body, ROLE_TEXT, "%s %s in %s", t->object.kind, t->object.name, t->object.namespace);
 	if (entry && entry->row && entry->row->kind->shape == SHAPE_WORKLOAD)
 		pager_addf(&app->dialog.body, ROLE_DIM, "wants %d now", entry->row->workload->want);
@@ -320,18 +321,18 @@ static void ask_apply(struct app *app)
 {
 	bool slot = strcmp(app->deploy.env, "ai") == 0;
 	struct pager *body = &app->dialog.body;
-	AUTO_FREE char *title = xasprintf("Apply to %s", app->deploy.title);
+	AUTO_FREE char *title = xasprintf(T("Apply to %s"), app->deploy.title);
 
 	dialog_open(&app->dialog, slot ? DIALOG_CONFIRM : DIALOG_TYPE, title, on_apply, NULL, NULL);
 	app->dialog.word = slot ? NULL : xstrdup(app->deploy.env);
 	pager_addf(body, ROLE_TEXT, "%s, cluster %s: %zu of %zu objects differ", app->deploy.title, app->options->cluster, app->deploy.differences,
 		   app->deploy.len);
-	add_changes_to_ask(app, CHANGE_WOULD_CREATE, "creates");
-	add_changes_to_ask(app, CHANGE_WOULD_CONFIGURE, "changes");
-	add_changes_to_ask(app, CHANGE_WOULD_RECREATE, "must make anew");
+	add_changes_to_ask(app, CHANGE_WOULD_CREATE, T("creates"));
+	add_changes_to_ask(app, CHANGE_WOULD_CONFIGURE, T("changes"));
+	add_changes_to_ask(app, CHANGE_WOULD_RECREATE, T("must make anew"));
 	if (app->deploy.conflicts)
-		pager_add(body, ROLE_BAD, "fields in conflict are kept: those objects will fail");
-	pager_add(body, ROLE_DIM, "each is sent as a server-side apply; hooks run; nothing is pruned; then it waits");
+		pager_add(body, ROLE_BAD, T("fields in conflict are kept: those objects will fail"));
+	pager_add(body, ROLE_DIM, T("each is sent as a server-side apply; hooks run; nothing is pruned; then it waits"));
 }
 
 static void compare(struct app *app, const struct target *t)
@@ -365,9 +366,9 @@ static void on_leave(struct app *app, void *arg, const char *text)
 
 void app_ask_leave(struct app *app)
 {
-	dialog_open(&app->dialog, DIALOG_CONFIRM, "Leave", on_leave, NULL, NULL);
+	dialog_open(&app->dialog, DIALOG_CONFIRM, T("Leave"), on_leave, NULL, NULL);
 	pager_addf(&app->dialog.body, ROLE_TEXT, "a job is running on %s", app->deploy.title);
-	pager_add(&app->dialog.body, ROLE_TEXT, "leaving cancels it; what is applied stays");
+	pager_add(&app->dialog.body, ROLE_TEXT, T("leaving cancels it; what is applied stays"));
 }
 
 static void on_cancel(struct app *app, void *arg, const char *text)
@@ -386,9 +387,9 @@ void app_ask_cancel(struct app *app)
 		app_say(app, "no job is running");
 		return;
 	}
-	dialog_open(&app->dialog, DIALOG_CONFIRM, "Cancel", on_cancel, NULL, NULL);
+	dialog_open(&app->dialog, DIALOG_CONFIRM, T("Cancel"), on_cancel, NULL, NULL);
 	pager_addf(&app->dialog.body, ROLE_TEXT, "the job on %s", app->deploy.title);
-	pager_add(&app->dialog.body, ROLE_TEXT, "what is not begun stops; what is applied stays");
+	pager_add(&app->dialog.body, ROLE_TEXT, T("what is not begun stops; what is applied stays"));
 }
 
 /* ---- the table of changes ---- */
@@ -426,12 +427,12 @@ static char *reason_against_apply(struct app *app, const struct target *t)
 	AUTO_RELEASE(buf) stale = BUF_INIT(512);
 
 	if (app->view == VIEW_APPLY)
-		return app->deploy.title ? NULL : xstrdup("nothing was compared yet");
+		return app->deploy.title ? NULL : xstrdup(T("nothing was compared yet"));
 	if (!t->title)
-		return xstrdup("no environment is under the cursor");
+		return xstrdup(T("no environment is under the cursor"));
 	if (!live_is_proven(app->live, NULL, t->namespace, &stale))
-		return xasprintf("what is shown may be old: %s", buf_cstr(&stale));
-	return *t->env ? NULL : xasprintf("%s is no environment of services.yaml", t->title);
+		return xasprintf(T("what is shown may be old: %s"), buf_cstr(&stale));
+	return *t->env ? NULL : xasprintf(T("%s is no environment of services.yaml"), t->title);
 }
 
 static bool has_pods(const struct target *t)
@@ -458,19 +459,19 @@ char *app_reason_against(struct app *app, const struct target *t, enum action ac
 		return NULL;
 	live_status(app->live, &status);
 	if (app->options->read_only)
-		return xstrdup("read-only: the program was started with --read-only");
+		return xstrdup(T("read-only: the program was started with --read-only"));
 	if (status.state == LIVE_STALE)
-		return xstrdup("no contact with the cluster: what is shown is old");
+		return xstrdup(T("no contact with the cluster: what is shown is old"));
 	if (outside)
-		return has_pods(t) ? NULL : xstrdup("it has no pods");
+		return has_pods(t) ? NULL : xstrdup(T("it has no pods"));
 	if (!live_is_proven(app->live, object_ref_is_empty(&t->object) ? NULL : kind_find_api(t->object.api_version, t->object.kind), "", &stale))
-		return xasprintf("what is shown may be old: %s", buf_cstr(&stale));
+		return xasprintf(T("what is shown may be old: %s"), buf_cstr(&stale));
 	if (kind == ACT_FREE_SLOT)
-		return t->record_name ? NULL : xstrdup("no slot with a record is under the cursor");
+		return t->record_name ? NULL : xstrdup(T("no slot with a record is under the cursor"));
 	if (object_ref_is_empty(&t->object))
-		return xstrdup("no object is under the cursor");
+		return xstrdup(T("no object is under the cursor"));
 	if (!act_fits(kind, t->object.api_version, t->object.kind))
-		return xasprintf("%s cannot be done to a %s", act_name(kind), t->object.kind);
+		return xasprintf(T("%s cannot be done to a %s"), T(act_name(kind)), t->object.kind);
 	return NULL;
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "ui/state.h"
 #include "ui/term.h"
+#include "ui/text.h"
 
 #define MIN_ROWS      4 /* for a head line and a key line */
 #define TICK_MS	      1000 /* ages and countdowns */
@@ -63,7 +64,7 @@ static void view_key(struct app *app, uint32_t key)
 	}
 	other = keymap_view_of(key);
 	if (other != VIEW_COUNT)
-		app_say(app, "this key works on %s; ? shows the keys of this view", views[other]->name);
+		app_say(app, "this key works on %s; ? shows the keys of this view", T(views[other]->name));
 	else
 		app_say(app, "this key does nothing here; ? shows the keys of this view");
 }
@@ -145,19 +146,19 @@ static void add_freshness(const struct app *app, struct buf *text, enum role *re
 		const char *word;
 		enum role role;
 		bool age;
-	} states[] = { [LIVE_LOADING] = { "loading", ROLE_PROGRESS, false },
-		       [LIVE_LIVE] = { "live ", ROLE_HEALTHY, true },
-		       [LIVE_PARTLY] = { "partly live ", ROLE_PROGRESS, false },
-		       [LIVE_STALE] = { "stale ", ROLE_BAD, true } };
+	} states[] = { [LIVE_LOADING] = { N_("loading"), ROLE_PROGRESS, false },
+		       [LIVE_LIVE] = { N_("live "), ROLE_HEALTHY, true },
+		       [LIVE_PARTLY] = { N_("partly live "), ROLE_PROGRESS, false },
+		       [LIVE_STALE] = { N_("stale "), ROLE_BAD, true } };
 	struct live_status status;
 
 	live_status(app->live, &status);
 	*ret_role = states[status.state].role;
-	buf_adds(text, states[status.state].word);
+	buf_adds(text, T(states[status.state].word));
 	if (states[status.state].age && status.age_ms >= 0)
 		add_age(text, status.age_ms);
 	if (status.retry_in_ms >= 0) {
-		buf_adds(text, "  retry in ");
+		buf_adds(text, T("  retry in "));
 		add_age(text, status.retry_in_ms);
 	}
 }
@@ -171,7 +172,7 @@ static void draw_first_line(struct app *app)
 
 	add_freshness(app, &right, &role);
 	if (app_job_runs(app))
-		buf_adds(&right, canvas->cols >= 60 ? "  1 job" : " J");
+		buf_adds(&right, canvas->cols >= 60 ? T("  1 job") : " J");
 	add_clock(&clock, live_now_ms(app->live));
 	buf_truncate(&clock, canvas->cols >= 100 ? clock.len : 5);
 	buf_addf(&right, "  %s", buf_cstr(&clock));
@@ -194,18 +195,18 @@ static void draw_second_line(struct app *app)
 		if (!views[v]->tab)
 			continue;
 		int used = canvas_textf(canvas, 1, col, canvas->cols - col, app->view == v ? ROLE_TITLE : ROLE_DIM,
-					app->view == v ? "[%u %s] " : " %u %s  ", views[v]->tab, views[v]->name);
+					app->view == v ? "[%u %s] " : " %u %s  ", views[v]->tab, T(views[v]->name));
 
 		canvas_hot(canvas, 1, col, used, '0' + views[v]->tab);
 		col += used;
 	}
 	if (!views[app->view]->tab)
-		canvas_textf(canvas, 1, col, canvas->cols - col, ROLE_TITLE, "[%s]", views[app->view]->name);
+		canvas_textf(canvas, 1, col, canvas->cols - col, ROLE_TITLE, "[%s]", T(views[app->view]->name));
 }
 
 static int hint_width(const struct binding *b)
 {
-	return (int)strcspn(b->label, " ") + 1 + text_width(b->hint) + 2;
+	return (int)strcspn(b->label, " ") + 1 + text_width(T(b->hint)) + 2;
 }
 
 static int draw_hint(const struct binding *b, struct canvas *canvas, int row, int col)
@@ -213,7 +214,7 @@ static int draw_hint(const struct binding *b, struct canvas *canvas, int row, in
 	int len = (int)strcspn(b->label, " ");
 
 	canvas_textf(canvas, row, col, len, ROLE_KEY, "%.*s", len, b->label);
-	canvas_text(canvas, row, col + len + 1, canvas->cols - col, ROLE_TEXT, b->hint);
+	canvas_text(canvas, row, col + len + 1, canvas->cols - col, ROLE_TEXT, T(b->hint));
 	canvas_hot(canvas, row, col, hint_width(b) - 2, b->key);
 	return hint_width(b);
 }
@@ -240,7 +241,7 @@ static void draw_function_keys(const struct app *app, int row)
 	static const struct {
 		int number;
 		const char *name;
-	} keys[] = { { 1, "Help" }, { 3, "Find" }, { 4, "Filter" }, { 5, "Fold" }, { 6, "Sort" }, { 7, "Mouse" }, { 8, "Act" }, { 10, "Quit" } };
+	} keys[] = { { 1, N_("Help") }, { 3, N_("Find") }, { 4, N_("Filter") }, { 5, N_("Fold") }, { 6, N_("Sort") }, { 7, N_("Mouse") }, { 8, N_("Act") }, { 10, N_("Quit") } };
 	struct canvas *canvas = app->canvas;
 	int col = 1;
 
@@ -250,7 +251,7 @@ static void draw_function_keys(const struct app *app, int row)
 		int from = col;
 
 		col += canvas_textf(canvas, row, col, canvas->cols - col, ROLE_DIM, "F%d", keys[i].number);
-		col += 1 + canvas_text(canvas, row, col, canvas->cols - col, ROLE_TEXT, keys[i].name);
+		col += 1 + canvas_text(canvas, row, col, canvas->cols - col, ROLE_TEXT, T(keys[i].name));
 		canvas_hot(canvas, row, from, col - from - 1, KEY_TERM_F1 + (uint32_t)keys[i].number - 1);
 	}
 }

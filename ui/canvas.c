@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ui/text.h"
 #include "ui/theme.h"
 
 /* In the ASCII set every mark has a letter of its own. */
@@ -118,7 +119,7 @@ int canvas_textf(struct canvas *canvas, int row, int col, int width, enum role r
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
+	buf_vaddf(&text, text_of(fmt), ap);
 	va_end(ap);
 	return canvas_text(canvas, row, col, width, role, buf_cstr(&text));
 }

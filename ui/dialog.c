@@ -5,6 +5,7 @@
 
 #include "ui/keymap.h"
 #include "ui/term.h"
+#include "ui/text.h"
 
 #define WIDTH 76
 
@@ -74,12 +75,12 @@ bool dialog_key(struct dialog *dialog, struct app *app, uint32_t key)
 static void draw_question(struct dialog *dialog, struct canvas *canvas, int row, int col, int cols)
 {
 	if (dialog->kind == DIALOG_CONFIRM) {
-		canvas_text(canvas, row, col, cols, ROLE_KEY, "Type y to go on");
-		canvas_right(canvas, row, col, cols, ROLE_TITLE, "[ any other key: no ]");
+		canvas_text(canvas, row, col, cols, ROLE_KEY, T("Type y to go on"));
+		canvas_right(canvas, row, col, cols, ROLE_TITLE, T("[ any other key: no ]"));
 		canvas_hot(canvas, row, col + cols / 2, cols - cols / 2, KEY_TERM_ESCAPE); /* yes is never a click */
 		return;
 	}
-	AUTO_FREE char *prefix = dialog->kind == DIALOG_TYPE ? xasprintf("Type %s, then Enter: ", dialog->word) : xasprintf("%s: ", dialog->word);
+	AUTO_FREE char *prefix = dialog->kind == DIALOG_TYPE ? xasprintf(T("Type %s, then Enter: "), dialog->word) : xasprintf("%s: ", dialog->word);
 
 	line_edit_draw(&dialog->edit, canvas, row, col, cols, prefix);
 }

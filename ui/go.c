@@ -7,6 +7,7 @@
 #include "base/utc.h"
 #include "ui/state.h"
 #include "ui/term.h"
+#include "ui/text.h"
 
 /* ---- targets ---- */
 
@@ -80,7 +81,7 @@ void app_say(struct app *app, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
+	buf_vaddf(&text, text_of(fmt), ap);
 	va_end(ap);
 	set_message(app, false, buf_cstr(&text));
 }
@@ -92,7 +93,7 @@ void app_notice(struct app *app, bool bad, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
+	buf_vaddf(&text, text_of(fmt), ap);
 	va_end(ap);
 	free(notice->text);
 	*notice = (struct notice){ .at_ms = live_now_ms(app->live), .bad = bad, .text = xstrdup(buf_cstr(&text)) };
@@ -152,7 +153,7 @@ static void open_help(struct app *app)
 {
 	enum view_id of = app->view;
 
-	app_open_page(app, "keys", page_help, NULL, NULL);
+	app_open_page(app, T("keys"), page_help, NULL, NULL);
 	app->page.of_view = of;
 }
 
@@ -169,7 +170,7 @@ static void leave(struct app *app)
 static void open_events(struct app *app, const struct target *t)
 {
 	if (object_ref_is_empty(&t->object))
-		app_open_page(app, "events", page_events, NULL, t->title);
+		app_open_page(app, T("events"), page_events, NULL, t->title);
 	else
 		app_open_object(app, &t->object, OBJECT_EVENTS);
 }
@@ -177,7 +178,7 @@ static void open_events(struct app *app, const struct target *t)
 static void open_changes(struct app *app, const struct target *t)
 {
 	if (object_ref_is_empty(&t->object))
-		app_open_page(app, "what changed", page_changes, NULL, t->title);
+		app_open_page(app, T("what changed"), page_changes, NULL, t->title);
 	else
 		app_open_object(app, &t->object, OBJECT_CHANGES);
 }
@@ -185,7 +186,7 @@ static void open_changes(struct app *app, const struct target *t)
 static void open_history(struct app *app, const struct target *t)
 {
 	if (object_ref_is_empty(&t->object) || !act_fits(ACT_UNDO, t->object.api_version, t->object.kind))
-		app_open_page(app, "what was done from here", page_commands, NULL, NULL);
+		app_open_page(app, T("what was done from here"), page_commands, NULL, NULL);
 	else
 		app_open_object(app, &t->object, OBJECT_REVISIONS);
 }
@@ -202,7 +203,7 @@ static void open_tree(struct app *app, const struct target *t)
 
 static void open_why(struct app *app, const struct target *t)
 {
-	app_open_page(app, "why", page_why, &t->object, t->title);
+	app_open_page(app, T("why"), page_why, &t->object, t->title);
 }
 
 static void copy_name(struct app *app, const struct target *t)
@@ -313,12 +314,12 @@ static void redraw(struct app *app)
 
 static void open_jobs(struct app *app)
 {
-	app_open_page(app, "jobs and notices", page_jobs, NULL, NULL);
+	app_open_page(app, T("jobs and notices"), page_jobs, NULL, NULL);
 }
 
 static void open_commands(struct app *app)
 {
-	app_open_page(app, "what was done from here", page_commands, NULL, NULL);
+	app_open_page(app, T("what was done from here"), page_commands, NULL, NULL);
 }
 
 static void find(struct app *app)

@@ -1,6 +1,7 @@
 #include "ui/keymap.h"
 
 #include "ui/term.h"
+#include "ui/text.h"
 
 #define ENVS	(1u << VIEW_ENVS)
 #define SLOTS	(1u << VIEW_SLOTS)
@@ -115,9 +116,9 @@ size_t nbindings = sizeof built_in_bindings / sizeof *built_in_bindings;
 
 const char *key_group_name(enum key_group group)
 {
-	static const char *const names[GROUP_COUNT] = { "Move", "Find", "Mark", "Look", "Change", "Program" };
+	static const char *const names[GROUP_COUNT] = { N_("Move"), N_("Find"), N_("Mark"), N_("Look"), N_("Change"), N_("Program") };
 
-	return names[group];
+	return T(names[group]);
 }
 
 /* ЙЦУКЕН: the letter at the same place on a Latin keyboard. */

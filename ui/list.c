@@ -1,4 +1,5 @@
 #include "ui/list.h"
+#include "ui/text.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -310,10 +311,10 @@ static int left_of(const struct list_source *source)
 static void draw_titles(const struct list *list, const struct list_source *source, const int *widths, struct canvas *canvas, int row, int col)
 {
 	struct list_cell cells[COLUMNS_MAX];
-	AUTO_FREE char *sorted = list->sort ? xasprintf("%s%s", source->columns[list->sort - 1].title, list->inverted ? "^" : "v") : NULL;
+	AUTO_FREE char *sorted = list->sort ? xasprintf("%s%s", T(source->columns[list->sort - 1].title), list->inverted ? "^" : "v") : NULL;
 
 	for (size_t i = 0; i < source->ncolumns; i++)
-		cells[i] = (struct list_cell){ sorted && list->sort == i + 1 ? sorted : source->columns[i].title, ROLE_DIM };
+		cells[i] = (struct list_cell){ sorted && list->sort == i + 1 ? sorted : T(source->columns[i].title), ROLE_DIM };
 	canvas_list_row(canvas, row, col, source->columns, widths, source->ncolumns, cells);
 }
 

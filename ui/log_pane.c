@@ -1,4 +1,5 @@
 #include "ui/log_pane.h"
+#include "ui/text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -342,13 +343,13 @@ const struct logs_range *log_ranges(size_t *ret_n)
 void log_range_name(const struct logs_range *range, struct buf *out)
 {
 	if (range->tail)
-		buf_addf(out, "last %" PRId64, range->tail);
+		buf_addf(out, T("last %" PRId64), range->tail);
 	else if (!range->since_s)
-		buf_adds(out, "all");
+		buf_adds(out, T("all"));
 	else if (range->since_s % 3600 == 0)
-		buf_addf(out, "since %" PRId64 "h", range->since_s / 3600);
+		buf_addf(out, T("since %" PRId64 "h"), range->since_s / 3600);
 	else
-		buf_addf(out, "since %" PRId64 "m", range->since_s / 60);
+		buf_addf(out, T("since %" PRId64 "m"), range->since_s / 60);
 }
 
 /* ---- drawing ---- */
@@ -454,8 +455,8 @@ static void draw_body(const struct log_pane *pane, const struct log_scene *scene
 		struct log_counts counts = log_store_counts(scene->store);
 
 		canvas_text(canvas, top, 1, canvas->cols - 2, ROLE_DIM,
-			    counts.received && !counts.unseen ? "no line passes the filter" : counts.unseen ? "filtering ..."
-			    : scene->nsources ? "no lines so far; > looks further back" : "no container of it has run yet");
+			    counts.received && !counts.unseen ? T("no line passes the filter") : counts.unseen ? T("filtering ...")
+			    : scene->nsources ? T("no lines so far; > looks further back") : T("no container of it has run yet"));
 		return;
 	}
 	while (row < l->body && serial != LOG_SERIAL_NONE) {
@@ -485,7 +486,7 @@ static void add_counter(struct buf *out, const char *name, uint64_t count)
 }
 
 /* Parts stand beside each other as far as there is room: what does not fit is left out, never cut. */
-static void draw_parts(struct canvas *canvas, int row, char *const *parts, size_t n)
+static void draw_parts(struct canvas *canvas, int row, const char *const *parts, size_t n)
 {
 	int col = 1;
 
@@ -501,9 +502,9 @@ static void draw_parts(struct canvas *canvas, int row, char *const *parts, size_
 
 static const char *filter_word(const struct log_pane *pane)
 {
-	static const char *const words[LOG_FILTER_COUNT] = { "filter", "filter not", "context of" };
+	static const char *const words[LOG_FILTER_COUNT] = { N_("filter"), N_("filter not"), N_("context of") };
 
-	return words[pane->filter_mode];
+	return T(words[pane->filter_mode]);
 }
 
 static void draw_counts(const struct log_scene *scene, struct canvas *canvas, int row)
@@ -511,12 +512,12 @@ static void draw_counts(const struct log_scene *scene, struct canvas *canvas, in
 	struct log_counts counts = log_store_counts(scene->store);
 	AUTO_RELEASE(buf) text = BUF_INIT(0), shorter = BUF_INIT(0);
 
-	add_counter(&text, "received", counts.received);
-	add_counter(&text, "shown", log_counts_shown(&counts));
-	add_counter(&text, "filtered", counts.filtered);
-	add_counter(&text, "dropped", counts.dropped);
+	add_counter(&text, T("received"), counts.received);
+	add_counter(&text, T("shown"), log_counts_shown(&counts));
+	add_counter(&text, T("filtered"), counts.filtered);
+	add_counter(&text, T("dropped"), counts.dropped);
 	if (counts.unseen)
-		add_counter(&text, "to filter", counts.unseen);
+		add_counter(&text, T("to filter"), counts.unseen);
 	if (text_width(buf_cstr(&text)) <= canvas->cols - 2) {
 		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, buf_cstr(&text));
 		return;
@@ -542,19 +543,19 @@ static size_t count_of(const struct log_scene *scene, enum log_follow_state stat
 
 static void draw_choices(const struct log_pane *pane, const struct log_scene *scene, struct canvas *canvas, int row)
 {
-	static const char *const times[LOG_TIMES_COUNT] = { "time ms", "time full", "time off" };
+	static const char *const times[LOG_TIMES_COUNT] = { N_("time ms"), N_("time full"), N_("time off") };
 	AUTO_RELEASE(buf) range = BUF_INIT(0);
 	size_t opening = count_of(scene, LOG_FOLLOW_OPENING);
-	AUTO_FREE char *sources = opening ? xasprintf("containers %zu, %zu not read yet", scene->nsources, opening) : xasprintf("containers %zu", scene->nsources);
-	AUTO_FREE char *filter = pane->filter ? xasprintf("%s %s", filter_word(pane), pane->filter_text) : xstrdup("filter none");
-	AUTO_FREE char *search = pane->search ? xasprintf("search %s%s", pane->search_text, pane->searching ? " ..." : pane->search_failed ? " (no more)" : "")
-					      : xstrdup("search none");
+	AUTO_FREE char *sources = opening ? xasprintf(T("containers %zu, %zu not read yet"), scene->nsources, opening) : xasprintf(T("containers %zu"), scene->nsources);
+	AUTO_FREE char *filter = pane->filter ? xasprintf("%s %s", filter_word(pane), pane->filter_text) : xstrdup(T("filter none"));
+	AUTO_FREE char *search = pane->search ? xasprintf(T("search %s%s"), pane->search_text, pane->searching ? " ..." : pane->search_failed ? T(" (no more)") : "")
+					      : xstrdup(T("search none"));
 
 	log_range_name(&scene->range, &range);
 	draw_parts(canvas, row,
-		   (char *const[]){ pane->follow ? "follow on" : "follow off", filter, search, (char *)buf_cstr(&range), sources,
-				    scene->range.previous ? "previous on" : "previous off", pane->wrap ? "wrap on" : "wrap off", (char *)times[pane->times],
-				    pane->fold_json ? "JSON folded" : "" },
+		   (const char *const[]){ pane->follow ? T("follow on") : T("follow off"), filter, search, buf_cstr(&range), sources,
+				    scene->range.previous ? T("previous on") : T("previous off"), pane->wrap ? T("wrap on") : T("wrap off"), T(times[pane->times]),
+				    pane->fold_json ? T("JSON folded") : "" },
 		   9);
 }
 
@@ -576,9 +577,9 @@ void log_pane_draw(const struct log_pane *pane, const struct log_scene *scene, s
 	int row = top + l.head + l.body;
 
 	if (l.head) {
-		AUTO_FREE char *title = xasprintf("logs of %s", scene->title);
+		AUTO_FREE char *title = xasprintf(T("logs of %s"), scene->title);
 
-		canvas_rule(canvas, top, title, pane->pattern_error ? pane->pattern_error : scene->held ? "full: lines wait at the servers; f goes on" : pane->follow ? "follow on" : "follow off");
+		canvas_rule(canvas, top, title, pane->pattern_error ? pane->pattern_error : scene->held ? T("full: lines wait at the servers; f goes on") : pane->follow ? T("follow on") : T("follow off"));
 	}
 	draw_body(pane, scene, canvas, top + l.head, &l);
 	if (l.trouble)

@@ -12,6 +12,7 @@
 #include "live/shell.h"
 #include "ui/state.h"
 #include "ui/term.h"
+#include "ui/text.h"
 
 /* ---- which pod ---- */
 
@@ -96,11 +97,11 @@ static void ask_shell(struct app *app, const struct target *t, const struct row 
 	AUTO_FREE char *word = app_word_for(t, pod->name);
 
 	*wish = (struct shell_wish){ xstrdup(pod->namespace), xstrdup(pod->name), xstrdup(container) };
-	dialog_open(&app->dialog, word ? DIALOG_TYPE : DIALOG_CONFIRM, "Shell", run_shell, wish, free_wish);
+	dialog_open(&app->dialog, word ? DIALOG_TYPE : DIALOG_CONFIRM, T("Shell"), run_shell, wish, free_wish);
 	app->dialog.word = GIVE(word);
-	pager_addf(&app->dialog.body, ROLE_TEXT, "%s, namespace %s, cluster %s", t->title ? t->title : "no environment", pod->namespace, app->options->cluster);
+	pager_addf(&app->dialog.body, ROLE_TEXT, "%s, namespace %s, cluster %s", t->title ? t->title : T("no environment"), pod->namespace, app->options->cluster);
 	pager_addf(&app->dialog.body, ROLE_TEXT, "runs bash or sh in container %s of pod %s", container, pod->name);
-	pager_add(&app->dialog.body, ROLE_DIM, "will send: POST pods/exec; what is typed there is nobody's business here");
+	pager_add(&app->dialog.body, ROLE_DIM, T("will send: POST pods/exec; what is typed there is nobody's business here"));
 }
 
 static void pick_container(struct app *app, const struct pick_item *item)
@@ -125,10 +126,10 @@ void app_shell(struct app *app, const struct target *t)
 	} else if (pod->pod->ncontainers == 1) {
 		ask_shell(app, t, pod, pod->pod->containers[0].name);
 	} else {
-		picker_open(&app->picker, "shell: which container", pick_container);
+		picker_open(&app->picker, T("shell: which container"), pick_container);
 		for (size_t i = 0; i < pod->pod->ncontainers; i++)
 			picker_add(&app->picker, 0, pod->pod->containers[i].name, pod->pod->containers[i].image, "",
-				   pod->pod->containers[i].state == ROW_RUNNING ? NULL : "it is not running", pod->pod->containers[i].name);
+				   pod->pod->containers[i].state == ROW_RUNNING ? NULL : T("it is not running"), pod->pod->containers[i].name);
 	}
 }
 
@@ -178,7 +179,7 @@ static void on_ports(struct app *app, void *arg, const char *text)
 	if (!parse_ports(text, &target.local_port, &target.port))
 		app_say(app, "\"%s\" is no port: 8080, or 9000:8080 for another one here", text);
 	else if (!target.kind || !forwards_add(app->forwards, &target, &id, &err))
-		app_notice(app, true, "forward a port to %s: %s", object->name, target.kind ? err.message : "its kind has no pods");
+		app_notice(app, true, "forward a port to %s: %s", object->name, target.kind ? err.message : T("its kind has no pods"));
 	else
 		say_forward(app, id);
 	free_ref(object);
@@ -189,10 +190,10 @@ void app_forward(struct app *app, const struct target *t)
 	struct object_ref *object = xcalloc(1, sizeof *object);
 
 	object_ref_copy(object, &t->object);
-	dialog_open(&app->dialog, DIALOG_ASK, "Forward a port", on_ports, object, free_ref);
-	app->dialog.word = xstrdup("port");
+	dialog_open(&app->dialog, DIALOG_ASK, T("Forward a port"), on_ports, object, free_ref);
+	app->dialog.word = xstrdup(T("port"));
 	pager_addf(&app->dialog.body, ROLE_TEXT, "%s %s in %s", t->object.kind, t->object.name, t->object.namespace);
-	pager_add(&app->dialog.body, ROLE_DIM, "8080 listens on a free port of this machine, 9000:8080 on 9000; on loopback only");
+	pager_add(&app->dialog.body, ROLE_DIM, T("8080 listens on a free port of this machine, 9000:8080 on 9000; on loopback only"));
 }
 
 static void pick_stop(struct app *app, const struct pick_item *item)
@@ -207,10 +208,10 @@ void app_stop_forward(struct app *app)
 		app_say(app, "no port is forwarded");
 		return;
 	}
-	picker_open(&app->picker, "stop which port-forward", pick_stop);
+	picker_open(&app->picker, T("stop which port-forward"), pick_stop);
 	for (size_t i = 0; i < forwards_count(app->forwards); i++) {
 		const struct forward *f = forwards_at(app->forwards, i);
-		AUTO_FREE char *label = xasprintf("localhost:%u to %s %s port %u", f->local_port, f->kind->kind, f->name, f->port);
+		AUTO_FREE char *label = xasprintf(T("localhost:%u to %s %s port %u"), f->local_port, f->kind->kind, f->name, f->port);
 
 		picker_add(&app->picker, (int)f->id, label, f->namespace, "", NULL, NULL);
 	}

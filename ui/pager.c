@@ -1,4 +1,5 @@
 #include "ui/pager.h"
+#include "ui/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,7 @@ void pager_addf(struct pager *pager, enum role role, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
+	buf_vaddf(&text, text_of(fmt), ap);
 	va_end(ap);
 	pager_add(pager, role, buf_cstr(&text));
 }

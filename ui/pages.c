@@ -6,6 +6,7 @@
 
 #include "model/journal.h"
 #include "ui/term.h"
+#include "ui/text.h"
 
 /* ---- help ---- */
 
@@ -22,12 +23,12 @@ void page_help(struct app *app, struct pager *pager)
 			if (!titled)
 				pager_add(pager, ROLE_TITLE, key_group_name((enum key_group)group));
 			titled = true;
-			pager_addf(pager, ROLE_TEXT, "  %-14s %s", b->key ? b->label : "(menu)", b->help);
+			pager_addf(pager, ROLE_TEXT, "  %-14s %s", b->key ? b->label : T("(menu)"), T(b->help));
 		}
 	}
 	pager_add(pager, ROLE_DIM, "");
-	pager_add(pager, ROLE_DIM, "Keys of the group Change ask before anything is sent; no other key changes anything.");
-	pager_add(pager, ROLE_DIM, "(menu): in the menu a, and in the palette :");
+	pager_add(pager, ROLE_DIM, T("Keys of the group Change ask before anything is sent; no other key changes anything."));
+	pager_add(pager, ROLE_DIM, T("(menu): in the menu a, and in the palette :"));
 }
 
 /* ---- why ---- */
@@ -38,7 +39,7 @@ static void add_since(struct pager *pager, const struct verdict *v, int64_t now_
 
 	if (v->since_ms) {
 		add_clock(&text, v->since_ms);
-		buf_adds(&text, " (for ");
+		buf_adds(&text, T(" (for "));
 		add_age(&text, now_ms - v->since_ms);
 		buf_addc(&text, ')');
 		pager_addf(pager, ROLE_TEXT, "  since      %s", buf_cstr(&text));
@@ -59,15 +60,15 @@ static void add_verdict(struct app *app, struct pager *pager, const struct verdi
 {
 	int64_t now_ms = live_now_ms(app->live);
 
-	pager_addf(pager, role_of_state(v->state), "%s %s: %s", mark_of_state(v->state), what, health_state_name(v->state));
-	pager_addf(pager, ROLE_TEXT, "  rule       %u, %s%s", v->rule, v->rule_id, v->confidence == HEALTH_CERTAIN ? "" : " (likely, not certain)");
+	pager_addf(pager, role_of_state(v->state), "%s %s: %s", mark_of_state(v->state), what, T(health_state_name(v->state)));
+	pager_addf(pager, ROLE_TEXT, "  rule       %u, %s%s", v->rule, v->rule_id, v->confidence == HEALTH_CERTAIN ? "" : T(" (likely, not certain)"));
 	if (*v->reason || *v->message)
 		pager_addf(pager, ROLE_TEXT, "  reason     %s%s%s", v->reason, *v->reason && *v->message ? ": " : "", v->message);
 	add_since(pager, v, now_ms);
 	if (v->state == HEALTH_DEGRADED && !verdict_counts(v, now_ms))
-		pager_add(pager, ROLE_DIM, "  it may wobble a moment: until then its environment counts as progressing");
+		pager_add(pager, ROLE_DIM, T("  it may wobble a moment: until then its environment counts as progressing"));
 	if (v->hopeless)
-		pager_add(pager, ROLE_TEXT, "  it does not heal by itself");
+		pager_add(pager, ROLE_TEXT, T("  it does not heal by itself"));
 	for (size_t i = 0; i < v->causes.len; i++) {
 		AUTO_RELEASE(buf) line = BUF_INIT(0);
 
@@ -114,54 +115,55 @@ void page_why(struct app *app, struct pager *pager)
 	} else if (!object_ref_is_empty(object)) {
 		pager_addf(pager, ROLE_UNKNOWN, "%s %s is gone, or its kind is not judged", object->kind, object->name);
 	} else if (env) {
-		pager_addf(pager, role_of_state(env->shown), "%s %s: %s", mark_of_state(env->shown), env->title, health_state_name(env->shown));
+		pager_addf(pager, role_of_state(env->shown), "%s %s: %s", mark_of_state(env->shown), env->title, T(health_state_name(env->shown)));
 		if (env->worst_kind)
 			pager_addf(pager, ROLE_TEXT, "  because %s %s is, by rule %s", env->worst_kind->kind, env->worst_name, env->rule_id);
 		if (*env->finding)
 			pager_addf(pager, ROLE_PROGRESS, "  %s", env->finding);
 		add_members(app, pager, env);
 	} else {
-		pager_add(pager, ROLE_DIM, "what this was about is no longer there");
+		pager_add(pager, ROLE_DIM, T("what this was about is no longer there"));
 	}
 	pager_add(pager, ROLE_TEXT, "");
-	pager_add(pager, ROLE_DIM, "The rules are explained in docs/health.md.");
+	pager_add(pager, ROLE_DIM, T("The rules are explained in docs/health.md."));
 }
 
 /* ---- jobs and notices ---- */
 
 static void add_forwards(struct app *app, struct pager *pager)
 {
-	static const char *const words[] = { [FORWARD_READY] = "ready", [FORWARD_NO_POD] = "no pod is ready", [FORWARD_FAILING] = "failing" };
+	static const char *const words[] = { [FORWARD_READY] = N_("ready"), [FORWARD_NO_POD] = N_("no pod is ready"), [FORWARD_FAILING] = N_("failing") };
 
 	if (!forwards_count(app->forwards))
 		return;
 	pager_add(pager, ROLE_TEXT, "");
-	pager_add(pager, ROLE_TITLE, "port-forwards (a stops one)");
+	pager_add(pager, ROLE_TITLE, T("port-forwards (a stops one)"));
 	for (size_t i = 0; i < forwards_count(app->forwards); i++) {
 		const struct forward *f = forwards_at(app->forwards, i);
 
 		pager_addf(pager, f->state == FORWARD_READY ? ROLE_TEXT : ROLE_BAD,
 			   "  localhost:%u -> %s %s port %u in %s: %s, %llu connections, %llu bytes in, %llu out%s%s", f->local_port, f->kind->kind, f->name, f->port,
-			   f->namespace, words[f->state], (unsigned long long)f->connections, (unsigned long long)f->received_bytes,
+			   f->namespace, T(words[f->state]), (unsigned long long)f->connections, (unsigned long long)f->received_bytes,
 			   (unsigned long long)f->sent_bytes, *f->last_error ? ": " : "", f->last_error);
 	}
 }
 
 void page_jobs(struct app *app, struct pager *pager)
 {
-	pager_add(pager, ROLE_TITLE, "jobs");
+	pager_add(pager, ROLE_TITLE, T("jobs"));
 	if (app_job_runs(app))
-		pager_addf(pager, ROLE_PROGRESS, "  %s %s: %s, %zu of %zu   5 shows it, c cancels it", app->deploy.phase == DEPLOY_APPLYING ? "apply" : "compare",
-			   app->deploy.title, app->deploy.step ? app->deploy.step : "starting", app->deploy.done, app->deploy.total);
+		pager_addf(pager, ROLE_PROGRESS, "  %s %s: %s, %zu of %zu   5 shows it, c cancels it", app->deploy.phase == DEPLOY_APPLYING ? T("apply") : T("compare"),
+			   app->deploy.title, app->deploy.step ? app->deploy.step : T("starting"), app->deploy.done, app->deploy.total);
 	else if (app->deploy.verdict)
 		pager_addf(pager, ROLE_TEXT, "  ended: %s: %s", app->deploy.title, app->deploy.verdict);
 	else
-		pager_add(pager, ROLE_DIM, "  none");
+		pager_add(pager, ROLE_DIM, T("  none"));
 	if (tasks_open(app->tasks))
-		pager_addf(pager, ROLE_PROGRESS, "  %zu question%s to the cluster on the way", tasks_open(app->tasks), tasks_open(app->tasks) == 1 ? "" : "s");
+		pager_addf(pager, ROLE_PROGRESS, TN("  %zu question to the cluster on the way", "  %zu questions to the cluster on the way", tasks_open(app->tasks)),
+			   tasks_open(app->tasks));
 	add_forwards(app, pager);
 	pager_add(pager, ROLE_TEXT, "");
-	pager_add(pager, ROLE_TITLE, "notices, newest first");
+	pager_add(pager, ROLE_TITLE, T("notices, newest first"));
 	for (size_t i = app->nnotices; i > 0 && i + NOTICES_MAX > app->nnotices; i--) {
 		const struct notice *notice = &app->notices[(i - 1) % NOTICES_MAX];
 		AUTO_RELEASE(buf) clock = BUF_INIT(0);
@@ -170,7 +172,7 @@ void page_jobs(struct app *app, struct pager *pager)
 		pager_addf(pager, notice->bad ? ROLE_BAD : ROLE_TEXT, "  %s %s", buf_cstr(&clock), notice->text);
 	}
 	if (!app->nnotices)
-		pager_add(pager, ROLE_DIM, "  none");
+		pager_add(pager, ROLE_DIM, T("  none"));
 }
 
 /* ---- what was done from here ---- */
@@ -182,7 +184,7 @@ static void add_record(struct pager *pager, const struct history_record *r)
 
 	add_clock(&clock, r->time_ms);
 	pager_addf(pager, bad ? ROLE_BAD : cut ? ROLE_UNKNOWN : ROLE_TEXT, "%s %s %s in %s on %s: %s%s%s", buf_cstr(&clock), r->action, r->object, r->namespace,
-		   r->cluster, cut ? "begun, its end is not known" : r->state, *r->message ? ": " : "", r->message);
+		   r->cluster, cut ? T("begun, its end is not known") : r->state, *r->message ? ": " : "", r->message);
 	for (size_t i = 0; i < r->nrequests; i++)
 		pager_addf(pager, ROLE_DIM, "    sent   %s", r->requests[i]);
 	if (*r->command)
@@ -200,7 +202,7 @@ void page_commands(struct app *app, struct pager *pager)
 	if (!history_read(200, &history, &err))
 		pager_addf(pager, ROLE_BAD, "the history can't be read: %s", err.message);
 	else if (!history.len)
-		pager_add(pager, ROLE_DIM, "nothing was changed from here yet");
+		pager_add(pager, ROLE_DIM, T("nothing was changed from here yet"));
 	for (size_t i = 0; i < history.len; i++)
 		add_record(pager, &history.items[i]);
 }
@@ -263,7 +265,7 @@ void add_events(struct app *app, struct pager *pager, const struct object_ref *o
 	for (size_t i = 0; i < len; i++)
 		add_event(pager, lines[i].row->event);
 	if (!len)
-		pager_add(pager, ROLE_DIM, "no events: the server keeps them for an hour");
+		pager_add(pager, ROLE_DIM, T("no events: the server keeps them for an hour"));
 	if (scope && scope->state == SCOPE_LIVE && *scope->why)
 		pager_add(pager, ROLE_DIM, scope->why);
 	free(lines);
@@ -271,9 +273,9 @@ void add_events(struct app *app, struct pager *pager, const struct object_ref *o
 
 static const char *word_of_change(enum journal_what what)
 {
-	static const char *const words[] = { [JOURNAL_MADE] = "made", [JOURNAL_CHANGED] = "changed", [JOURNAL_STATE] = "state", [JOURNAL_DELETED] = "deleted" };
+	static const char *const words[] = { [JOURNAL_MADE] = N_("made"), [JOURNAL_CHANGED] = N_("changed"), [JOURNAL_STATE] = N_("state"), [JOURNAL_DELETED] = N_("deleted") };
 
-	return words[what];
+	return T(words[what]);
 }
 
 static bool is_of(const struct journal_item *item, const struct object_ref *object, const char *namespace)
@@ -297,10 +299,10 @@ void add_changes(struct app *app, struct pager *pager, const struct object_ref *
 		shown++;
 		add_clock(&clock, item->at_ms);
 		pager_addf(pager, item->what == JOURNAL_STATE ? ROLE_DIM : ROLE_TEXT, "%s  %-8s %s %s%s%s%s%s", buf_cstr(&clock), word_of_change(item->what),
-			   item->kind->kind, item->name, *item->manager ? " by " : "", item->manager, *item->text ? ": " : "", item->text);
+			   item->kind->kind, item->name, *item->manager ? T(" by ") : "", item->manager, *item->text ? ": " : "", item->text);
 	}
 	if (!shown)
-		pager_add(pager, ROLE_DIM, "nothing has changed since this program looks");
+		pager_add(pager, ROLE_DIM, T("nothing has changed since this program looks"));
 }
 
 void page_events(struct app *app, struct pager *pager)
@@ -358,4 +360,4 @@ static void release(struct app *app)
 	pager_release(&app->page.text);
 }
 
-const struct view_ops page_view_ops = { .name = "Text", .draw = draw, .act = act, .find = find, .text = text, .release = release };
+const struct view_ops page_view_ops = { .name = N_("Text"), .draw = draw, .act = act, .find = find, .text = text, .release = release };

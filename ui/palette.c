@@ -8,6 +8,7 @@
 #include "base/utc.h"
 #include "ui/state.h"
 #include "ui/term.h"
+#include "ui/text.h"
 
 /* ---- the menu of actions ---- */
 
@@ -28,7 +29,7 @@ static void add_actions(struct app *app, struct picker *picker, unsigned groups)
 			continue;
 		AUTO_FREE char *reason = b->group == GROUP_CHANGE ? app_reason_against(app, &target, b->action) : NULL;
 
-		picker_add(picker, (int)b->action, b->help, key_group_name(b->group), b->label, reason, NULL);
+		picker_add(picker, (int)b->action, T(b->help), key_group_name(b->group), b->label, reason, NULL);
 	}
 }
 
@@ -38,11 +39,11 @@ void app_open_menu(struct app *app)
 	AUTO_RELEASE(buf) title = BUF_INIT(0);
 
 	app_target(app, &target);
-	buf_adds(&title, "actions on ");
+	buf_adds(&title, T("actions on "));
 	if (!object_ref_is_empty(&target.object))
 		object_ref_format(&target.object, &title);
 	else
-		buf_adds(&title, target.title ? target.title : "nothing");
+		buf_adds(&title, target.title ? target.title : T("nothing"));
 	picker_open(&app->picker, buf_cstr(&title), pick_action);
 	add_actions(app, &app->picker, 1u << GROUP_CHANGE | 1u << GROUP_LOOK);
 }
@@ -86,7 +87,7 @@ static void add_environments(struct app *app, struct picker *picker)
 	const struct environment *env;
 
 	for (size_t i = 0; (env = envs_at(live_envs(app->live), i)); i++)
-		picker_add(picker, PICK_ENVIRONMENT, env->title, health_state_name(env->shown), "", NULL, env->title);
+		picker_add(picker, PICK_ENVIRONMENT, env->title, T(health_state_name(env->shown)), "", NULL, env->title);
 }
 
 static void add_objects(struct app *app, struct picker *picker, const struct kind *kind)
@@ -109,7 +110,7 @@ void app_open_palette(struct app *app)
 	const struct kind *kind;
 	const struct kube_resource *resource;
 
-	picker_open(&app->picker, "jump to, or do", pick_anything);
+	picker_open(&app->picker, T("jump to, or do"), pick_anything);
 	add_environments(app, &app->picker);
 	add_actions(app, &app->picker, (1u << GROUP_COUNT) - 1 - (1u << GROUP_MOVE));
 	for (size_t i = 0; (resource = browse_kind_at(app->options->browse, i)); i++)
@@ -132,21 +133,21 @@ void app_open_copy_menu(struct app *app, const struct target *target)
 	struct picker *picker = &app->picker;
 	const struct environment *env = app_environment(app, target->title);
 
-	picker_open(picker, "copy", pick_copy);
+	picker_open(picker, T("copy"), pick_copy);
 	if (!object_ref_is_empty(&target->object)) {
 		AUTO_FREE char *reference = xasprintf("%s/%s", target->object.kind, target->object.name);
 		AUTO_FREE char *command = xasprintf("kubectl -n %s get %s %s -o yaml", target->object.namespace, target->object.kind, target->object.name);
 
-		picker_add(picker, 0, "name", target->object.name, "Y", NULL, target->object.name);
+		picker_add(picker, 0, T("name"), target->object.name, "Y", NULL, target->object.name);
 		picker_add(picker, 0, "kind/name", reference, "", NULL, reference);
-		picker_add(picker, 0, "kubectl command", command, "", NULL, command);
+		picker_add(picker, 0, T("kubectl command"), command, "", NULL, command);
 		if (*target->object.uid)
 			picker_add(picker, 0, "uid", target->object.uid, "", NULL, target->object.uid);
 	}
 	if (target->namespace)
-		picker_add(picker, 0, "namespace", target->namespace, "", NULL, target->namespace);
+		picker_add(picker, 0, T("namespace"), target->namespace, "", NULL, target->namespace);
 	if (env && *env->why)
-		picker_add(picker, 0, "why it is so", env->why, "", NULL, env->why);
+		picker_add(picker, 0, T("why it is so"), env->why, "", NULL, env->why);
 }
 
 void app_copy(struct app *app, const char *text, const char *what)

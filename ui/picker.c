@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ui/term.h"
+#include "ui/text.h"
 
 #define WIDTH 90
 
@@ -185,7 +186,7 @@ void picker_draw(struct picker *picker, struct canvas *canvas)
 	canvas_box(canvas, row, col, room + 3, cols, picker->title);
 	line_edit_draw(&picker->query, canvas, row + 1, col + 2, cols - 4, ": ");
 	if (!picker->nshown)
-		canvas_text(canvas, row + 2, col + 2, cols - 4, ROLE_DIM, "nothing has these letters");
+		canvas_text(canvas, row + 2, col + 2, cols - 4, ROLE_DIM, T("nothing has these letters"));
 	if (picker->cursor < picker->first)
 		picker->first = picker->cursor;
 	if (picker->cursor >= picker->first + (size_t)room)

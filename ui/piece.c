@@ -1,4 +1,5 @@
 #include "ui/piece.h"
+#include "ui/text.h"
 
 #include <time.h>
 
@@ -64,5 +65,5 @@ void draw_tabs(struct canvas *canvas, int row, const char *const *names, size_t 
 
 	canvas_rule(canvas, row, "", note);
 	for (size_t i = 0; i < n; i++)
-		col += canvas_textf(canvas, row, col, canvas->cols - col, i == current ? ROLE_TITLE : ROLE_DIM, i == current ? "[%s] " : " %s  ", names[i]);
+		col += canvas_textf(canvas, row, col, canvas->cols - col, i == current ? ROLE_TITLE : ROLE_DIM, i == current ? "[%s] " : " %s  ", T(names[i]));
 }

@@ -1,4 +1,5 @@
 #include "ui/slots.h"
+#include "ui/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -78,9 +79,9 @@ void slot_cards_fill(struct slot_cards *cards, struct live *live, int64_t max_sl
 
 const char *slot_state_name(enum slot_state state)
 {
-	static const char *const names[SLOT_STATES] = { "free", "preparing", "agent", "review", "idle", "trouble" };
+	static const char *const names[SLOT_STATES] = { N_("free"), N_("preparing"), N_("agent"), N_("review"), N_("idle"), N_("trouble") };
 
-	return names[state];
+	return T(names[state]);
 }
 
 void slot_step(const struct slot_card *card, struct buf *out)
@@ -88,13 +89,13 @@ void slot_step(const struct slot_card *card, struct buf *out)
 	const struct environment *env = card->env;
 
 	if (!env)
-		buf_adds(out, "free");
+		buf_adds(out, T("free"));
 	else if (card->state == SLOT_TROUBLE || card->state == SLOT_PREPARING)
-		buf_adds(out, *env->why ? env->why : *env->finding ? env->finding : health_state_name(env->shown));
+		buf_adds(out, *env->why ? env->why : *env->finding ? env->finding : T(health_state_name(env->shown)));
 	else if (card->state == SLOT_REVIEW)
-		buf_addf(out, "PR %lld waits for review", (long long)env->pr);
+		buf_addf(out, T("PR %lld waits for review"), (long long)env->pr);
 	else if (card->state == SLOT_AGENT)
-		buf_addf(out, "agent pod runs, %s", card->agent->name);
+		buf_addf(out, T("agent pod runs, %s"), card->agent->name);
 	else
-		buf_adds(out, "no agent is running");
+		buf_adds(out, T("no agent is running"));
 }

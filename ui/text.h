@@ -5,6 +5,8 @@
  *     canvas_textf(canvas, row, col, width, ROLE_TEXT, TN("%d pod", "%d pods", n), n);
  *     static const char *const names[] = { N_("Move"), N_("Look") };  … T(names[i])
  *
+ * canvas_textf(), app_say(), app_notice() and pager_addf() translate their format by themselves, but not what it is filled with.
+ *
  * A translation has the conversions of its English text in the same order; a test compares them, and finds texts without one. What has
  * no translation stays English. Words of Kubernetes (Pod, ReplicaSet), names and what a server said are not translated.
  */

@@ -3,6 +3,7 @@
 
 #include "base/utc.h"
 #include "ui/view_apply.h"
+#include "ui/text.h"
 
 #define LOG_MAX 500
 
@@ -99,7 +100,7 @@ static void on_object(struct deploy_view *view, const struct job_event *e)
 	set(&row->message, e->text);
 	view->conflicts += e->change == CHANGE_CONFLICT;
 	if (e->change == CHANGE_FAILED || e->change == CHANGE_CONFLICT) {
-		AUTO_FREE char *text = xasprintf("%s %s: %s", e->object.kind, e->object.name, e->text ? e->text : "failed");
+		AUTO_FREE char *text = xasprintf("%s %s: %s", e->object.kind, e->object.name, e->text ? e->text : T("failed"));
 
 		say(view, "✗ ", text);
 	}
@@ -108,7 +109,7 @@ static void on_object(struct deploy_view *view, const struct job_event *e)
 static void on_conflict(struct deploy_view *view, const struct job_event *e)
 {
 	struct deploy_row *row = row_of(view, &e->object);
-	AUTO_FREE char *line = xasprintf("%s%s held by \"%s\": theirs %s, ours %s\n", row->diff ? row->diff : "", e->field, e->text,
+	AUTO_FREE char *line = xasprintf(T("%s%s held by \"%s\": theirs %s, ours %s\n"), row->diff ? row->diff : "", e->field, e->text,
 					 e->theirs ? e->theirs : "?", e->ours ? e->ours : "?");
 
 	set(&row->diff, line);
@@ -268,7 +269,7 @@ static void draw_plan(const struct deploy_view *view, struct canvas *canvas, int
 	for (size_t i = 0; i < view->len; i++) {
 		if (i == 0 || strcmp(view->rows[i].item, view->rows[i - 1].item) != 0) {
 			if (line >= first && line - first < (size_t)rows)
-				canvas_name(canvas, top + (int)(line - first), 1, width - 2, ROLE_TITLE, *view->rows[i].item ? view->rows[i].item : "(none)");
+				canvas_name(canvas, top + (int)(line - first), 1, width - 2, ROLE_TITLE, *view->rows[i].item ? view->rows[i].item : T("(none)"));
 			line++;
 		}
 		if (line >= first && line - first < (size_t)rows)
@@ -294,7 +295,7 @@ static void draw_detail(const struct deploy_view *view, struct canvas *canvas, i
 
 	canvas_textf(canvas, top + row++, col, width, ROLE_TITLE, "%s %s", object->kind, object->name);
 	canvas_textf(canvas, top + row++, col, width, change_marks[object->change].role, "%s%s%s",
-		     object->change == CHANGE_NONE ? "not looked at yet" : job_change_name(object->change), object->effect ? ": " : "",
+		     object->change == CHANGE_NONE ? T("not looked at yet") : T(job_change_name(object->change)), object->effect ? ": " : "",
 		     object->effect ? object->effect : "");
 	if (object->message && row < rows)
 		canvas_text(canvas, top + row++, col, width, ROLE_TEXT, object->message);
@@ -327,12 +328,12 @@ static void draw_run(const struct deploy_view *view, struct canvas *canvas, int 
 
 	if (runs)
 		add_age(&took, now_ms - view->started_ms);
-	canvas_rule(canvas, row++, "run", buf_cstr(&took));
+	canvas_rule(canvas, row++, T("run"), buf_cstr(&took));
 	if (runs && row < end) {
 		if (view->total)
 			draw_bar(view, canvas, row++);
 		else
-			canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_PROGRESS, "%s …", view->step ? view->step : view->phase == DEPLOY_COMPARING ? "comparing" : "starting");
+			canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_PROGRESS, "%s …", view->step ? view->step : view->phase == DEPLOY_COMPARING ? T("comparing") : T("starting"));
 	} else if (view->verdict && row < end) {
 		bool good = view->exit_code == EXIT_DONE || view->exit_code == EXIT_DIFFERENCES;
 
@@ -346,9 +347,9 @@ static void draw_run(const struct deploy_view *view, struct canvas *canvas, int 
 
 static const char *phase_name(enum deploy_phase phase)
 {
-	static const char *const names[] = { "", "comparing with the cluster", "compared: A asks before it applies", "applying", "ended" };
+	static const char *const names[] = { "", N_("comparing with the cluster"), N_("compared: A asks before it applies"), N_("applying"), N_("ended") };
 
-	return names[phase];
+	return *names[phase] ? T(names[phase]) : "";
 }
 
 void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, struct area area, int64_t now_ms)
@@ -358,11 +359,11 @@ void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, str
 	int width = both ? canvas->cols * 2 / 5 : canvas->cols, plan_rows;
 
 	if (view->phase == DEPLOY_IDLE) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, "nothing to show yet: A on an environment compares its stack with the cluster");
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("nothing to show yet: A on an environment compares its stack with the cluster"));
 		return;
 	}
 	canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TITLE, "apply %s   %zu objects, %zu differ%s   %s", view->title, view->len, view->differences,
-		     view->conflicts ? ", some in conflict" : "", phase_name(view->phase));
+		     view->conflicts ? T(", some in conflict") : "", phase_name(view->phase));
 	plan_rows = area.bottom - run_rows - row;
 	draw_plan(view, canvas, row, plan_rows, width);
 	if (both) {

@@ -4,6 +4,7 @@
 
 #include "model/table.h"
 #include "ui/state.h"
+#include "ui/text.h"
 
 #define CELL_WIDTH_MAX 40
 #define COLUMNS_MAX    24
@@ -139,7 +140,7 @@ static struct list_source source_of(struct app *app)
 	size_t n = table_columns_of(view->table, &columns), used = 0, rows = (size_t)app->canvas->rows;
 
 	if (view->resource->namespaced && !*view->namespace) {
-		view->columns[used] = (struct list_column){ .title = "NAMESPACE", .min = 8, .want = 20, .rank = 2, .cut = CUT_MIDDLE };
+		view->columns[used] = (struct list_column){ .title = N_("NAMESPACE"), .min = 8, .want = 20, .rank = 2, .cut = CUT_MIDDLE };
 		view->column_of[used++] = -1;
 	}
 	for (size_t i = 0; i < n && used < COLUMNS_MAX; i++) {
@@ -178,18 +179,18 @@ static void add_state(struct app *app, struct buf *out, enum role *ret_role)
 	static const struct {
 		const char *word;
 		enum role role;
-	} words[] = { [SCOPE_UNWATCHED] = { "asking", ROLE_PROGRESS }, [SCOPE_LOADING] = { "loading", ROLE_PROGRESS }, [SCOPE_LIVE] = { "live", ROLE_HEALTHY },
-		      [SCOPE_BROKEN] = { "broken", ROLE_BAD },		 [SCOPE_FORBIDDEN] = { "forbidden", ROLE_BAD },	 [SCOPE_ABSENT] = { "absent", ROLE_BAD } };
+	} words[] = { [SCOPE_UNWATCHED] = { N_("asking"), ROLE_PROGRESS }, [SCOPE_LOADING] = { N_("loading"), ROLE_PROGRESS }, [SCOPE_LIVE] = { N_("live"), ROLE_HEALTHY },
+		      [SCOPE_BROKEN] = { N_("broken"), ROLE_BAD },		 [SCOPE_FORBIDDEN] = { N_("forbidden"), ROLE_BAD },	 [SCOPE_ABSENT] = { N_("absent"), ROLE_BAD } };
 	const struct table_state *state = table_state(app->browse.table);
 
 	*ret_role = words[state->state].role;
-	buf_adds(out, words[state->state].word);
+	buf_adds(out, T(words[state->state].word));
 	if (state->state == SCOPE_LOADING)
-		buf_addf(out, " %zu of about %zu", table_count(app->browse.table), table_expected(app->browse.table));
+		buf_addf(out, T(" %zu of about %zu"), table_count(app->browse.table), table_expected(app->browse.table));
 	if (state->state == SCOPE_BROKEN && state->proof_ms) {
-		buf_adds(out, ", shown is from ");
+		buf_adds(out, T(", shown is from "));
 		add_age(out, browse_now_ms(app->options->browse) - state->proof_ms);
-		buf_adds(out, " ago");
+		buf_adds(out, T(" ago"));
 	}
 	if (*state->why)
 		buf_addf(out, ": %s", state->why);
@@ -204,18 +205,18 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	int used;
 
 	if (!view->table) {
-		canvas_text(canvas, area.top, 1, canvas->cols - 2, ROLE_DIM, ": opens a kind: pods, services, secrets, ...");
+		canvas_text(canvas, area.top, 1, canvas->cols - 2, ROLE_DIM, T(": opens a kind: pods, services, secrets, ..."));
 		return;
 	}
 	current(app);
 	source = source_of(app);
 	used = canvas_textf(canvas, area.top, 1, canvas->cols - 2, ROLE_TITLE, "%s%s%s  %s  ", view->resource->resource, *view->resource->group ? "." : "",
-			    view->resource->group, *view->namespace ? view->namespace : view->resource->namespaced ? "all namespaces" : "");
+			    view->resource->group, *view->namespace ? view->namespace : view->resource->namespaced ? T("all namespaces") : "");
 	if (view->filter)
 		buf_addf(&text, "/%s: ", view->filter);
-	buf_addf(&text, "%zu of %zu  ", table_shown(view->table), table_count(view->table));
+	buf_addf(&text, T("%zu of %zu  "), table_shown(view->table), table_count(view->table));
 	if (view->list.marks.len)
-		buf_addf(&text, "%zu marked  ", view->list.marks.len);
+		buf_addf(&text, T("%zu marked  "), view->list.marks.len);
 	add_state(app, &text, &role);
 	canvas_text(canvas, area.top, 1 + used, canvas->cols - used - 2, role, buf_cstr(&text));
 	list_draw(&view->list, &source, canvas, area.top + 1, area.bottom - area.top - 1, 0, canvas->cols);
@@ -330,4 +331,4 @@ static void release(struct app *app)
 	free(app->browse.namespace);
 }
 
-const struct view_ops browse_view_ops = { .name = "Browse", .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops browse_view_ops = { .name = N_("Browse"), .draw = draw, .act = act, .target = target, .find = find, .release = release };

@@ -4,16 +4,17 @@
 #include <string.h>
 
 #include "ui/state.h"
+#include "ui/text.h"
 
 enum { COLUMN_ENV, COLUMN_READY, COLUMN_WHY, COLUMN_RUN, COLUMN_ISSUE, COLUMN_AGE };
 
 static const struct list_column columns[] = {
-	[COLUMN_ENV] = { "ENV / SLOT", 13, 13, 1, 0, false, CUT_MIDDLE },
-	[COLUMN_READY] = { "READY", 6, 6, 4, 0, false, CUT_END },
-	[COLUMN_WHY] = { "WHY (worst cause first)", 20, 20, 1, 1, false, CUT_END },
-	[COLUMN_RUN] = { "AGENT", 12, 12, 6, 0, false, CUT_END },
-	[COLUMN_ISSUE] = { "ISSUE/PR", 11, 11, 5, 0, false, CUT_END },
-	[COLUMN_AGE] = { "AGE", 4, 4, 3, 0, true, CUT_END },
+	[COLUMN_ENV] = { N_("ENV / SLOT"), 13, 13, 1, 0, false, CUT_MIDDLE },
+	[COLUMN_READY] = { N_("READY"), 6, 6, 4, 0, false, CUT_END },
+	[COLUMN_WHY] = { N_("WHY (worst cause first)"), 20, 20, 1, 1, false, CUT_END },
+	[COLUMN_RUN] = { N_("AGENT"), 12, 12, 6, 0, false, CUT_END },
+	[COLUMN_ISSUE] = { N_("ISSUE/PR"), 11, 11, 5, 0, false, CUT_END },
+	[COLUMN_AGE] = { N_("AGE"), 4, 4, 3, 0, true, CUT_END },
 };
 
 static const struct environment *env_at(struct app *app, size_t n)
@@ -52,7 +53,7 @@ static enum role cell(void *arg, size_t n, size_t column, struct buf *out)
 		buf_addf(out, env->state == HEALTH_UNKNOWN ? "?/%u" : "%u/%u", env->state == HEALTH_UNKNOWN ? env->total : env->ready, env->total);
 		return ROLE_TEXT;
 	case COLUMN_WHY:
-		buf_adds(out, *env->why ? env->why : *env->finding ? env->finding : health_state_name(env->shown));
+		buf_adds(out, *env->why ? env->why : *env->finding ? env->finding : T(health_state_name(env->shown)));
 		return role_of_state(env->shown);
 	case COLUMN_RUN:
 		run_of_environment(app, env, out);
@@ -102,7 +103,7 @@ static void draw_counts(struct app *app, struct canvas *canvas, int row)
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		if (counts[order[i]])
 			col += canvas_textf(canvas, row, col, canvas->cols - col, role_of_state(order[i]), "%s %zu %s   ", mark_of_state(order[i]),
-					    counts[order[i]], health_state_name(order[i]));
+					    counts[order[i]], T(health_state_name(order[i])));
 }
 
 static int draw_members(struct app *app, const struct environment *env, struct canvas *canvas, int row, int end)
@@ -153,11 +154,11 @@ static void draw_preview(struct app *app, const struct environment *env, struct 
 {
 	AUTO_RELEASE(buf) since = BUF_INIT(0);
 	bool fine = env->shown == HEALTH_HEALTHY || env->shown == HEALTH_SUSPENDED;
-	AUTO_FREE char *title = xasprintf("%s: %s%s", env->title, fine ? "" : "why ", health_state_name(env->shown));
+	AUTO_FREE char *title = xasprintf("%s: %s%s", env->title, fine ? "" : T("why "), T(health_state_name(env->shown)));
 	int rest = end - row;
 
 	if (env->since_ms) {
-		buf_adds(&since, "since ");
+		buf_adds(&since, T("since "));
 		add_age(&since, live_now_ms(app->live) - env->since_ms);
 	}
 	canvas_rule(canvas, row++, title, buf_cstr(&since));
@@ -169,11 +170,11 @@ static void draw_preview(struct app *app, const struct environment *env, struct 
 	if (*env->changed && row < end)
 		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TEXT, "changed: %s", env->changed);
 	if (row < end)
-		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_DIM, "namespace %s%s%s%s%s", *env->namespace ? env->namespace : "(none)",
-			     *env->owner ? "  owner " : "", env->owner, *env->rule_id ? "  rule " : "", env->rule_id);
+		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_DIM, "namespace %s%s%s%s%s", *env->namespace ? env->namespace : T("(none)"),
+			     *env->owner ? T("  owner ") : "", env->owner, *env->rule_id ? T("  rule ") : "", env->rule_id);
 	if (rest >= 14) {
-		draw_section(app, "what changed", add_changes, env->namespace, canvas, &row, row + (end - row) / 2);
-		draw_section(app, "events", add_events, env->namespace, canvas, &row, end);
+		draw_section(app, T("what changed"), add_changes, env->namespace, canvas, &row, row + (end - row) / 2);
+		draw_section(app, T("events"), add_events, env->namespace, canvas, &row, end);
 	}
 }
 
@@ -187,7 +188,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	if (tall && !small)
 		draw_counts(app, canvas, row++);
 	if (!app->envs.list.total) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, "no environments yet: nothing was found that belongs to one");
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("no environments yet: nothing was found that belongs to one"));
 		return;
 	}
 	rows = area.bottom - row;
@@ -251,4 +252,4 @@ static void release(struct app *app)
 	list_release(&app->envs.list);
 }
 
-const struct view_ops envs_view_ops = { .name = "Envs", .tab = 1, .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops envs_view_ops = { .name = N_("Envs"), .tab = 1, .draw = draw, .act = act, .target = target, .find = find, .release = release };

@@ -4,6 +4,7 @@
 
 #include "base/utc.h"
 #include "ui/state.h"
+#include "ui/text.h"
 
 #define TEXT_LINES 10000 /* newest ones, for the editor */
 
@@ -142,7 +143,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	if (!view->logs && view->title)
 		open_logs(app);
 	if (!view->logs) {
-		canvas_text(canvas, area.top, 1, canvas->cols - 2, ROLE_DIM, "l on an environment, a workload or a pod opens its logs");
+		canvas_text(canvas, area.top, 1, canvas->cols - 2, ROLE_DIM, T("l on an environment, a workload or a pod opens its logs"));
 		return;
 	}
 	struct log_scene scene = scene_of(view);
@@ -224,7 +225,7 @@ static void toggle_json(struct app *app)
 
 static void step_filter_mode(struct app *app)
 {
-	static const char *const words[LOG_FILTER_COUNT] = { "only what matches is shown", "what matches is hidden", "what does not match is dimmed" };
+	static const char *const words[LOG_FILTER_COUNT] = { N_("only what matches is shown"), N_("what matches is hidden"), N_("what does not match is dimmed") };
 	struct log_pane *pane = &app->logs.pane;
 
 	if (!pane->filter) {
@@ -232,7 +233,7 @@ static void step_filter_mode(struct app *app)
 		return;
 	}
 	pane->filter_mode = (pane->filter_mode + 1) % LOG_FILTER_COUNT;
-	app_say(app, "%s", words[pane->filter_mode]);
+	app_say(app, "%s", T(words[pane->filter_mode]));
 	apply_filter(&app->logs);
 }
 
@@ -396,4 +397,4 @@ static void release(struct app *app)
 	free(GIVE(app->logs.title));
 }
 
-const struct view_ops logs_view_ops = { .name = "Logs", .draw = draw, .act = act, .target = target_of, .find = find, .text = text, .release = release };
+const struct view_ops logs_view_ops = { .name = N_("Logs"), .draw = draw, .act = act, .target = target_of, .find = find, .text = text, .release = release };

@@ -3,8 +3,9 @@
 #include <string.h>
 
 #include "ui/state.h"
+#include "ui/text.h"
 
-static const char *const tab_names[OBJECT_TABS] = { "Summary", "Manifest", "Events", "Tree", "Changes", "Revisions", "Value" };
+static const char *const tab_names[OBJECT_TABS] = { N_("Summary"), N_("Manifest"), N_("Events"), N_("Tree"), N_("Changes"), N_("Revisions"), N_("Value") };
 
 static const struct {
 	bool asked; /* the server is asked; else made from what is known */
@@ -72,7 +73,7 @@ static void add_tree(struct app *app, struct pager *pager, const struct object_r
 	struct entry *entry = app_entry(app, object);
 
 	if (!entry) {
-		pager_add(pager, ROLE_DIM, "this kind is not watched: its owners are in the summary");
+		pager_add(pager, ROLE_DIM, T("this kind is not watched: its owners are in the summary"));
 		return;
 	}
 	while (entry->owner && entry->owner->row)
@@ -109,7 +110,7 @@ static void fill(struct app *app, struct object_view *view)
 static const char *note_of(const struct object_view *view)
 {
 	if (view->fetch.under_way)
-		return "asking ...";
+		return T("asking ...");
 	return view->text.filter ? view->text.filter : view->text.find;
 }
 
@@ -122,10 +123,10 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	int row = area.top;
 
 	canvas_textf(canvas, row, 1, canvas->cols - 2, ROLE_TITLE, "%s %s%s%s", view->object.kind ? view->object.kind : "", view->object.name ? view->object.name : "",
-		     view->object.namespace && *view->object.namespace ? " in " : "", view->object.namespace ? view->object.namespace : "");
+		     view->object.namespace && *view->object.namespace ? T(" in ") : "", view->object.namespace ? view->object.namespace : "");
 	if (entry) {
 		enum health_state state = health_of(live_health(app->live), entry, live_now_ms(app->live))->state;
-		AUTO_FREE char *text = xasprintf("%s %s", mark_of_state(state), health_state_name(state));
+		AUTO_FREE char *text = xasprintf("%s %s", mark_of_state(state), T(health_state_name(state)));
 
 		canvas_right(canvas, row, canvas->cols / 2, canvas->cols - canvas->cols / 2 - 1, role_of_state(state), text);
 	}
@@ -241,5 +242,5 @@ int64_t object_revision(const struct app *app)
 }
 
 const struct view_ops object_view_ops = {
-	.name = "Object", .draw = draw, .act = act, .target = target, .find = find, .text = text, .release = release
+	.name = N_("Object"), .draw = draw, .act = act, .target = target, .find = find, .text = text, .release = release
 };

@@ -3,14 +3,15 @@
 #include <string.h>
 
 #include "ui/state.h"
+#include "ui/text.h"
 
 enum { COLUMN_PR, COLUMN_ISSUE, COLUMN_SLOT, COLUMN_OWNER, COLUMN_HEALTH, COLUMN_WHY, COLUMN_AGE };
 
 static const struct list_column columns[] = {
-	[COLUMN_PR] = { "PR", 7, 7, 1, 0, false, CUT_END },	  [COLUMN_ISSUE] = { "ISSUE", 7, 7, 1, 0, false, CUT_END },
-	[COLUMN_SLOT] = { "ENV / SLOT", 13, 13, 1, 0, false, CUT_MIDDLE }, [COLUMN_OWNER] = { "RUN", 14, 14, 4, 0, false, CUT_MIDDLE },
-	[COLUMN_HEALTH] = { "READY", 6, 6, 2, 0, false, CUT_END }, [COLUMN_WHY] = { "STATE", 10, 10, 1, 1, false, CUT_END },
-	[COLUMN_AGE] = { "AGE", 4, 4, 3, 0, true, CUT_END },
+	[COLUMN_PR] = { N_("PR"), 7, 7, 1, 0, false, CUT_END },	  [COLUMN_ISSUE] = { N_("ISSUE"), 7, 7, 1, 0, false, CUT_END },
+	[COLUMN_SLOT] = { N_("ENV / SLOT"), 13, 13, 1, 0, false, CUT_MIDDLE }, [COLUMN_OWNER] = { N_("RUN"), 14, 14, 4, 0, false, CUT_MIDDLE },
+	[COLUMN_HEALTH] = { N_("READY"), 6, 6, 2, 0, false, CUT_END }, [COLUMN_WHY] = { N_("STATE"), 10, 10, 1, 1, false, CUT_END },
+	[COLUMN_AGE] = { N_("AGE"), 4, 4, 3, 0, true, CUT_END },
 };
 
 static const struct environment *env_at(struct app *app, size_t n)
@@ -59,7 +60,7 @@ static enum role cell(void *arg, size_t n, size_t column, struct buf *out)
 	else if (column == COLUMN_HEALTH)
 		buf_addf(out, env->state == HEALTH_UNKNOWN ? "?/%u" : "%u/%u", env->state == HEALTH_UNKNOWN ? env->total : env->ready, env->total);
 	else if (column == COLUMN_WHY)
-		buf_adds(out, *env->why ? env->why : health_state_name(env->shown));
+		buf_adds(out, *env->why ? env->why : T(health_state_name(env->shown)));
 	else if (env->created_ms)
 		add_age(out, live_now_ms(app->live) - env->created_ms);
 	return column == COLUMN_WHY ? role_of_state(env->shown) : ROLE_TEXT;
@@ -87,7 +88,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	int row = area.top, rows = area.bottom - row;
 
 	if (!env) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, "no slot's record names a pull request");
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("no slot's record names a pull request"));
 		return;
 	}
 	rows = rows > 12 ? rows / 2 : rows;
@@ -101,9 +102,9 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	draw_causes(env->causes, env->shown, canvas, &row, area.bottom);
 	if (row < area.bottom)
 		canvas_textf(canvas, row++, 1, canvas->cols - 2, role_of_state(env->shown), "%s %s: %u of %u workloads ready", mark_of_state(env->shown),
-			     health_state_name(env->shown), env->ready, env->total);
+			     T(health_state_name(env->shown)), env->ready, env->total);
 	if (row < area.bottom)
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, "what is known is the slot's record; the pull request itself is not read here");
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("what is known is the slot's record; the pull request itself is not read here"));
 }
 
 static bool act(struct app *app, enum action action)
@@ -137,4 +138,4 @@ static void release(struct app *app)
 	list_release(&app->review.list);
 }
 
-const struct view_ops review_view_ops = { .name = "Review", .tab = 6, .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops review_view_ops = { .name = N_("Review"), .tab = 6, .draw = draw, .act = act, .target = target, .find = find, .release = release };

@@ -3,14 +3,15 @@
 #include <string.h>
 
 #include "ui/state.h"
+#include "ui/text.h"
 
 enum { COLUMN_POD, COLUMN_ENV, COLUMN_RUN, COLUMN_ISSUE, COLUMN_PR, COLUMN_PHASE, COLUMN_RESTARTS, COLUMN_AGE };
 
 static const struct list_column columns[] = {
-	[COLUMN_POD] = { "AGENT POD", 22, 22, 1, 1, false, CUT_MIDDLE },      [COLUMN_ENV] = { "ENV / SLOT", 13, 13, 1, 0, false, CUT_MIDDLE },
-	[COLUMN_RUN] = { "RUN", 14, 14, 5, 0, false, CUT_MIDDLE },	       [COLUMN_ISSUE] = { "ISSUE", 6, 6, 2, 0, false, CUT_END },
-	[COLUMN_PR] = { "PR", 6, 6, 3, 0, false, CUT_END },	       [COLUMN_PHASE] = { "STATE", 18, 18, 1, 0, false, CUT_END },
-	[COLUMN_RESTARTS] = { "RST", 4, 4, 6, 0, true, CUT_END },       [COLUMN_AGE] = { "AGE", 4, 4, 4, 0, true, CUT_END },
+	[COLUMN_POD] = { N_("AGENT POD"), 22, 22, 1, 1, false, CUT_MIDDLE },      [COLUMN_ENV] = { N_("ENV / SLOT"), 13, 13, 1, 0, false, CUT_MIDDLE },
+	[COLUMN_RUN] = { N_("RUN"), 14, 14, 5, 0, false, CUT_MIDDLE },	       [COLUMN_ISSUE] = { N_("ISSUE"), 6, 6, 2, 0, false, CUT_END },
+	[COLUMN_PR] = { N_("PR"), 6, 6, 3, 0, false, CUT_END },	       [COLUMN_PHASE] = { N_("STATE"), 18, 18, 1, 0, false, CUT_END },
+	[COLUMN_RESTARTS] = { N_("RST"), 4, 4, 6, 0, true, CUT_END },       [COLUMN_AGE] = { N_("AGE"), 4, 4, 4, 0, true, CUT_END },
 };
 
 static const struct row *pod_at(struct app *app, size_t n)
@@ -113,9 +114,9 @@ void run_of_environment(struct app *app, const struct environment *env, struct b
 	if (!pod)
 		buf_adds(out, "-");
 	else if (strcmp(pod->pod->phase, "Running") != 0)
-		buf_addf(out, "agent %s", pod->pod->phase);
+		buf_addf(out, T("agent %s"), pod->pod->phase);
 	else
-		buf_addf(out, "agent %s", *env->owner ? env->owner : "runs");
+		buf_addf(out, T("agent %s"), *env->owner ? env->owner : T("runs"));
 }
 
 static void draw(struct app *app, struct canvas *canvas, struct area area)
@@ -126,7 +127,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	int row = area.top, rows;
 
 	if (!list->len) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, list->filter ? "no agent has this text" : "no agent's pod is known (pods with the label app: codex)");
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, list->filter ? T("no agent has this text") : T("no agent's pod is known (pods with the label app: codex)"));
 		return;
 	}
 	rows = (int)list->len + 1 < 4 ? 4 : (int)list->len + 1;
@@ -182,4 +183,4 @@ static void release(struct app *app)
 	free(app->runs.pods);
 }
 
-const struct view_ops runs_view_ops = { .name = "Runs", .tab = 4, .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops runs_view_ops = { .name = N_("Runs"), .tab = 4, .draw = draw, .act = act, .target = target, .find = find, .release = release };

@@ -5,6 +5,7 @@
 
 #include "ui/slots.h"
 #include "ui/state.h"
+#include "ui/text.h"
 
 #define CARD_COLS  30
 #define CARD_ROWS  6
@@ -14,10 +15,10 @@
 enum { COLUMN_SLOT, COLUMN_STATE, COLUMN_OWNER, COLUMN_ISSUE, COLUMN_PR, COLUMN_HEALTH, COLUMN_STEP, COLUMN_AGE };
 
 static const struct list_column columns[] = {
-	[COLUMN_SLOT] = { "SLOT", 5, 5, 1, 0, false, CUT_END },	     [COLUMN_STATE] = { "STATE", 9, 9, 1, 0, false, CUT_END },
-	[COLUMN_OWNER] = { "OWNER", 12, 12, 6, 0, false, CUT_MIDDLE },     [COLUMN_ISSUE] = { "ISSUE", 6, 6, 4, 0, false, CUT_END },
-	[COLUMN_PR] = { "PR", 6, 6, 3, 0, false, CUT_END },	     [COLUMN_HEALTH] = { "HEALTH", 7, 7, 2, 0, false, CUT_END },
-	[COLUMN_STEP] = { "STEP", 12, 12, 1, 1, false, CUT_END },	     [COLUMN_AGE] = { "AGE", 4, 4, 5, 0, true, CUT_END },
+	[COLUMN_SLOT] = { N_("SLOT"), 5, 5, 1, 0, false, CUT_END },	     [COLUMN_STATE] = { N_("STATE"), 9, 9, 1, 0, false, CUT_END },
+	[COLUMN_OWNER] = { N_("OWNER"), 12, 12, 6, 0, false, CUT_MIDDLE },     [COLUMN_ISSUE] = { N_("ISSUE"), 6, 6, 4, 0, false, CUT_END },
+	[COLUMN_PR] = { N_("PR"), 6, 6, 3, 0, false, CUT_END },	     [COLUMN_HEALTH] = { N_("HEALTH"), 7, 7, 2, 0, false, CUT_END },
+	[COLUMN_STEP] = { N_("STEP"), 12, 12, 1, 1, false, CUT_END },	     [COLUMN_AGE] = { N_("AGE"), 4, 4, 5, 0, true, CUT_END },
 };
 
 static const struct slot_card *card_at(struct app *app, size_t n)
@@ -115,7 +116,7 @@ static void draw_counts(struct app *app, struct canvas *canvas, int row)
 static void draw_card(struct app *app, const struct slot_card *card, bool selected, struct canvas *canvas, int row, int col, int cols)
 {
 	const struct environment *env = card->env;
-	AUTO_FREE char *title = xasprintf("%s%s %lld: %s", selected ? "> " : "", "slot", (long long)card->slot, slot_state_name(card->state));
+	AUTO_FREE char *title = xasprintf("%s%s %lld: %s", selected ? "> " : "", T("slot"), (long long)card->slot, slot_state_name(card->state));
 	AUTO_RELEASE(buf) step = BUF_INIT(0);
 	AUTO_RELEASE(buf) line = BUF_INIT(0);
 
@@ -131,7 +132,7 @@ static void draw_card(struct app *app, const struct slot_card *card, bool select
 		canvas_text(canvas, row + 1, col + 4, cols - 6, ROLE_TEXT, buf_cstr(&line));
 		canvas_textf(canvas, row + 2, col + 2, cols - 4, ROLE_DIM, env->issue ? env->pr ? "#%lld PR%lld" : "#%lld" : "no issue", (long long)env->issue,
 			     (long long)env->pr);
-		canvas_textf(canvas, row + 4, col + 2, cols - 4, ROLE_DIM, "by %s", *env->owner ? env->owner : "nobody");
+		canvas_textf(canvas, row + 4, col + 2, cols - 4, ROLE_DIM, "by %s", *env->owner ? env->owner : T("nobody"));
 	}
 	canvas_text(canvas, row + 3, col + 2, cols - 4, env ? role_of_state(env->shown) : ROLE_DIM, buf_cstr(&step));
 	if (selected)
@@ -203,8 +204,8 @@ static void draw_line(struct canvas *canvas, int *row, int end, const char *name
 static void draw_detail(struct app *app, const struct slot_card *card, struct canvas *canvas, int row, int end)
 {
 	const struct environment *env = card->env;
-	AUTO_FREE char *title = xasprintf("slot %lld", (long long)card->slot);
-	AUTO_FREE char *note = env ? xasprintf("ns %s", *env->namespace ? env->namespace : "(none)") : NULL;
+	AUTO_FREE char *title = xasprintf(T("slot %lld"), (long long)card->slot);
+	AUTO_FREE char *note = env ? xasprintf(T("ns %s"), *env->namespace ? env->namespace : T("(none)")) : NULL;
 	AUTO_RELEASE(buf) text = BUF_INIT(0);
 	struct pager changes = { 0 };
 
@@ -212,21 +213,21 @@ static void draw_detail(struct app *app, const struct slot_card *card, struct ca
 		return;
 	canvas_rule(canvas, row++, title, note);
 	if (!env) {
-		draw_line(canvas, &row, end, "state", ROLE_DIM, "free: the next ensure-slot takes it");
+		draw_line(canvas, &row, end, T("state"), ROLE_DIM, T("free: the next ensure-slot takes it"));
 		return;
 	}
-	buf_addf(&text, "%s %s%s%s", mark_of_state(env->shown), health_state_name(env->shown), *env->why ? ": " : "", env->why);
-	draw_line(canvas, &row, end, "health", role_of_state(env->shown), buf_cstr(&text));
+	buf_addf(&text, "%s %s%s%s", mark_of_state(env->shown), T(health_state_name(env->shown)), *env->why ? ": " : "", env->why);
+	draw_line(canvas, &row, end, T("health"), role_of_state(env->shown), buf_cstr(&text));
 	buf_reset(&text);
 	if (card->agent)
-		buf_addf(&text, "pod %s, %s, %d restarts", card->agent->name, card->agent->pod->phase,
+		buf_addf(&text, T("pod %s, %s, %d restarts"), card->agent->name, card->agent->pod->phase,
 			 card->agent->pod->ncontainers ? card->agent->pod->containers[0].restarts : 0);
-	draw_line(canvas, &row, end, "agent", ROLE_TEXT, card->agent ? buf_cstr(&text) : "no pod of an agent");
-	draw_line(canvas, &row, end, "record", ROLE_TEXT, env->has_record ? env->record_name : "none: nobody holds this slot");
-	draw_line(canvas, &row, end, "finding", ROLE_PROGRESS, env->finding);
-	draw_line(canvas, &row, end, "changed", ROLE_TEXT, env->changed);
+	draw_line(canvas, &row, end, T("agent"), ROLE_TEXT, card->agent ? buf_cstr(&text) : T("no pod of an agent"));
+	draw_line(canvas, &row, end, T("record"), ROLE_TEXT, env->has_record ? env->record_name : T("none: nobody holds this slot"));
+	draw_line(canvas, &row, end, T("finding"), ROLE_PROGRESS, env->finding);
+	draw_line(canvas, &row, end, T("changed"), ROLE_TEXT, env->changed);
 	if (end - row > 2) {
-		canvas_rule(canvas, row++, "what changed", NULL);
+		canvas_rule(canvas, row++, T("what changed"), NULL);
 		add_changes(app, &changes, NULL, env->namespace);
 		for (size_t i = 0; i < changes.len && row < end; i++)
 			canvas_text(canvas, row++, 1, canvas->cols - 2, changes.lines[i].role, changes.lines[i].text);
@@ -242,7 +243,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	if (area.bottom - area.top >= 8)
 		draw_counts(app, canvas, row++);
 	if (!card) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, app->slots.list.filter ? "no slot has this text" : "no slots: nothing holds one, and services.yaml names no maxSlots");
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, app->slots.list.filter ? T("no slot has this text") : T("no slots: nothing holds one, and services.yaml names no maxSlots"));
 		return;
 	}
 	int rows = area.bottom - row, detail = rows > 14 ? 6 : 0;
@@ -317,4 +318,4 @@ static void release(struct app *app)
 	list_release(&app->slots.list);
 }
 
-const struct view_ops slots_view_ops = { .name = "Slots", .tab = 2, .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops slots_view_ops = { .name = N_("Slots"), .tab = 2, .draw = draw, .act = act, .target = target, .find = find, .release = release };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "ui/state.h"
+#include "ui/text.h"
 
 /* ---- what it shows ---- */
 
@@ -40,9 +41,9 @@ static bool is_open(const struct work_view *work)
 enum { COLUMN_KIND, COLUMN_NAME, COLUMN_READY, COLUMN_WHY, COLUMN_IMAGE, COLUMN_AGE };
 
 static const struct list_column workload_columns[] = {
-	[COLUMN_KIND] = { "KIND", 11, 11, 4, 0, false, CUT_END },	 [COLUMN_NAME] = { "NAME", 18, 18, 1, 0, false, CUT_MIDDLE },
-	[COLUMN_READY] = { "READY", 6, 6, 2, 0, false, CUT_END }, [COLUMN_WHY] = { "STATE", 12, 12, 1, 1, false, CUT_END },
-	[COLUMN_IMAGE] = { "IMAGE", 30, 30, 5, 0, false, CUT_MIDDLE }, [COLUMN_AGE] = { "AGE", 4, 4, 3, 0, true, CUT_END },
+	[COLUMN_KIND] = { N_("KIND"), 11, 11, 4, 0, false, CUT_END },	 [COLUMN_NAME] = { N_("NAME"), 18, 18, 1, 0, false, CUT_MIDDLE },
+	[COLUMN_READY] = { N_("READY"), 6, 6, 2, 0, false, CUT_END }, [COLUMN_WHY] = { N_("STATE"), 12, 12, 1, 1, false, CUT_END },
+	[COLUMN_IMAGE] = { N_("IMAGE"), 30, 30, 5, 0, false, CUT_MIDDLE }, [COLUMN_AGE] = { N_("AGE"), 4, 4, 3, 0, true, CUT_END },
 };
 
 static void fill_members(struct app *app)
@@ -96,7 +97,7 @@ static void add_ready(const struct row *row, struct buf *out)
 	else if (row->kind->shape == SHAPE_JOB)
 		buf_addf(out, "%d/%d", row->job->succeeded < 0 ? 0 : row->job->succeeded, row->job->completions < 0 ? 1 : row->job->completions);
 	else if (row->kind->shape == SHAPE_CRON_JOB)
-		buf_addf(out, row->cron_job->suspended ? "off" : "%d", row->cron_job->active);
+		buf_addf(out, row->cron_job->suspended ? T("off") : "%d", row->cron_job->active);
 	else
 		buf_adds(out, "-");
 }
@@ -117,7 +118,7 @@ static enum role workload_cell(void *arg, size_t n, size_t column, struct buf *o
 	else if (column == COLUMN_WHY && m->entry && m->state != HEALTH_HEALTHY)
 		verdict_format_why(health_of(live_health(app->live), m->entry, now_ms), now_ms, out);
 	else if (column == COLUMN_WHY)
-		buf_adds(out, health_state_name(m->state));
+		buf_adds(out, T(health_state_name(m->state)));
 	else if (column == COLUMN_READY && row)
 		add_ready(row, out);
 	else if (column == COLUMN_IMAGE && row && row->kind->shape == SHAPE_WORKLOAD && row->workload->nimages)
@@ -148,9 +149,9 @@ static const struct env_member *current_member(struct app *app)
 enum { COLUMN_POD, COLUMN_POD_READY, COLUMN_POD_STATE, COLUMN_RESTARTS, COLUMN_POD_AGE, COLUMN_NODE };
 
 static const struct list_column pod_columns[] = {
-	[COLUMN_POD] = { "POD", 24, 24, 1, 0, false, CUT_MIDDLE },	    [COLUMN_POD_READY] = { "READY", 5, 5, 2, 0, false, CUT_END },
-	[COLUMN_POD_STATE] = { "STATE", 14, 14, 1, 1, false, CUT_END }, [COLUMN_RESTARTS] = { "RST", 4, 4, 3, 0, true, CUT_END },
-	[COLUMN_POD_AGE] = { "AGE", 4, 4, 4, 0, true, CUT_END },	    [COLUMN_NODE] = { "NODE", 14, 14, 5, 0, false, CUT_MIDDLE },
+	[COLUMN_POD] = { N_("POD"), 24, 24, 1, 0, false, CUT_MIDDLE },	    [COLUMN_POD_READY] = { N_("READY"), 5, 5, 2, 0, false, CUT_END },
+	[COLUMN_POD_STATE] = { N_("STATE"), 14, 14, 1, 1, false, CUT_END }, [COLUMN_RESTARTS] = { N_("RST"), 4, 4, 3, 0, true, CUT_END },
+	[COLUMN_POD_AGE] = { N_("AGE"), 4, 4, 4, 0, true, CUT_END },	    [COLUMN_NODE] = { N_("NODE"), 14, 14, 5, 0, false, CUT_MIDDLE },
 };
 
 static void collect_pods(struct work_view *work, struct entry *entry, unsigned depth)
@@ -252,7 +253,7 @@ static struct entry *current_pod(struct app *app)
 
 /* ---- the text below ---- */
 
-static const char *const tab_names[WORK_TABS] = { "Why", "Events", "Changes", "Revisions", "Manifest" };
+static const char *const tab_names[WORK_TABS] = { N_("Why"), N_("Events"), N_("Changes"), N_("Revisions"), N_("Manifest") };
 
 static void show_tab(struct app *app, enum work_tab tab)
 {
@@ -275,7 +276,7 @@ static void add_why(struct app *app, struct pager *pager)
 	const struct verdict *v = health_of(live_health(app->live), entry, live_now_ms(app->live));
 
 	if (!v->causes.len)
-		pager_addf(pager, role_of_state(v->state), "%s %s", health_state_name(v->state), v->message);
+		pager_addf(pager, role_of_state(v->state), "%s %s", T(health_state_name(v->state)), v->message);
 	for (size_t i = 0; i < v->causes.len; i++) {
 		AUTO_RELEASE(buf) line = BUF_INIT(0);
 
@@ -316,7 +317,7 @@ static int draw_facts(const struct row *row, struct canvas *canvas, int at)
 
 	canvas_textf(canvas, at, 1, canvas->cols - 2, ROLE_TEXT, "want %d   updated %d   ready %d   available %d   generation %lld, seen %lld%s%s%s", w->want,
 		     w->updated < 0 ? 0 : w->updated, w->ready < 0 ? 0 : w->ready, w->available < 0 ? 0 : w->available, (long long)row->generation,
-		     (long long)row->observed_generation, *w->strategy ? "   " : "", w->strategy, w->paused ? "   paused" : "");
+		     (long long)row->observed_generation, *w->strategy ? "   " : "", w->strategy, w->paused ? T("   paused") : "");
 	return at + 1;
 }
 
@@ -329,13 +330,13 @@ static void draw_open(struct app *app, struct canvas *canvas, struct area area)
 
 	canvas_textf(canvas, row, 1, canvas->cols - 2, ROLE_TITLE, "%s > %s %s", work->title, work->object.kind, work->object.name);
 	if (!entry || !entry->row) {
-		canvas_text(canvas, row + 1, 1, canvas->cols - 2, ROLE_UNKNOWN, "it is gone; Esc goes back");
+		canvas_text(canvas, row + 1, 1, canvas->cols - 2, ROLE_UNKNOWN, T("it is gone; Esc goes back"));
 		return;
 	}
 	const struct verdict *v = health_of(live_health(app->live), entry, live_now_ms(app->live));
 	AUTO_RELEASE(buf) state = BUF_INIT(0);
 
-	buf_addf(&state, "%s %s ", mark_of_state(v->state), health_state_name(v->state));
+	buf_addf(&state, "%s %s ", mark_of_state(v->state), T(health_state_name(v->state)));
 	if (v->since_ms)
 		add_age(&state, live_now_ms(app->live) - v->since_ms);
 	canvas_right(canvas, row++, canvas->cols / 2, canvas->cols - canvas->cols / 2 - 1, role_of_state(v->state), buf_cstr(&state));
@@ -348,7 +349,7 @@ static void draw_open(struct app *app, struct canvas *canvas, struct area area)
 		row += rows;
 	}
 	fill_text(app);
-	draw_tabs(canvas, row++, tab_names, WORK_TABS, work->tab, work->fetch.under_way ? "asking ..." : work->in_text ? "Tab: pods" : "Tab: text");
+	draw_tabs(canvas, row++, tab_names, WORK_TABS, work->tab, work->fetch.under_way ? T("asking ...") : work->in_text ? T("Tab: pods") : T("Tab: text"));
 	if (work->fetch.failure)
 		canvas_text(canvas, row++, 1, canvas->cols - 2, ROLE_BAD, work->fetch.failure);
 	work->text.no_cursor = !work->in_text && !work->zoomed;
@@ -364,16 +365,16 @@ static void draw_list(struct app *app, struct canvas *canvas, struct area area)
 	int row = area.top, rows;
 
 	if (!env) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, "no environment is known yet");
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("no environment is known yet"));
 		return;
 	}
 	canvas_textf(canvas, row++, 1, canvas->cols - 2, role_of_state(env->shown), "%s: %s %s, %u of %u workloads ready, namespace %s", env->title,
-		     mark_of_state(env->shown), health_state_name(env->shown), env->ready, env->total, *env->namespace ? env->namespace : "(none)");
+		     mark_of_state(env->shown), T(health_state_name(env->shown)), env->ready, env->total, *env->namespace ? env->namespace : T("(none)"));
 	rows = (int)list->len + 1 < 4 ? 4 : (int)list->len + 1;
 	rows = area.bottom - row > 10 && rows > (area.bottom - row) * 3 / 5 ? (area.bottom - row) * 3 / 5 : rows;
 	rows = rows > area.bottom - row ? area.bottom - row : rows;
 	if (!list->len)
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, list->filter ? "no workload has this text" : "no workloads here");
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, list->filter ? T("no workload has this text") : T("no workloads here"));
 	list_draw(list, &source, canvas, row, rows, 0, canvas->cols);
 	row += rows;
 	if (!member || !member->entry || area.bottom - row < 3)
@@ -384,7 +385,7 @@ static void draw_list(struct app *app, struct canvas *canvas, struct area area)
 	canvas_rule(canvas, row++, title, v->rule_id);
 	draw_causes(&v->causes, v->state, canvas, &row, area.bottom);
 	if (!v->causes.len)
-		canvas_textf(canvas, row, 1, canvas->cols - 2, role_of_state(v->state), "%s %s", health_state_name(v->state), v->message);
+		canvas_textf(canvas, row, 1, canvas->cols - 2, role_of_state(v->state), "%s %s", T(health_state_name(v->state)), v->message);
 }
 
 static void draw(struct app *app, struct canvas *canvas, struct area area)
@@ -541,4 +542,4 @@ int64_t work_revision(struct app *app)
 	return strtoll(text->lines[text->shown[text->cursor]].text, NULL, 10);
 }
 
-const struct view_ops work_view_ops = { .name = "Deploy", .tab = 3, .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops work_view_ops = { .name = N_("Deploy"), .tab = 3, .draw = draw, .act = act, .target = target, .find = find, .release = release };

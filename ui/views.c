@@ -1,5 +1,6 @@
 /* The table of screens, and what screen 5 (ui/view_apply.h), which knows nothing of the rest, needs to be one of them. */
 #include "ui/state.h"
+#include "ui/text.h"
 
 static void draw_apply(struct app *app, struct canvas *canvas, struct area area)
 {
@@ -41,7 +42,7 @@ const struct view_ops *const views[VIEW_COUNT] = {
 	[VIEW_SLOTS] = &slots_view_ops,
 	[VIEW_WORK] = &work_view_ops,
 	[VIEW_RUNS] = &runs_view_ops,
-	[VIEW_APPLY] = &(const struct view_ops){ .name = "Apply", .tab = 5, .draw = draw_apply, .act = act_apply, .release = release_apply },
+	[VIEW_APPLY] = &(const struct view_ops){ .name = N_("Apply"), .tab = 5, .draw = draw_apply, .act = act_apply, .release = release_apply },
 	[VIEW_REVIEW] = &review_view_ops,
 	[VIEW_BROWSE] = &browse_view_ops,
 	[VIEW_OBJECT] = &object_view_ops,

@@ -252,10 +252,12 @@ static void settings_hold_and_a_change_is_taken_over_at_once(void **state)
 	write_settings(folder, "theme: dark\n");
 	pty_wait_for(&p, "the settings have changed");
 	pty_wait_for_output(&p, from, "38;5;203m"); /* "bad" of dark */
+	write_settings(folder, "language: ru\n");
+	pty_wait_for(&p, "[1 Окружения]");
 	write_settings(folder, "theme: drak\n");
 	pty_wait_for(&p, "config.yaml:1:8:");
 	pty_type(&p, "?");
-	pty_wait_for(&p, "a page up");
+	pty_wait_for(&p, "на страницу вверх"); /* what was right before still holds */
 	pty_type(&p, "Q");
 	finish(&p);
 	assert_int_equal(system(clean), 0);
