@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #define READ_BYTES 32768
+#define SEND_BYTES 16384 /* one record of TLS */
 #define READS_MAX  32 /* before others have their turn */
 
 struct upgrade {
@@ -18,17 +19,20 @@ struct upgrade {
 	uv_poll_t poll;
 	struct timer again;
 	struct buf line; /* of the head, not yet whole */
-	struct buf out;
-	size_t sent; /* of out */
+	struct buf out;	 /* what waits behind chunk */
+	size_t taken;	 /* of out */
+	/* What is being sent stays where it is, because TLS must be given the very same bytes again when it could not write them. */
+	char chunk[SEND_BYTES];
+	size_t chunk_len, chunk_sent;
 	bool paused;
-	bool broken; /* the other side takes nothing any more; reading will tell why */
+	CURLcode failed; /* to send: nothing is taken any more; what the other side still says is read first */
 };
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
 static void watch(struct upgrade *u)
 {
-	int events = (u->paused ? 0 : UV_READABLE) | (u->out.len > u->sent ? UV_WRITABLE : 0);
+	int events = (u->paused ? 0 : UV_READABLE) | (upgrade_unsent(u) ? UV_WRITABLE : 0);
 
 	if (events)
 		uv_poll_start(&u->poll, events, on_ready);
@@ -38,36 +42,62 @@ static void watch(struct upgrade *u)
 
 /* ---- writing ---- */
 
+static void fail_sending(struct upgrade *u, CURLcode code)
+{
+	u->failed = code;
+	u->paused = false;
+	u->chunk_len = u->chunk_sent = 0;
+	buf_reset(&u->out);
+	u->taken = 0;
+	loop_timer_set(net_loop(u->t->http->net), &u->again, 0, upgrade_read, u);
+}
+
+/* Fills chunk from what waits; false: nothing does. */
+static bool next_chunk(struct upgrade *u)
+{
+	size_t n = u->out.len - u->taken < SEND_BYTES ? u->out.len - u->taken : SEND_BYTES;
+
+	if (n)
+		memcpy(u->chunk, u->out.p + u->taken, n);
+	u->taken += n;
+	u->chunk_len = n;
+	u->chunk_sent = 0;
+	if (n)
+		return true;
+	if (!u->t->opened && u->out.p) { /* the head with its credential */
+		secret_wipe(u->out.p, u->out.len);
+		secret_wipe(u->chunk, sizeof u->chunk);
+	}
+	buf_reset(&u->out);
+	u->taken = 0;
+	return false;
+}
+
 /* False: not all could be sent. */
 static bool flush(struct upgrade *u)
 {
-	while (u->sent < u->out.len) {
+	while (u->chunk_sent < u->chunk_len || next_chunk(u)) {
 		size_t n = 0;
-		CURLcode code = curl_easy_send(u->t->easy, u->out.p + u->sent, u->out.len - u->sent, &n);
+		CURLcode code = curl_easy_send(u->t->easy, u->chunk + u->chunk_sent, u->chunk_len - u->chunk_sent, &n);
 
 		if (code == CURLE_AGAIN)
 			return false;
 		if (code != CURLE_OK) {
-			u->broken = true;
-			u->paused = false;
-			break;
+			fail_sending(u, code);
+			return false;
 		}
-		u->sent += n;
+		u->chunk_sent += n;
 	}
-	if (!u->t->opened && u->out.p)
-		secret_wipe(u->out.p, u->out.len); /* the head with its credential */
-	buf_reset(&u->out);
-	u->sent = 0;
 	return true;
 }
 
 void upgrade_write(struct upgrade *u, struct str bytes)
 {
-	if (u->broken)
+	if (u->failed)
 		return;
-	if (u->sent > u->out.len / 2) {
-		buf_consume(&u->out, u->sent);
-		u->sent = 0;
+	if (u->taken > u->out.len / 2) {
+		buf_consume(&u->out, u->taken);
+		u->taken = 0;
 	}
 	buf_add_str(&u->out, bytes);
 	flush(u);
@@ -76,12 +106,12 @@ void upgrade_write(struct upgrade *u, struct str bytes)
 
 size_t upgrade_unsent(const struct upgrade *u)
 {
-	return u->out.len - u->sent;
+	return u->chunk_len - u->chunk_sent + u->out.len - u->taken;
 }
 
 void upgrade_pause(struct upgrade *u, bool paused)
 {
-	u->paused = paused && !u->broken;
+	u->paused = paused && !u->failed;
 	/* Bytes that TLS has taken off the socket already make no socket readable. */
 	if (!u->paused)
 		loop_timer_set(net_loop(u->t->http->net), &u->again, 0, upgrade_read, u);
@@ -195,10 +225,10 @@ void upgrade_read(void *arg)
 		size_t n = 0;
 		CURLcode code = curl_easy_recv(u->t->easy, bytes, sizeof bytes, &n);
 
-		if (code == CURLE_AGAIN)
+		if (code == CURLE_AGAIN && !u->failed)
 			return;
 		if (code != CURLE_OK || !n) {
-			finish(u, code);
+			finish(u, u->failed ? u->failed : code);
 			return;
 		}
 		if (!take(u, (struct str){ bytes, n }))
@@ -283,6 +313,7 @@ void upgrade_end(struct upgrade *u)
 	loop_timer_clear(net_loop(u->t->http->net), &u->again);
 	if (u->out.p)
 		secret_wipe(u->out.p, u->out.len);
+	secret_wipe(u->chunk, sizeof u->chunk);
 	u->t = NULL;
 	uv_poll_stop(&u->poll);
 	uv_close((uv_handle_t *)&u->poll, free_upgrade);

@@ -44,6 +44,10 @@ struct bench {
 	struct str after; /* what follows the 101 */
 	pthread_mutex_t lock;
 	struct buf heard; /* what the client said: "ping: pong:x close:1002 " */
+	uint64_t bulk;	  /* bytes of its long messages, each of one letter that follows that of the last */
+	bool garbled;
+	size_t most_unsent;
+	sem_t gate;	  /* of mode slow: it does not listen before */
 };
 
 static void on_open(const char *protocol, void *arg)
@@ -116,6 +120,15 @@ static bool note(const struct ws_message *message, void *arg)
 	struct bench *b = arg;
 
 	pthread_mutex_lock(&b->lock);
+	if (message->data.len > 1000) {
+		char letter = (char)('a' + b->bulk / message->data.len % 26);
+
+		for (size_t i = 0; i < message->data.len; i++)
+			b->garbled = b->garbled || message->data.p[i] != letter;
+		b->bulk += message->data.len;
+		pthread_mutex_unlock(&b->lock);
+		return true;
+	}
 	buf_addf(&b->heard, "%s:", names[message->opcode]);
 	if (message->opcode == WS_CLOSE)
 		buf_addf(&b->heard, "%u", message->code);
@@ -186,6 +199,8 @@ static bool speak(struct wire_peer *peer, const struct wire_request *request, vo
 	buf_add_str(&answer, b->after);
 	for (size_t at = 0, step = is_mode(b, "drip") ? 1 : answer.len; at < answer.len; at += step)
 		wire_write(peer, answer.p + at, step);
+	if (is_mode(b, "slow"))
+		sem_wait(&b->gate);
 	if (is_mode(b, "reset"))
 		wire_reset(peer);
 	if (!is_mode(b, "cut") && !is_mode(b, "reset"))
@@ -254,6 +269,7 @@ static void bench_open(struct bench *b, const struct setting *setting)
 	sem_init(&b->opened, 0, 0);
 	sem_init(&b->got, 0, 0);
 	sem_init(&b->ended, 0, 0);
+	sem_init(&b->gate, 0, 0);
 	write_text(b->token_file, "old");
 	b->wire = wire_start(&(struct wire_options){ .handler = speak, .arg = b, .cert = setting->cert, .client_ca = setting->client ? setting->ca : NULL });
 	write_kubeconfig(b, setting);
@@ -287,6 +303,7 @@ static void bench_release(struct bench *b)
 	sem_destroy(&b->opened);
 	sem_destroy(&b->got);
 	sem_destroy(&b->ended);
+	sem_destroy(&b->gate);
 }
 DEFINE_AUTO_RELEASE(bench);
 
@@ -569,6 +586,49 @@ static void tls_carries_it_with_our_certificate(void **state)
 	test_cert_release(&ca);
 }
 
+#define LONG_BYTES 100000
+#define LONG_COUNT 260 /* ten alphabets */
+
+/* One message after the other, while nothing goes out: what waits moves in memory as it grows. */
+static void send_long(void *arg)
+{
+	struct bench *b = arg;
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+
+	for (unsigned i = 0; i < LONG_COUNT; i++) {
+		buf_reset(&text);
+		buf_add_repeat(&text, (char)('a' + i % 26), LONG_BYTES);
+		websocket_send(b->ws, STR(""), buf_str(&text));
+	}
+	b->most_unsent = websocket_unsent(b->ws);
+}
+
+static void what_the_server_does_not_take_yet_arrives_later_in_order(void **state)
+{
+	struct test_cert ca = test_cert_make(&(struct test_cert_options){ .name = "our authority", .is_ca = true });
+	struct test_cert server = test_cert_make(&(struct test_cert_options){ .name = "server", .dns = "IP:127.0.0.1", .issuer = &ca });
+	const struct test_cert *certs[] = { NULL, &server };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(certs); i++) {
+		AUTO_RELEASE(bench) b;
+
+		bench_open(&b, &(struct setting){ .mode = "slow", .ca = certs[i] ? &ca : NULL, .cert = certs[i] });
+		bench_dial(&b);
+		await(&b.opened, "the opening");
+		for (int round = 0; round < 2; round++)
+			net_post_and_wait(b.net, send_long, &b);
+		assert_true(b.most_unsent > LONG_BYTES);
+		sem_post(&b.gate);
+		net_post_and_wait(b.net, do_send, &b);
+		await_heard(&b, "binary:\1over TLS ");
+		assert_int_equal(b.bulk, 2 * LONG_COUNT * LONG_BYTES);
+		assert_false(b.garbled);
+	}
+	test_cert_release(&server);
+	test_cert_release(&ca);
+}
+
 static void an_opening_that_nobody_answers_ends_with_the_deadline(void **state)
 {
 	AUTO(clock) clock = clock_create_manual(0);
@@ -598,6 +658,7 @@ int main(void)
 		cmocka_unit_test(a_login_that_is_refused_is_read_anew_once),
 		cmocka_unit_test(a_tunnel_goes_through_a_proxy),
 		cmocka_unit_test(tls_carries_it_with_our_certificate),
+		cmocka_unit_test(what_the_server_does_not_take_yet_arrives_later_in_order),
 		cmocka_unit_test(an_opening_that_nobody_answers_ends_with_the_deadline),
 	};
 
