@@ -1,5 +1,5 @@
 """The cluster suite's tests of hooks: each built-in action through `slotdeck apply`."""
-import base64, os, socket, subprocess, tempfile, time
+import base64, json, os, socket, subprocess, tempfile, time
 
 import github
 from harness import *
@@ -431,6 +431,30 @@ def a_hook_runs_or_fails_as_its_fields_say(c):
         folder = project(c, 'hrule', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [%s]}\n' % hook)
         run = slotdeck(c, folder, 'apply', '--env', 'dev', env={'CODEXCTL_GH_PAT': 'x', 'CODEXCTL_REPO': 'a/b'})
         assert run.code == code and told in run.err and (not untold or untold not in run.out + run.err), (hook, run)
+
+
+def a_scripts_lines_are_told_while_it_runs_and_its_input_is_empty(c):
+    hook = '{run: "cat; echo out; echo err >&2; until [ -e go ]; do sleep 0.05; done; echo end"}'
+    folder = project(c, 'hlive', {'a': config_map('a', k='v')}, services_extra='hooks: {afterAll: [%s]}\n' % hook)
+    run = subprocess.Popen([BIN, 'apply', '--env', 'dev', '--output', 'jsonl'], cwd=folder, env=environment(c), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                           stderr=subprocess.DEVNULL, text=True)
+    try:
+        lines = set()
+        for event in map(json.loads, run.stdout):
+            if event['event'] == 'line':
+                lines.add((event['text'], event['stream']))
+            if lines == {('out', 'stdout'), ('err', 'stderr')}:
+                open(os.path.join(folder, 'go'), 'w').close()
+        assert run.wait(60) == 0 and ('end', 'stdout') in lines, lines
+    finally:
+        run.kill()
+        run.communicate()
+
+
+def a_machine_without_bash_is_told(c):
+    folder = project(c, 'hnobash', {'a': config_map('a', k='v')}, services_extra='hooks: {beforeAll: [{run: "true"}]}\n')
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', env={'PATH': folder})
+    assert run.code == 1 and 'bash' in run.err and 'services.yaml:' in run.err, run
 
 
 def what_a_script_started_ends_with_the_hooks_time(c):
