@@ -265,6 +265,12 @@ static bool new_kind_lag(const struct kube_apply *apply)
 	return apply->status.code == 404 && (!apply->status.name || !*apply->status.name);
 }
 
+/* Asked by whoever may not bind every role: is it known to grant nothing that he has not himself? */
+static bool role_lag(const struct kube_apply *apply)
+{
+	return apply->status.code == 404 && !apply->dry_run && str_ends(str_of(apply->resource->resource), STR("rolebindings"));
+}
+
 static bool raced(const struct kube_apply *apply)
 {
 	return apply->status.code == 409 && apply->nconflicts == 0;
@@ -280,6 +286,7 @@ static const struct retry_cause causes[] = {
 	{ "its webhook is not ready yet", webhook_not_ready, WEBHOOK_LIMIT_MS, 0 },
 	{ "its namespace is being deleted", terminating, WEBHOOK_LIMIT_MS, 0 },
 	{ "its namespace is not known everywhere yet", namespace_lag, LAG_LIMIT_MS, 0 },
+	{ "its role is not known everywhere yet", role_lag, LAG_LIMIT_MS, 0 },
 	{ "its kind is not served everywhere yet", new_kind_lag, CRD_LIMIT_MS, 0 },
 	{ "somebody else changed it at the same time", raced, LAG_LIMIT_MS, 5 },
 	{ "the server is busy", busy, LAG_LIMIT_MS, 3 },

@@ -2,7 +2,7 @@
  * preflight: what would go wrong, all of it at once, before the first write.
  *
  * Always: namespaces that nobody makes (unknown kinds were found by the plan). With --preflight: rights (access
- * reviews of what is asked for by the plan's kinds, the Lease, the inventory, what new Roles grant and, with --wait, the watches), quotas that are
+ * reviews of what is asked for by the plan's kinds, the Lease, the inventory, what new Roles and bindings grant and, with --wait, the watches), quotas that are
  * certain to be broken; warnings: storage and ingress classes, claims, Secrets and ConfigMaps that nobody makes, image hosts that can't be resolved from here. Private to src/job.
  */
 #ifndef SLOTDECK_JOB_PREFLIGHT_H

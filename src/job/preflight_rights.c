@@ -6,11 +6,13 @@
 #include "job/preflight_private.h"
 #include "model/kinds.h"
 
+#define GRANTS_TOLD 8 /* of one object */
+
 enum purpose {
 	TO_WRITE,    /* the run does it, or fails */
 	TO_COMPARE,  /* the run does it, or sends what is there already */
-	TO_GRANT,    /* a Role of the plan lets others do it */
-	TO_ESCALATE, /* grant what we have not */
+	TO_ESCALATE, /* grant what we have not; without it each right that an object of the plan grants is asked for */
+	TO_GRANT,    /* an object of the plan lets others do it */
 };
 
 struct asker {
@@ -26,6 +28,9 @@ struct rights {
 	struct map seen; /* questions about the plan */
 	struct map told;
 	struct arena *arena; /* texts of questions */
+	const struct deploy_object *granting; /* whose grants are collected: */
+	struct buf grants;
+	size_t ngrants;
 };
 
 static void ask_for(struct rights *r, enum purpose purpose, struct kube_access question, const struct deploy_object *about)
@@ -83,22 +88,75 @@ static void ask_for_rule(struct rights *r, const struct deploy_object *o, const 
 			}
 }
 
-/* The server lets nobody make a Role with more rights than they have themselves. One that is there may stay as it is. */
-static void ask_for_grants(struct rights *r, const struct deploy_object *o)
+static void ask_for_rules(struct rights *r, const struct deploy_object *o, const json_t *role)
 {
 	size_t i;
 	json_t *rule;
 
-	if (strcmp(o->resource->group, "rbac.authorization.k8s.io") != 0 || (strcmp(o->kind, "Role") != 0 && strcmp(o->kind, "ClusterRole") != 0) ||
+	json_array_foreach(json_object_get(role, "rules"), i, rule)
+		ask_for_rule(r, o, rule);
+}
+
+static const struct deploy_object *find_planned_role(const struct rights *r, const char *kind, const char *namespace, const char *name)
+{
+	for (size_t i = 0; i < r->p->plan->len; i++) {
+		const struct deploy_object *o = &r->p->plan->objects[i];
+
+		if (strcmp(o->kind, kind) == 0 && strcmp(o->namespace, namespace) == 0 && strcmp(o->name, name) == 0)
+			return o;
+	}
+	return NULL;
+}
+
+/* The role that a binding refers to, as it will be; NULL when it can't be known. Gives. */
+static json_t *role_of(const struct rights *r, const struct deploy_object *o, const json_t *binding)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	const json_t *reference = json_object_get(binding, "roleRef");
+	const char *kind = json_string_value(json_object_get(reference, "kind")), *name = json_string_value(json_object_get(reference, "name"));
+	json_t *role = NULL;
+
+	if (!kind || !name)
+		return NULL;
+	const char *namespace = strcmp(kind, "Role") == 0 ? o->namespace : "";
+	const struct deploy_object *planned = find_planned_role(r, kind, namespace, name);
+	const struct kube_resource *resource = kube_find_kind(r->p->run->kube, o->api_version, kind, r->p->run->cancel, &ignored);
+
+	if (planned)
+		return json_loadb(planned->json, planned->json_len, 0, NULL);
+	return resource && kube_get(r->p->run->kube, resource, namespace, name, r->p->run->cancel, &role, &ignored) ? role : NULL;
+}
+
+static bool is_binding(const struct deploy_object *o)
+{
+	return strcmp(o->kind, "RoleBinding") == 0 || strcmp(o->kind, "ClusterRoleBinding") == 0;
+}
+
+static bool is_role(const struct deploy_object *o)
+{
+	return strcmp(o->kind, "Role") == 0 || strcmp(o->kind, "ClusterRole") == 0;
+}
+
+/* The server lets nobody grant more than they have themselves. What is there may stay as it is. */
+static void ask_to_escalate(struct rights *r, const struct deploy_object *o)
+{
+	struct kube_access question = { .verb = "escalate", .group = o->resource->group, .resource = o->resource->resource, .namespace = o->namespace,
+					.name = o->name };
+
+	if (strcmp(o->resource->group, "rbac.authorization.k8s.io") != 0 || !(is_role(o) || is_binding(o)) ||
 	    preflight_look(r->p, o->api_version, o->kind, o->namespace, o->name) != PREFLIGHT_ABSENT)
 		return;
-	json_t *tree = json_loadb(o->json, o->json_len, 0, NULL);
+	if (is_binding(o)) {
+		json_t *tree = json_loadb(o->json, o->json_len, 0, NULL);
+		const json_t *reference = json_object_get(tree, "roleRef");
+		const char *kind = json_string_value(json_object_get(reference, "kind"));
 
-	ask_for(r, TO_ESCALATE, (struct kube_access){ .verb = "escalate", .group = o->resource->group, .resource = o->resource->resource,
-						      .namespace = o->namespace, .name = o->name }, o);
-	json_array_foreach(json_object_get(tree, "rules"), i, rule)
-		ask_for_rule(r, o, rule);
-	json_decref(tree);
+		question.verb = "bind";
+		question.resource = kind && strcmp(kind, "Role") == 0 ? "roles" : "clusterroles";
+		question.name = keep(r, json_object_get(reference, "name"));
+		json_decref(tree);
+	}
+	ask_for(r, TO_ESCALATE, question, o);
 }
 
 /* ---- what the run does ---- */
@@ -135,7 +193,7 @@ static void ask_for_object(struct rights *r, const struct deploy_object *o)
 					  .namespace = is_namespace ? o->name : o->namespace, .name = is_namespace ? o->name : NULL }, o);
 	if (options->wait && !options->dry_run && is_awaited(o))
 		ask_for_watching(r, o);
-	ask_for_grants(r, o);
+	ask_to_escalate(r, o);
 }
 
 /* The Lease that keeps others away, and the inventory. */
@@ -188,23 +246,35 @@ static bool own_is_there(struct rights *r, const struct kube_access *question)
 	return preflight_look(r->p, is_lease ? "coordination.k8s.io/v1" : "v1", is_lease ? "Lease" : "ConfigMap", question->namespace, name);
 }
 
-static bool may_escalate(const struct rights *r, const struct deploy_object *o)
+/* "get pods/log.apps" */
+static void add_right(struct buf *out, const struct kube_access *question)
 {
-	for (size_t i = 0; i < r->n; i++)
-		if (r->askers[i].purpose == TO_ESCALATE && r->askers[i].about == o)
-			return r->questions[i].allowed;
-	return false;
+	buf_addf(out, "%s %s", question->verb, question->resource);
+	if (question->subresource)
+		buf_addf(out, "/%s", question->subresource);
+	buf_addf(out, "%s%s", *question->group ? "." : "", question->group);
 }
 
-static void tell(struct rights *r, const struct kube_access *question, const struct deploy_object *about, enum diag_severity severity, const char *opening,
-		 const char *end)
+static void tell_grants(struct rights *r)
+{
+	const struct deploy_object *o = r->granting;
+
+	if (!o)
+		return;
+	r->p->denied = true;
+	preflight_tell(r->p, o, DIAG_ERROR, NULL, "%s %s grants what we have no right to ourselves: %s%s%s%s", o->kind, o->name, buf_cstr(&r->grants),
+		       r->ngrants > GRANTS_TOLD ? ", …" : "", *o->namespace ? " in namespace " : "", o->namespace);
+	buf_reset(&r->grants);
+	r->ngrants = 0;
+	r->granting = NULL;
+}
+
+static void tell(struct rights *r, const struct kube_access *question, const struct deploy_object *about, enum diag_severity severity, const char *end)
 {
 	AUTO_RELEASE(buf) what = BUF_INIT(0);
 
-	buf_addf(&what, "%s %s %s", opening, question->verb, question->resource);
-	if (question->subresource)
-		buf_addf(&what, "/%s", question->subresource);
-	buf_addf(&what, "%s%s", *question->group ? "." : "", question->group);
+	buf_adds(&what, "no right to ");
+	add_right(&what, question);
 	if (*question->namespace)
 		buf_addf(&what, " in namespace %s", question->namespace);
 	buf_adds(&what, end);
@@ -215,17 +285,33 @@ static void tell(struct rights *r, const struct kube_access *question, const str
 	preflight_tell(r->p, about, severity, question->reason, "%s", buf_cstr(&what));
 }
 
+/* Rights that are missing in a row, all of one object, are told as one. */
 static void judge_grant(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
 {
-	AUTO_FREE char *opening = xasprintf("%s %s grants a right that we have not:", about->kind, about->name);
+	if (r->granting != about)
+		tell_grants(r);
+	r->granting = about;
+	if (r->ngrants++ < GRANTS_TOLD) {
+		buf_adds(&r->grants, r->ngrants > 1 ? ", " : "");
+		add_right(&r->grants, question);
+	}
+}
 
-	if (!may_escalate(r, about))
-		tell(r, question, about, DIAG_ERROR, opening, "");
+/* Asks more, so that question is not what it was afterwards. */
+static void judge_escalate(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
+{
+	json_t *tree = json_loadb(about->json, about->json_len, 0, NULL);
+	json_t *role = is_binding(about) ? role_of(r, about, tree) : json_incref(tree);
+
+	(void)question;
+	ask_for_rules(r, about, role);
+	json_decref(role);
+	json_decref(tree);
 }
 
 static void judge_compare(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
 {
-	tell(r, question, about, DIAG_WARNING, "no right to", ": what is there can't be compared and is sent each time");
+	tell(r, question, about, DIAG_WARNING, ": what is there can't be compared and is sent each time");
 }
 
 static void judge_write(struct rights *r, const struct kube_access *question, const struct deploy_object *about)
@@ -236,14 +322,34 @@ static void judge_write(struct rights *r, const struct kube_access *question, co
 		return;
 	if (creates && !about && own_is_there(r, question))
 		return;
-	tell(r, question, about, DIAG_ERROR, "no right to", "");
+	tell(r, question, about, DIAG_ERROR, "");
+}
+
+/* From the first question that was not asked yet to the last; answers may lead to more. */
+static bool ask_and_judge(struct rights *r, struct error *err)
+{
+	static void (*const judges[])(struct rights *r, const struct kube_access *question, const struct deploy_object *about) = {
+		[TO_WRITE] = judge_write, [TO_COMPARE] = judge_compare, [TO_ESCALATE] = judge_escalate, [TO_GRANT] = judge_grant
+	};
+
+	for (size_t from = 0, to; from < r->n; from = to) {
+		to = r->n;
+		if (!kube_can(r->p->run->kube, r->questions + from, to - from, r->p->run->cancel, err))
+			return false;
+		for (size_t i = from; i < to; i++) {
+			struct kube_access question = r->questions[i];
+			struct asker asker = r->askers[i];
+
+			if (!question.allowed)
+				judges[asker.purpose](r, &question, asker.about);
+		}
+	}
+	tell_grants(r);
+	return true;
 }
 
 bool preflight_rights(struct preflight *p, struct error *err)
 {
-	static void (*const judges[])(struct rights *r, const struct kube_access *question, const struct deploy_object *about) = {
-		[TO_WRITE] = judge_write, [TO_COMPARE] = judge_compare, [TO_GRANT] = judge_grant, [TO_ESCALATE] = NULL
-	};
 	AUTO(arena) arena = arena_create();
 	struct rights r = { .p = p, .arena = arena };
 	const char *namespace = p->run->stack->namespace;
@@ -255,15 +361,13 @@ bool preflight_rights(struct preflight *p, struct error *err)
 		ask_for_own(&r, *namespace ? namespace : kube_namespace(p->run->kube));
 	if (!p->run->options->dry_run && *namespace)
 		ask_for_namespace(&r, namespace);
-	bool good = kube_can(p->run->kube, r.questions, r.n, p->run->cancel, err);
+	bool good = ask_and_judge(&r, err);
 
-	for (size_t i = 0; good && i < r.n; i++)
-		if (!r.questions[i].allowed && judges[r.askers[i].purpose])
-			judges[r.askers[i].purpose](&r, &r.questions[i], r.askers[i].about);
 	for (size_t i = 0; i < r.n; i++)
 		free(r.questions[i].reason);
 	free(r.questions);
 	free(r.askers);
+	buf_release(&r.grants);
 	map_release(&r.seen);
 	map_release(&r.told);
 	return good;

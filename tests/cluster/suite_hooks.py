@@ -127,7 +127,7 @@ def a_certificate_that_does_not_fit_is_not_copied_and_the_reason_is_told(c):
     ]
     for i, (pair, why) in enumerate(table):
         name = 'tlsbad%d' % i
-        folder = slot_project(c, name, {'in': ingress('in', name + '-dev-3-tls', 'a.tls.test', 'b.tls.test')}, REUSE % '1s')
+        folder = slot_project(c, name, {'in': ingress('in', name + '-dev-3-tls', 'a.tls.test', 'b.tls.test')}, REUSE % '5s')
         tls_secret(c, name + '-ai-staging', name + '-dev-3-tls', pair)
         run = apply_slot(c, folder)
         assert run.code == 5 and why in run.err and 'services.yaml:' in run.err, (why, run)
@@ -139,7 +139,7 @@ def hosts_of_other_ingresses_of_the_slot_count_and_so_does_a_certificate_of_the_
     assert crd[0] in (200, 201, 409), crd
     wanted = ('apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: cert}\nspec: {secretName: tlsall-dev-3-tls, dnsNames: [a.tls.test, b.tls.test], '
               'issuerRef: {name: letsencrypt}}\n')
-    folder = slot_project(c, 'tlsall', {'cert': wanted}, REUSE % '1s')
+    folder = slot_project(c, 'tlsall', {'cert': wanted}, REUSE % '5s')
     tls_secret(c, 'tlsall-ai-staging', 'tlsall-dev-3-tls', certificate(c, 'a.tls.test'))
     c.ensure('/api/v1/namespaces', {'metadata': {'name': 'tlsall-dev-3'}})
     c.ensure('/apis/networking.k8s.io/v1/namespaces/tlsall-dev-3/ingresses', {'metadata': {'name': 'foreign'}, 'spec': {
@@ -173,7 +173,7 @@ def a_secret_that_comes_while_the_hook_waits_is_parked(c):
 
 
 def what_the_plan_says_counts_before_what_is_still_there(c):
-    early = REUSE.replace('afterAll', 'beforeAll') % '1s'
+    early = REUSE.replace('afterAll', 'beforeAll') % '30s'
     folder = slot_project(c, 'tlsearly', {'in': ingress('in', 'tlsearly-dev-3-tls', 'old.tls.test')}, '')
     assert apply_slot(c, folder).code == 0
     tls_secret(c, 'tlsearly-ai-staging', 'tlsearly-dev-3-tls', certificate(c, 'new.tls.test'))
@@ -346,11 +346,11 @@ def it_waits_for_any_kind_any_condition_and_another_namespace(c):
 
 def a_wait_in_vain_says_what_is_instead(c):
     table = [  # parameters, more of the hook, exit code, what is told
-        ('kind: deploy, name: web, timeout: 1s', '', 5, 'its condition Available is False'),
+        ('kind: deploy, name: web, timeout: 5s', '', 5, 'its condition Available is False'),
         ('kind: deploy, name: web, condition: Nonsense, timeout: 1s', '', 5, 'it has no condition Nonsense after 1 s'),
         ('kind: deploy, name: nobody, timeout: 1s', '', 5, 'it is not there after 1 s'),
-        ('kind: deploy, name: web, condition: Nonsense', ', timeout: 1s', 5, "the hook's timeout of 1s is over"),
-        ('kind: deploy, name: web, condition: Available=Unknown, timeout: 1s', '', 5, 'its condition Available is False'),
+        ('kind: deploy, name: web, condition: Nonsense', ', timeout: 3s', 5, "the hook's timeout of 3s is over"),
+        ('kind: deploy, name: web, condition: Available=Unknown, timeout: 5s', '', 5, 'its condition Available is False'),
         ('kind: deploy, name: web, condition: Available=False, timeout: 20s', '', 0, ''),
         ('kind: gadget, name: web', '', 2, 'no kind "gadget"'),
     ]

@@ -130,18 +130,25 @@ def role(name, **rule):
 
 
 def kubeconfig_of_a_deployer(cluster, namespace):
-    """One who writes ConfigMaps, Leases and Roles of a namespace; on the simulation everything, but neither reads logs nor escalates."""
+    """One who writes ConfigMaps, Leases and Roles of a namespace; on the simulation everything, but may neither read logs nor grant that."""
     cluster.ensure('/api/v1/namespaces', {'metadata': {'name': namespace}})
     if cluster.sim:
-        cluster.call('POST', '/_sim/deny', [{'token': 'deployer', 'resource': 'pods/log'}, {'token': 'deployer', 'verb': 'escalate'}])
+        cluster.call('POST', '/_sim/deny', [{'token': 'deployer', 'resource': 'pods/log'}, {'token': 'deployer', 'verb': 'escalate'},
+                                            {'token': 'deployer', 'verb': 'bind'}])
         return cluster.kubeconfig_of('deployer', 'deployer')
     rbac, api = '/apis/rbac.authorization.k8s.io/v1/namespaces/' + namespace, '/api/v1/namespaces/' + namespace
     rules = [{'apiGroups': [group], 'resources': [resource], 'verbs': ['get', 'list', 'create', 'update', 'patch']} for group, resource in
-             (('', 'configmaps'), ('', 'namespaces'), ('coordination.k8s.io', 'leases'), ('rbac.authorization.k8s.io', 'roles'))]
+             (('', 'configmaps'), ('', 'namespaces'), ('coordination.k8s.io', 'leases'), ('rbac.authorization.k8s.io', 'roles'),
+              ('rbac.authorization.k8s.io', 'rolebindings'))]
     cluster.ensure(api + '/serviceaccounts', {'metadata': {'name': 'deployer'}})
     cluster.ensure(rbac + '/roles', {'metadata': {'name': 'deployer'}, 'rules': rules})
     cluster.ensure(rbac + '/rolebindings', {'metadata': {'name': 'deployer'}, 'subjects': [{'kind': 'ServiceAccount', 'name': 'deployer', 'namespace': namespace}],
                                             'roleRef': {'apiGroup': 'rbac.authorization.k8s.io', 'kind': 'Role', 'name': 'deployer'}})
+    cluster.ensure('/apis/rbac.authorization.k8s.io/v1/clusterroles', {'metadata': {'name': 'suite-sees-roles'}, 'rules': [
+        {'apiGroups': ['rbac.authorization.k8s.io'], 'resources': ['clusterroles'], 'verbs': ['get']}]})
+    cluster.ensure('/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+        'metadata': {'name': 'suite-sees-roles-' + namespace}, 'subjects': [{'kind': 'ServiceAccount', 'name': 'deployer', 'namespace': namespace}],
+        'roleRef': {'apiGroup': 'rbac.authorization.k8s.io', 'kind': 'ClusterRole', 'name': 'suite-sees-roles'}})
     return cluster.kubeconfig_of('deployer', cluster.call('POST', api + '/serviceaccounts/deployer/token', {'spec': {}})[1]['status']['token'])
 
 
@@ -153,11 +160,31 @@ def a_role_that_grants_more_than_the_deployer_has_is_found(c):
     folder = project(c, 'grant', manifests)
     run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight', '--output', 'jsonl', env=env)
     found = [e['text'] for e in run.events('finding') if e['severity'] == 'error']
-    assert run.code == 4 and found == ['Role more grants a right that we have not: get pods/log in namespace grant-dev',
-                                       'Role more grants a right that we have not: get pods/log.apps in namespace grant-dev'], (found, run)
+    assert run.code == 4 and found == ['Role more grants what we have no right to ourselves: get pods/log, get pods/log.apps in namespace grant-dev'], (found, run)
     run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight', '--skip-services', 'more', env=env)
     assert run.code == 0, run
     if not c.sim:  # the simulation lets everybody grant everything
+        run = slotdeck(c, folder, 'apply', '--env', 'dev', env=env)
+        assert run.code == 4 and 'attempting to grant' in run.err, run
+
+
+def a_binding_to_a_role_with_more_than_the_deployer_has_is_found(c):
+    env = {'KUBECONFIG': kubeconfig_of_a_deployer(c, 'bind-dev')}
+    c.ensure('/apis/rbac.authorization.k8s.io/v1/clusterroles', {'metadata': {'name': 'suite-reader'}, 'rules': [
+        {'apiGroups': [''], 'resources': ['pods/log'], 'verbs': ['get']}]})
+    c.ensure('/apis/rbac.authorization.k8s.io/v1/clusterroles', {'metadata': {'name': 'suite-writer'}, 'rules': [
+        {'apiGroups': [''], 'resources': ['configmaps'], 'verbs': ['create']}]})
+    binding = ('apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata: {name: %s}\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: %s, name: %s}\n'
+               'subjects: [{kind: ServiceAccount, name: default}]\n')
+    manifests = {'reads': binding % ('reads', 'ClusterRole', 'suite-reader'), 'writes': binding % ('writes', 'ClusterRole', 'suite-writer'),
+                 'held': role('held', apiGroups=[''], resources=['configmaps'], verbs=['get']), 'holds': binding % ('holds', 'Role', 'held')}
+    folder = project(c, 'bind', manifests)
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight', '--output', 'jsonl', env=env)
+    found = [e['text'] for e in run.events('finding') if e['severity'] == 'error']
+    assert run.code == 4 and found == ['RoleBinding reads grants what we have no right to ourselves: get pods/log in namespace bind-dev'], (found, run)
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--preflight', '--skip-services', 'reads', env=env)
+    assert run.code == 0, run
+    if not c.sim:
         run = slotdeck(c, folder, 'apply', '--env', 'dev', env=env)
         assert run.code == 4 and 'attempting to grant' in run.err, run
 
