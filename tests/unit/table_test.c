@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/table.h"
+#include "model/table_decode.h"
 
 #define NOW INT64_C(1700000000000)
 
@@ -226,6 +226,98 @@ static void long_cells_are_cut_between_code_points(void **state)
 	free(row);
 }
 
+/* ---- decoding ---- */
+
+static void count_row(enum row_op op, const struct table_row *row, void *arg)
+{
+	(void)op;
+	(void)row;
+	++*(int *)arg;
+}
+
+/* JSON is written with ' for ". */
+static bool decode(struct table *table, struct table_decoder *decoder, enum row_op op, const char *json)
+{
+	AUTO_FREE char *text = xstrdup(json);
+	struct table_batch *batch = table_batch_create(NOW);
+	int rows = 0;
+
+	for (char *p = text; *p; p++)
+		*p = *p == '\'' ? '"' : *p;
+	bool good = table_decode(decoder, op, str_of(text), batch, count_row, &rows);
+
+	assert_int_equal(rows, batch->len);
+	table_apply(table, batch);
+	return good;
+}
+
+static void cells_of_any_type_become_text(void **state)
+{
+	(void)state;
+	AUTO(table) table = table_create();
+	AUTO(table_decoder) decoder = table_decoder_create();
+	static const char *const wanted[] = { "web", "1", "", "true", "{\"a\":[1]}", "[\"x\"]", "я\t" };
+
+	assert_true(decode(table, decoder, ROW_PUT, "{ 'cells': ['web', 1, null, true, {'a':[1]}, ['x'], '\\u044f\\t'], 'object':"
+						     "{'metadata':{'name':'web','uid':'u'}}}"));
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		assert_string_equal(table_cell(table_find(table, "u"), i), wanted[i]);
+	assert_ptr_equal(table_cell(table_find(table, "u"), 0), table_find(table, "u")->name); /* the name is kept once */
+}
+
+static void a_watched_table_tells_columns_rows_and_what_has_ended(void **state)
+{
+	(void)state;
+	AUTO(table) table = table_create();
+	AUTO(table_decoder) decoder = table_decoder_create();
+	const struct table_column *columns;
+
+	assert_true(decode(table, decoder, ROW_PUT, "{'kind':'Table','columnDefinitions':[{'name':'Name','type':'string','priority':0},{'name':'Age',"
+						     "'type':'string','priority':1}],'rows':[{'cells':['a','1m'],'object':{'metadata':{'name':'a','uid':'1'}}},"
+						     "{'cells':['b','1m'],'conditions':[{'type':'Completed','status':'True','reason':'Succeeded'}],"
+						     "'object':{'metadata':{'name':'b','uid':'2'}}}]}"));
+	assert_int_equal(table_columns_of(table, &columns), 2);
+	assert_true(columns[1].is_age && columns[1].priority == 1 && !columns[0].is_age);
+	assert_false(table_find(table, "1")->completed);
+	assert_true(table_find(table, "2")->completed);
+	assert_true(decode(table, decoder, ROW_GONE, "{'kind':'Table','columnDefinitions':null,'rows':[{'cells':['a','1m'],'object':{'metadata':"
+						      "{'name':'a','uid':'1'}}}]}"));
+	assert_null(table_find(table, "1"));
+	assert_int_equal(table_columns_of(table, &columns), 2);
+}
+
+static void the_owner_that_controls_wins_else_the_first(void **state)
+{
+	(void)state;
+	AUTO(table) table = table_create();
+	AUTO(table_decoder) decoder = table_decoder_create();
+
+	decode(table, decoder, ROW_PUT, "{'metadata':{'name':'a','uid':'1','ownerReferences':[{'kind':'A','name':'x','uid':'o1'},{'kind':'B','name':'y',"
+					 "'uid':'o2','controller':true},{'kind':'C','name':'z','uid':'o3'}]}}");
+	decode(table, decoder, ROW_PUT, "{'metadata':{'name':'b','uid':'2','ownerReferences':[{'kind':'A','name':'x','uid':'o1'},{'kind':'C','name':'z',"
+					 "'uid':'o3'}]}}");
+	decode(table, decoder, ROW_PUT, "{'metadata':{'name':'c','uid':'3'}}");
+	assert_string_equal(table_find(table, "1")->owner_uid, "o2");
+	assert_string_equal(table_find(table, "1")->owner_kind, "B");
+	assert_string_equal(table_find(table, "1")->owner_name, "y");
+	assert_string_equal(table_find(table, "2")->owner_uid, "o1");
+	assert_string_equal(table_find(table, "2")->owner_name, "x");
+	assert_string_equal(table_find(table, "3")->owner_uid, "");
+}
+
+static void what_is_no_row_is_left_out(void **state)
+{
+	(void)state;
+	AUTO(table) table = table_create();
+	AUTO(table_decoder) decoder = table_decoder_create();
+	static const char *const garbage[] = { "{'cells':['a']}", "{}", "{'metadata':{'uid':'1'}}", "{'cells':['a'],'object':{'metadata':{'name':'a'}}",
+					       "{'kind':'Table','rows':[{}]}", "{'kind':'Table','rows':[{'cells':[1]},{'cells':[" };
+
+	for (size_t i = 0; i < ARRAY_LEN(garbage); i++)
+		assert_false(decode(table, decoder, ROW_PUT, garbage[i]));
+	assert_int_equal(table_count(table), 0);
+}
+
 /* The incremental view against one made anew, over many random changes. */
 static void after_many_changes_the_view_is_what_sorting_would_give(void **state)
 {
@@ -270,6 +362,10 @@ int main(void)
 		cmocka_unit_test(trouble_keeps_the_rows_and_is_one_harmless_line),
 		cmocka_unit_test(an_object_without_uid_goes_by_its_name),
 		cmocka_unit_test(long_cells_are_cut_between_code_points),
+		cmocka_unit_test(cells_of_any_type_become_text),
+		cmocka_unit_test(a_watched_table_tells_columns_rows_and_what_has_ended),
+		cmocka_unit_test(the_owner_that_controls_wins_else_the_first),
+		cmocka_unit_test(what_is_no_row_is_left_out),
 		cmocka_unit_test(after_many_changes_the_view_is_what_sorting_would_give),
 	};
 
