@@ -10,6 +10,7 @@
 #include "ui/state.h"
 #include "ui/term.h"
 #include "ui/text.h"
+#include "ui/theme.h"
 
 #define MIN_ROWS      4 /* for a head line and a key line */
 #define TICK_MS	      1000 /* ages and countdowns */
@@ -489,12 +490,14 @@ static bool wait_until_complete(struct app *app, struct error *err)
 
 bool app_dump(const struct app_options *options, int cols, int rows, bool svg, struct buf *out, struct error *err)
 {
+	AUTO(theme) theme = NULL;
 	struct app app;
 	bool good;
 
 	app_init(&app, options, cols, rows);
-	good = begin(&app, err) && wait_until_complete(&app, err);
+	good = setup_theme(options->theme, &theme, err) && begin(&app, err) && wait_until_complete(&app, err);
 	if (good) {
+		app.canvas->theme = theme;
 		draw(&app);
 		if (svg)
 			canvas_dump_svg(app.canvas, out);

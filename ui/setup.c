@@ -5,6 +5,7 @@
 #include "ui/state.h"
 #include "ui/term.h"
 #include "ui/text.h"
+#include "ui/theme.h"
 
 static void say_wrong(struct app *app, const struct error *err)
 {
@@ -69,6 +70,15 @@ void setup_end(struct app *app)
 	text_use("en");
 	settings_file_destroy(app->settings);
 	free(app->actions);
+}
+
+bool setup_theme(const char *name, struct theme **ret_theme, struct error *err)
+{
+	AUTO(settings_file) file = NULL;
+	AUTO_RELEASE(error) ignored = { 0 }; /* a picture does not depend on settings, only on the folder beside them */
+
+	settings_open(NULL, NULL, 0, &file, &ignored);
+	return theme_load(name, settings_theme_folder(file), ret_theme, err);
 }
 
 int64_t setup_frame_ms(const struct app *app)

@@ -213,6 +213,9 @@ void setup_take_over(struct app *app);
 /* Once a second: takes over what has changed. */
 void setup_check(struct app *app);
 void setup_end(struct app *app);
+/* Gives the theme of that name, for pictures; the person's own ones are known too. */
+struct theme;
+bool setup_theme(const char *name, struct theme **ret_theme, struct error *err);
 /* Between two draws that no key asked for. */
 int64_t setup_frame_ms(const struct app *app);
 
