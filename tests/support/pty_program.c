@@ -48,6 +48,8 @@ static void run_program(const struct pty_options *options)
 	setenv("XDG_CONFIG_HOME", "/nonexistent", 1); /* whoever runs the tests may have settings */
 	if (options->variable)
 		set_variable(options->variable);
+	if (options->folder && chdir(options->folder) != 0)
+		_exit(126);
 	if (!options->argv) {
 		int code = options->run();
 
@@ -55,7 +57,7 @@ static void run_program(const struct pty_options *options)
 		_exit(code); /* what the test itself holds is no leak of the program */
 	}
 	const char *bin = options->argv[0] ? options->argv[0] : getenv("SLOTDECK_BIN");
-	const char *argv[8] = { bin };
+	const char *argv[16] = { bin };
 
 	for (size_t i = 1; i < ARRAY_LEN(argv) - 1 && options->argv[i]; i++)
 		argv[i] = options->argv[i];

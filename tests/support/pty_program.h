@@ -19,6 +19,7 @@ struct pty_options {
 	const char *term;      /* TERM; NULL: xterm-256color */
 	const char *locale;    /* LC_ALL; NULL: C.UTF-8 */
 	const char *variable;  /* "NAME=value", one more; or NULL */
+	const char *folder;    /* where it runs; NULL: here */
 	const char *const *argv; /* ends with NULL; argv[0] NULL: $SLOTDECK_BIN. Or, when argv is NULL: */
 	int (*run)(void);      /* in the child; its result is the exit status */
 	bool deaf;	       /* the shell does not pass on that the terminal has gone: no SIGHUP */
