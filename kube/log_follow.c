@@ -30,6 +30,7 @@ enum step { STEP_PREVIOUS, STEP_CURRENT, STEP_CHECK, STEP_OVER };
 #define POD_MAX (4u << 20)
 #define PROBE_MAX (2 * LOG_LINE_MAX)
 #define NS INT64_C(1000000000)
+#define SECOND_LEN 19 /* "2026-02-03T04:05:06" */
 
 /* What was read of the newest second, enough to find the place again in an answer that starts with that second. */
 struct seen {
@@ -80,7 +81,7 @@ struct log_follow {
 
 	struct buf partial; /* a line without its end */
 	uint64_t partial_more;
-	char second_text[20]; /* the last second that was parsed, and what it is */
+	char second_text[48]; /* the last second that was parsed, its zone behind it, and what it is */
 	int64_t second_ns;
 };
 
@@ -133,32 +134,29 @@ static uint64_t hash_line(int64_t ns, struct str text)
 	return h ^ h >> 32;
 }
 
-/* "2026-02-03T04:05:06.000007001Z text": moves line behind the time. */
+/* "2026-02-03T04:05:06.000007001Z text": moves line behind the time. Lines of one second and zone share what is parsed. */
 static bool cut_time(struct log_follow *follow, struct str *line, int64_t *ret_ns)
 {
-	struct str rest = *line, text;
+	struct str rest = *line, text, zone;
 	int64_t us, fraction = 0, unit = NS / 10;
-	size_t i = 19;
+	size_t i = SECOND_LEN;
 
-	if (!str_cut(&rest, ' ', &text) || text.len < 20 || text.len > 40)
+	if (!str_cut(&rest, ' ', &text) || text.len <= SECOND_LEN || text.len > 40)
 		return false;
-	if (memcmp(text.p, follow->second_text, 19) != 0) {
-		AUTO_FREE char *whole = xasprintf("%.19sZ", text.p);
-
-		if (!utc_parse_rfc3339(str_of(whole), &us))
-			return false;
-		memcpy(follow->second_text, text.p, 19);
-		follow->second_ns = us * 1000;
-	}
 	if (text.p[i] == '.')
 		for (i++; i < text.len && text.p[i] >= '0' && text.p[i] <= '9'; i++, unit /= 10)
 			fraction += unit * (text.p[i] - '0');
-	*ret_ns = follow->second_ns + fraction;
-	if (i + 1 != text.len || text.p[i] != 'Z') { /* an offset: rare, and not worth a fast way */
-		if (!utc_parse_rfc3339(text, &us))
+	zone = (struct str){ text.p + i, text.len - i };
+	if (memcmp(text.p, follow->second_text, SECOND_LEN) != 0 || !str_is(zone, follow->second_text + SECOND_LEN)) {
+		char whole[48];
+
+		snprintf(whole, sizeof whole, "%.*s%.*s", SECOND_LEN, text.p, STR_ARG(zone));
+		if (!utc_parse_rfc3339(str_of(whole), &us))
 			return false;
-		*ret_ns = us * 1000;
+		memcpy(follow->second_text, whole, sizeof whole);
+		follow->second_ns = us * 1000;
 	}
+	*ret_ns = follow->second_ns + fraction;
 	*line = rest;
 	return true;
 }

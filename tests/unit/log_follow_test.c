@@ -48,6 +48,7 @@ struct bed {
 	size_t asked;
 	struct buf seen; /* lines, states in [ ] */
 	uint32_t more_bytes;
+	int64_t last_ns;
 	char *wrong; /* a request that was not wanted */
 };
 
@@ -89,6 +90,7 @@ static void on_line(const struct log_line *line, void *arg)
 	pthread_mutex_lock(&bed->lock);
 	buf_addf(&bed->seen, "%s%.*s\n", kinds[line->kind], STR_ARG(line->text));
 	bed->more_bytes += line->more_bytes;
+	bed->last_ns = line->time_ns;
 	pthread_mutex_unlock(&bed->lock);
 }
 
@@ -130,8 +132,8 @@ static void end_follow(void *arg)
 	log_follow_destroy(GIVE(bed->follow));
 }
 
-/* Until all answers were asked for and what was seen is wanted; the clock goes on meanwhile. */
-static void run(const struct answer *answers, size_t n, struct log_follow_options options, const char *wanted, uint32_t more_bytes)
+/* Until all answers were asked for and what was seen is wanted; the clock goes on meanwhile. last_ns 0: any. */
+static void run(const struct answer *answers, size_t n, struct log_follow_options options, const char *wanted, uint32_t more_bytes, int64_t last_ns)
 {
 	struct bed bed = { .answers = answers, .nanswers = n, .lock = PTHREAD_MUTEX_INITIALIZER };
 	AUTO_RELEASE(error) err = { 0 };
@@ -165,10 +167,12 @@ static void run(const struct answer *answers, size_t n, struct log_follow_option
 	if (!good)
 		fail_msg("%zu of %zu answers; seen:\n%swanted:\n%s", bed.asked, n, buf_cstr(&bed.seen), wanted);
 	assert_int_equal(bed.more_bytes, more_bytes);
+	if (last_ns && bed.last_ns != last_ns)
+		fail_msg("the last line is of %" PRId64 ", not %" PRId64, bed.last_ns, last_ns);
 	buf_release(&bed.seen);
 }
 
-#define RUN(answers, options, wanted) run(answers, ARRAY_LEN(answers), options, wanted, 0)
+#define RUN(answers, options, wanted) run(answers, ARRAY_LEN(answers), options, wanted, 0, 0)
 #define PLAIN ((struct log_follow_options){ .state = ROW_RUNNING })
 
 static void a_lost_connection_resumes_where_it_broke(void **state)
@@ -366,13 +370,31 @@ static void strange_lines_are_lines_too(void **state)
 	RUN(answers, PLAIN, "no time here\n\n\nzone\nxxxx-yy-zzThh:mm:ss.1Z odd\nno end\ncut: pod web is gone\n[ended]\n");
 }
 
+static void times_are_exact_in_every_zone(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		int64_t ns;
+	} cases[] = { { "2026-01-01T00:00:00.000000001Z a\n", 1 },
+		      { "2026-01-01T03:00:00.123456789+03:00 a\n", 123456789 },
+		      { "2025-12-31T23:30:01.5-00:30 a\n", 1500000000 },
+		      { "2025-12-31T23:30:01-00:30 b\n2026-01-01T00:00:01.000000007Z a\n", 1000000007 } };
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct answer answers[] = { { LOG, 0, cases[i].line, END_STAY } };
+
+		run(answers, 1, PLAIN, i == 3 ? "b\na\n" : "a\n", 0, INT64_C(1767225600000000000) + cases[i].ns);
+	}
+}
+
 static void a_very_long_line_is_cut_and_its_rest_counted(void **state)
 {
 	(void)state;
 	AUTO_FREE char *body = xasprintf(T0 "%0100000d\n" T0 "b\n", 1), *wanted = xasprintf("%0*d\nb\n", LOG_LINE_MAX, 0);
 	const struct answer answers[] = { { LOG, 0, body, END_STAY } };
 
-	run(answers, 1, PLAIN, wanted, 100000 - LOG_LINE_MAX);
+	run(answers, 1, PLAIN, wanted, 100000 - LOG_LINE_MAX, 0);
 }
 
 int main(void)
@@ -394,6 +416,7 @@ int main(void)
 		cmocka_unit_test(a_stream_that_is_silent_while_there_is_more_is_made_anew),
 		cmocka_unit_test(a_log_that_was_empty_is_read_from_where_it_was),
 		cmocka_unit_test(strange_lines_are_lines_too),
+		cmocka_unit_test(times_are_exact_in_every_zone),
 		cmocka_unit_test(a_very_long_line_is_cut_and_its_rest_counted),
 	};
 
