@@ -68,6 +68,7 @@ struct log_follow {
 	bool clean;	  /* the last stream ended by itself: all of it was read */
 	bool unsure_run;  /* nothing of the stream was known, so it may be of a newer run already */
 	bool exit_told;	  /* by a cut line, for run */
+	bool was_open;	  /* the right to read it was there */
 	bool first_run;	  /* the former run is read because a person wants it joined */
 	bool checked_again; /* after a clean end, whether the container still runs */
 	uint64_t delivered; /* lines of this stream */
@@ -438,6 +439,7 @@ static void on_log_open(const struct http_response *response, void *arg)
 	if (follow->step == STEP_CURRENT && !follow->old.second && !follow->whole && !follow->from_second && (follow->tail || follow->since_s) &&
 	    response->date_us)
 		follow->from_second = response->date_us / 1000000 - (follow->since_s ? follow->since_s : 1);
+	follow->was_open = true;
 	tell(follow, LOG_FOLLOW_LIVE, "");
 }
 
@@ -522,7 +524,7 @@ static void on_log_end(const struct http_response *refusal, const struct error *
 	describe_end(refusal, err, &why);
 	if (follow->step == STEP_PREVIOUS) {
 		on_previous_end(follow, refusal, err);
-	} else if (refusal && (refusal->status == 401 || refusal->status == 403)) {
+	} else if (refusal && (refusal->status == 401 || refusal->status == 403) && !follow->was_open) {
 		tell(follow, LOG_FOLLOW_REFUSED, buf_cstr(&why));
 		pause_for(follow, REFUSED_MS);
 	} else {

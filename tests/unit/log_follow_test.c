@@ -323,6 +323,21 @@ static void without_the_right_to_read_logs_it_is_asked_again_a_minute_later(void
 	RUN(answers, PLAIN, "[refused]\na\n");
 }
 
+/* A server that just started refuses everything until it has read its rules. */
+static void a_right_that_there_was_is_asked_for_again_soon(void **state)
+{
+	(void)state;
+	const struct answer answers[] = {
+		{ LOG "&follow=true", 0, T0 "a\n", END_BREAK },
+		{ POD_URL, 403, "{}", END_CLEAN },
+		{ "sinceTime", 403, "{}", END_CLEAN },
+		{ POD_URL, 0, POD("u1", "0", RUNNING, ""), END_CLEAN },
+		{ "sinceTime", 0, T0 "a\n" T1 "b\n", END_STAY },
+	};
+
+	RUN(answers, PLAIN, "a\nb\n"); /* never called refused */
+}
+
 static void a_container_that_waits_to_start_is_waited_for(void **state)
 {
 	(void)state;
@@ -412,6 +427,7 @@ int main(void)
 		cmocka_unit_test(another_pod_of_the_same_name_is_the_end),
 		cmocka_unit_test(without_the_right_to_read_pods_the_log_goes_on),
 		cmocka_unit_test(without_the_right_to_read_logs_it_is_asked_again_a_minute_later),
+		cmocka_unit_test(a_right_that_there_was_is_asked_for_again_soon),
 		cmocka_unit_test(a_container_that_waits_to_start_is_waited_for),
 		cmocka_unit_test(a_stream_that_is_silent_while_there_is_more_is_made_anew),
 		cmocka_unit_test(a_log_that_was_empty_is_read_from_where_it_was),
