@@ -35,6 +35,7 @@ struct log_store {
 	uint64_t end;
 	log_filter_fn *wanted;
 	void *arg;
+	uint64_t unlooked; /* lines of any kind that the filter has not seen; those of programs are total.unseen */
 	struct log_counts total;
 	struct log_counts *sources;
 	size_t nsources;
@@ -103,6 +104,8 @@ static void drop_first(struct log_store *store)
 	struct log_cursor at = { 0 };
 	struct log_line line;
 
+	if (store->wanted)
+		store->unlooked -= shelf->block->nlines - shelf->seen;
 	for (uint32_t n = 0; log_block_next(shelf->block, &at, &line); n++) {
 		if (line.kind != LOG_LINE)
 			continue;
@@ -176,6 +179,7 @@ static void close_tail(struct log_store *store)
 
 static void count_line(struct log_store *store, const struct log_line *line)
 {
+	store->unlooked += store->wanted != NULL;
 	if (line->kind != LOG_LINE)
 		return;
 	counts_of(store, line->source)->received++;
@@ -307,6 +311,7 @@ void log_store_set_filter(struct log_store *store, log_filter_fn *wanted, void *
 		store->sources[i].filtered = 0;
 	store->total.filtered = 0;
 	store->total.unseen = wanted ? store->total.received - store->total.dropped : 0;
+	store->unlooked = wanted ? store->end - log_store_first(store) : 0;
 }
 
 static void hide(struct log_store *store, struct shelf *shelf, uint32_t n, const struct log_line *line)
@@ -333,6 +338,7 @@ static bool work_on(struct log_store *store, struct shelf *shelf, int64_t until_
 		if (shelf->seen % WORK_LINES == WORK_LINES - 1 && clock_now_us(NULL) >= until_us)
 			return false;
 		log_block_next(shelf->block, &shelf->cursor, &line);
+		store->unlooked--;
 		if (line.kind == LOG_LINE) {
 			store->total.unseen--;
 			if (!store->wanted(&line, store->arg))
@@ -345,9 +351,7 @@ static bool work_on(struct log_store *store, struct shelf *shelf, int64_t until_
 
 bool log_store_work(struct log_store *store, int64_t until_us)
 {
-	if (!store->wanted || !store->total.unseen)
-		return false;
-	for (size_t i = store->len; i-- > 0 && store->total.unseen;) {
+	for (size_t i = store->len; i-- > 0 && store->unlooked;) {
 		struct shelf *shelf = shelf_at(store, i);
 
 		if (shelf->seen < shelf->block->nlines && !work_on(store, shelf, until_us))
@@ -355,7 +359,7 @@ bool log_store_work(struct log_store *store, int64_t until_us)
 		if (clock_now_us(NULL) >= until_us)
 			break;
 	}
-	return store->total.unseen > 0;
+	return store->unlooked > 0;
 }
 
 /* What the filter has not seen is not shown yet. */

@@ -140,6 +140,26 @@ static void each_line_is_shown_or_filtered_or_dropped(void **state)
 	assert_int_equal(log_counts_shown(&counts), log_store_end(store) - log_store_first(store));
 }
 
+static void cut_lines_pass_every_filter_and_are_counted_nowhere(void **state)
+{
+	(void)state;
+	AUTO(log_store) store = log_store_create(1 << 20);
+	const struct log_line cut = { .text = STR("pod web is gone"), .kind = LOG_CUT };
+
+	log_store_set_filter(store, is_even, NULL);
+	for (int i = 0; i < 3; i++) {
+		struct log_block *block = log_block_create(LOG_BLOCK_BYTES);
+
+		assert_true(log_block_add(block, &cut));
+		assert_true(log_store_add(store, log_block_trim(block), LOG_SERIAL_NONE));
+		while (log_store_work(store, INT64_MAX))
+			;
+		assert_int_equal(log_store_previous(store, LOG_SERIAL_NONE), (uint64_t)i * 2);
+		assert_true(log_store_add(store, block_of(0, 1, 1, 0), LOG_SERIAL_NONE)); /* odd: hidden */
+	}
+	assert_int_equal(log_store_counts(store).received, 3);
+}
+
 /* ---- merging ---- */
 
 static void put(struct log_input *input, int64_t ns, int64_t now_ms)
@@ -473,6 +493,7 @@ int main(void)
 		cmocka_unit_test(what_the_store_drops_is_counted_for_its_source),
 		cmocka_unit_test(a_line_that_must_stay_makes_the_store_refuse_more),
 		cmocka_unit_test(each_line_is_shown_or_filtered_or_dropped),
+		cmocka_unit_test(cut_lines_pass_every_filter_and_are_counted_nowhere),
 		cmocka_unit_test(lines_of_streams_in_step_come_by_time),
 		cmocka_unit_test(a_silent_stream_is_waited_for_no_longer_than_the_window),
 		cmocka_unit_test(a_stream_keeps_its_own_order_whatever_its_times),
