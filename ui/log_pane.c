@@ -541,19 +541,31 @@ static size_t count_of(const struct log_scene *scene, enum log_follow_state stat
 	return n;
 }
 
+/* "containers 8, 2 not read yet, 3 gone" */
+static void add_sources(const struct log_scene *scene, struct buf *out)
+{
+	size_t ended = count_of(scene, LOG_FOLLOW_ENDED), opening = count_of(scene, LOG_FOLLOW_OPENING);
+
+	buf_addf(out, T("containers %zu"), scene->nsources - ended);
+	if (opening)
+		buf_addf(out, T(", %zu not read yet"), opening);
+	if (ended)
+		buf_addf(out, T(", %zu gone"), ended);
+}
+
 static void draw_choices(const struct log_pane *pane, const struct log_scene *scene, struct canvas *canvas, int row)
 {
 	static const char *const times[LOG_TIMES_COUNT] = { N_("time ms"), N_("time full"), N_("time off") };
 	AUTO_RELEASE(buf) range = BUF_INIT(0);
-	size_t opening = count_of(scene, LOG_FOLLOW_OPENING);
-	AUTO_FREE char *sources = opening ? xasprintf(T("containers %zu, %zu not read yet"), scene->nsources, opening) : xasprintf(T("containers %zu"), scene->nsources);
+	AUTO_RELEASE(buf) sources = BUF_INIT(0);
 	AUTO_FREE char *filter = pane->filter ? xasprintf("%s %s", filter_word(pane), pane->filter_text) : xstrdup(T("filter none"));
 	AUTO_FREE char *search = pane->search ? xasprintf(T("search %s%s"), pane->search_text, pane->searching ? " ..." : pane->search_failed ? T(" (no more)") : "")
 					      : xstrdup(T("search none"));
 
 	log_range_name(&scene->range, &range);
+	add_sources(scene, &sources);
 	draw_parts(canvas, row,
-		   (const char *const[]){ pane->follow ? T("follow on") : T("follow off"), filter, search, buf_cstr(&range), sources,
+		   (const char *const[]){ pane->follow ? T("follow on") : T("follow off"), filter, search, buf_cstr(&range), buf_cstr(&sources),
 				    scene->range.previous ? T("previous on") : T("previous off"), pane->wrap ? T("wrap on") : T("wrap off"), T(times[pane->times]),
 				    pane->fold_json ? T("JSON folded") : "" },
 		   9);
