@@ -4,6 +4,7 @@
 
 #include "ui/state.h"
 #include "ui/text.h"
+#include "ui/usage.h"
 
 /* ---- what it shows ---- */
 
@@ -38,12 +39,13 @@ static bool is_open(const struct work_view *work)
 
 /* ---- the list of workloads ---- */
 
-enum { COLUMN_KIND, COLUMN_NAME, COLUMN_READY, COLUMN_WHY, COLUMN_IMAGE, COLUMN_AGE };
+enum { COLUMN_KIND, COLUMN_NAME, COLUMN_READY, COLUMN_WHY, COLUMN_CPU, COLUMN_MEMORY, COLUMN_IMAGE, COLUMN_AGE };
 
 static const struct list_column workload_columns[] = {
 	[COLUMN_KIND] = { N_("KIND"), 11, 11, 4, 0, false, CUT_END },	 [COLUMN_NAME] = { N_("NAME"), 18, 18, 1, 0, false, CUT_MIDDLE },
 	[COLUMN_READY] = { N_("READY"), 6, 6, 2, 0, false, CUT_END }, [COLUMN_WHY] = { N_("STATE"), 12, 12, 1, 1, false, CUT_END },
-	[COLUMN_IMAGE] = { N_("IMAGE"), 30, 30, 5, 0, false, CUT_MIDDLE }, [COLUMN_AGE] = { N_("AGE"), 4, 4, 3, 0, true, CUT_END },
+	[COLUMN_CPU] = { N_("CPU"), 5, 5, 5, 0, true, CUT_END },	 [COLUMN_MEMORY] = { N_("MEM"), 5, 5, 5, 0, true, CUT_END },
+	[COLUMN_IMAGE] = { N_("IMAGE"), 30, 30, 6, 0, false, CUT_MIDDLE }, [COLUMN_AGE] = { N_("AGE"), 4, 4, 3, 0, true, CUT_END },
 };
 
 static void fill_members(struct app *app)
@@ -125,6 +127,8 @@ static enum role workload_cell(void *arg, size_t n, size_t column, struct buf *o
 		buf_adds(out, row->workload->images[0].image);
 	else if (column == COLUMN_AGE && row)
 		add_age(out, now_ms - row->created_ms);
+	else if (column == COLUMN_CPU || column == COLUMN_MEMORY)
+		return usage_cell(live_metrics(app->live), m->entry, column == COLUMN_CPU ? METRICS_CPU : METRICS_MEMORY, out);
 	return column == COLUMN_WHY ? role_of_state(m->state) : ROLE_TEXT;
 }
 
@@ -146,12 +150,13 @@ static const struct env_member *current_member(struct app *app)
 
 /* ---- the pods of one ---- */
 
-enum { COLUMN_POD, COLUMN_POD_READY, COLUMN_POD_STATE, COLUMN_RESTARTS, COLUMN_POD_AGE, COLUMN_NODE };
+enum { COLUMN_POD, COLUMN_POD_READY, COLUMN_POD_STATE, COLUMN_RESTARTS, COLUMN_POD_CPU, COLUMN_POD_MEMORY, COLUMN_POD_AGE, COLUMN_NODE };
 
 static const struct list_column pod_columns[] = {
 	[COLUMN_POD] = { N_("POD"), 24, 24, 1, 0, false, CUT_MIDDLE },	    [COLUMN_POD_READY] = { N_("READY"), 5, 5, 2, 0, false, CUT_END },
 	[COLUMN_POD_STATE] = { N_("STATE"), 14, 14, 1, 1, false, CUT_END }, [COLUMN_RESTARTS] = { N_("RST"), 4, 4, 3, 0, true, CUT_END },
-	[COLUMN_POD_AGE] = { N_("AGE"), 4, 4, 4, 0, true, CUT_END },	    [COLUMN_NODE] = { N_("NODE"), 14, 14, 5, 0, false, CUT_MIDDLE },
+	[COLUMN_POD_CPU] = { N_("CPU"), 5, 5, 5, 0, true, CUT_END },	    [COLUMN_POD_MEMORY] = { N_("MEM"), 5, 5, 5, 0, true, CUT_END },
+	[COLUMN_POD_AGE] = { N_("AGE"), 4, 4, 4, 0, true, CUT_END },	    [COLUMN_NODE] = { N_("NODE"), 14, 14, 6, 0, false, CUT_MIDDLE },
 };
 
 static void collect_pods(struct work_view *work, struct entry *entry, unsigned depth)
@@ -227,6 +232,8 @@ static enum role pod_cell(void *arg, size_t n, size_t column, struct buf *out)
 		buf_addf(out, "%d", restarts);
 	else if (column == COLUMN_POD_AGE)
 		add_age(out, live_now_ms(app->live) - row->created_ms);
+	else if (column == COLUMN_POD_CPU || column == COLUMN_POD_MEMORY)
+		return usage_cell(live_metrics(app->live), app->work.pod_entries[n], column == COLUMN_POD_CPU ? METRICS_CPU : METRICS_MEMORY, out);
 	else
 		buf_adds(out, row->pod->node);
 	return column == COLUMN_POD_STATE ? role_of_state(pod_state(app, n)) : ROLE_TEXT;
@@ -325,10 +332,12 @@ static void draw_open(struct app *app, struct canvas *canvas, struct area area)
 {
 	struct work_view *work = &app->work;
 	struct entry *entry = app_entry(app, &work->object);
+	const struct environment *env = environment_of(app);
 	struct list_source source = pods_of(app);
 	int row = area.top, rows;
 
-	canvas_textf(canvas, row, 1, canvas->cols - 2, ROLE_TITLE, "%s > %s %s", work->title, work->object.kind, work->object.name);
+	canvas_textf(canvas, row, 1, canvas->cols - 2, ROLE_TITLE, "%s > %s %s", env ? env->title : work->object.namespace, work->object.kind,
+		     work->object.name);
 	if (!entry || !entry->row) {
 		canvas_text(canvas, row + 1, 1, canvas->cols - 2, ROLE_UNKNOWN, T("it is gone; Esc goes back"));
 		return;
@@ -341,6 +350,7 @@ static void draw_open(struct app *app, struct canvas *canvas, struct area area)
 		add_age(&state, live_now_ms(app->live) - v->since_ms);
 	canvas_right(canvas, row++, canvas->cols / 2, canvas->cols - canvas->cols / 2 - 1, role_of_state(v->state), buf_cstr(&state));
 	row = draw_facts(entry->row, canvas, row);
+	row += draw_usage(live_metrics(app->live), entry, canvas, row);
 	current_pod(app);
 	rows = (int)work->pods.len + 1 < 4 ? 4 : (int)work->pods.len + 1;
 	rows = rows > (area.bottom - row) / 2 ? (area.bottom - row) / 2 : rows;

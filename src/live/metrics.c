@@ -101,6 +101,7 @@ static const char *const paths[] = { "metadata.namespace", "metadata.name", "con
 struct item {
 	struct buf namespace, name;
 	uint64_t cpu_m, memory_b;
+	bool measured; /* it has a container that runs */
 };
 
 static bool on_field(const struct json_field *field, void *arg, struct error *err)
@@ -117,6 +118,7 @@ static bool on_field(const struct json_field *field, void *arg, struct error *er
 		item->cpu_m += (uint64_t)quantity_milli(quantity);
 	else
 		item->memory_b += (uint64_t)quantity_whole(quantity);
+	item->measured = item->measured || field->path >= PATH_CPU;
 	return true;
 }
 
@@ -130,7 +132,7 @@ static void read_item(struct far *far, struct str text)
 	struct item item = { .namespace = BUF_INIT(256), .name = BUF_INIT(256) };
 	AUTO_RELEASE(error) ignored = { 0 };
 
-	if (json_visit(far->fields, text, on_field, &item, &ignored) && item.name.len)
+	if (json_visit(far->fields, text, on_field, &item, &ignored) && item.name.len && item.measured)
 		LIST_PUSH(far->round->samples, far->round->nsamples, far->round->cap) = (struct sample){
 			.key = far->nodes ? xstrdup(item.name.p) : xasprintf("%s/%s", buf_cstr(&item.namespace), item.name.p),
 			.cpu_m = saturated(item.cpu_m),

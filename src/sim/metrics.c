@@ -134,8 +134,11 @@ void rest_metrics(struct sim *sim, const struct request *request, const struct t
 		if ((*t->name && strcmp(t->name, o->name)) || !selector_labels(labels, o->current->labels))
 			continue;
 		tree = store_tree(o);
-		if (!pods || !strcmp(jstr(tree, "status", "phase"), "Running"))
-			json_array_append_new(items, pods ? pod_metrics(tree) : node_metrics(sim, tree));
+		json_t *item = pods ? pod_metrics(tree) : node_metrics(sim, tree);
+
+		if (!pods || json_array_size(json_object_get(item, "containers")))
+			json_array_append(items, item);
+		json_decref(item);
 		json_decref(tree);
 	}
 	selector_destroy(labels);

@@ -117,6 +117,19 @@ static void it_is_asked_every_15_s_and_the_strip_grows(void **state)
 	assert_int_equal(strip.values[0], -1);
 }
 
+static void what_does_not_run_uses_nothing_that_is_known(void **state)
+{
+	(void)state;
+	AUTO(clock) clock = clock_create_manual(INT64_C(1700000000000));
+	AUTO_RELEASE(live_bed) bed = open_bed(clock);
+
+	live_bed_deployment(&bed, "team-a", "chat", "imagepull");
+	live_bed_open(&bed);
+	live_bed_pass(&bed, 60, is_measured, "web");
+	assert_int_equal(usage_of(&bed, "team-a", "chat").pods, 1);
+	assert_int_equal(usage_of(&bed, "team-a", "chat").measured, 0);
+}
+
 static void a_server_without_metrics_is_left_alone(void **state)
 {
 	(void)state;
@@ -193,6 +206,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_workload_uses_what_its_pods_use),
 		cmocka_unit_test(it_is_asked_every_15_s_and_the_strip_grows),
+		cmocka_unit_test(what_does_not_run_uses_nothing_that_is_known),
 		cmocka_unit_test(a_server_without_metrics_is_left_alone),
 		cmocka_unit_test(without_cluster_rights_each_namespace_is_asked),
 		cmocka_unit_test(what_is_refused_everywhere_says_so_and_is_asked_again),
