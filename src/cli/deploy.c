@@ -26,8 +26,7 @@ static unsigned ms_or(const struct options *o, enum option_id id, unsigned other
 
 static struct apply_options apply_options_from(const struct options *o, const char *operation, const char *const *prune_also)
 {
-	long long times = option_number(o, OPT_WAIT_RETRIES, 1);
-	unsigned wait_ms = ms_or(o, OPT_WAIT_TIMEOUT, 0);
+	bool ci = strcmp(operation, "ci apply") == 0; /* codexctl waits up to three times there, with pauses */
 
 	return (struct apply_options){ .filters = filters_from(o),
 				       .operation = operation,
@@ -41,11 +40,14 @@ static struct apply_options apply_options_from(const struct options *o, const ch
 				       .no_hooks = option_flag(o, OPT_NO_HOOKS),
 				       .parallel = (unsigned)option_number(o, OPT_PARALLEL, 0),
 				       .apply_timeout_ms = ms_or(o, OPT_TIMEOUT, 0),
-				       .wait_timeout_ms = times > 1 ? wait_ms * (unsigned)times : wait_ms,
+				       .wait_timeout_ms = ms_or(o, OPT_WAIT_TIMEOUT, 0),
+				       .wait_times = ci ? (unsigned)option_number(o, OPT_WAIT_RETRIES, 3) : 1,
+				       .wait_pause_ms = ci ? ms_or(o, OPT_WAIT_BACKOFF, 5000) : 0,
 				       .settle_ms = ms_or(o, OPT_SETTLE, UINT_MAX),
 				       .grace_ms = ms_or(o, OPT_GRACE, UINT_MAX),
 				       .lease_wait_ms = ms_or(o, OPT_LEASE_WAIT, 0),
-				       .attempts = (unsigned)option_number(o, OPT_APPLY_RETRIES, 0) };
+				       .attempts = (unsigned)option_number(o, OPT_APPLY_RETRIES, 0),
+				       .retry_pause_ms = ms_or(o, OPT_APPLY_BACKOFF, 0) };
 }
 
 static int fail(const struct error *err, const struct cancel *cancel)

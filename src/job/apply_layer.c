@@ -12,6 +12,9 @@
 #define LAG_LIMIT_MS 10000     /* caches and controllers that follow a new namespace */
 #define WEBHOOK_LIMIT_MS 60000 /* webhooks that come up with this very run */
 #define CRD_LIMIT_MS 30000
+#define FIRST_PAUSE_MS 250
+#define LONGEST_PAUSE_MS 5000
+#define LONGEST_ASKED_MS 60000 /* when the first pause was asked for */
 #define GET_AT_MOST 2	/* so many objects of a kind are got one by one, more by a list */
 #define LOOKS_AT_ONCE 8 /* each may hold a page of 500 objects in memory */
 
@@ -516,7 +519,8 @@ static bool send_all(struct batch *batch, struct sending *sendings, size_t n, st
 	struct kube_apply *applies = xcalloc(n, sizeof *applies);
 	unsigned parallel = run->options->parallel ? run->options->parallel : APPLY_PARALLEL;
 	const struct kube_apply_ops ops = { may_send, on_sent, on_wait, batch };
-	int64_t pause_ms = 250;
+	unsigned asked_ms = run->options->retry_pause_ms;
+	int64_t pause_ms = asked_ms ? asked_ms : FIRST_PAUSE_MS, longest_ms = asked_ms ? LONGEST_ASKED_MS : LONGEST_PAUSE_MS;
 	bool good = true;
 	size_t m;
 
@@ -530,7 +534,7 @@ static bool send_all(struct batch *batch, struct sending *sendings, size_t n, st
 			break;
 		tell_retries(batch, sendings, n, pause_ms);
 		good = clock_sleep(run->clock, run->cancel, pause_ms, err);
-		pause_ms = pause_ms < 4000 ? pause_ms * 2 : 5000;
+		pause_ms = pause_ms * 2 < longest_ms ? pause_ms * 2 : longest_ms;
 	}
 	if (!good)
 		give_up(batch, sendings, n);

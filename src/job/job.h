@@ -144,7 +144,10 @@ struct apply_options { /* zero: as `slotdeck apply --env E` */
 	unsigned settle_ms;	   /* how long ready must last; UINT_MAX: default 10 s */
 	unsigned grace_ms;	   /* of wobble; UINT_MAX: default 60 s */
 	unsigned lease_wait_ms;    /* wait for another deployer; 0: fail at once */
+	unsigned wait_times;	   /* the wait lasts at most so many times its limit; 0: once */
+	unsigned wait_pause_ms;	   /* and so much longer between two of them, doubled each time */
 	unsigned attempts;	   /* of one object for one transient cause; 0: as the cause allows */
+	unsigned retry_pause_ms;   /* before the second attempt, doubled each time; 0: 250 ms, at most 5 s */
 };
 /* Each returns an exit code and has sent JOB_FINISHED. */
 int job_apply(const struct job_context *context, const struct apply_options *options);

@@ -8,6 +8,8 @@
 
 #define SETTLE_MS	 10000
 #define WAIT_MS		 600000
+#define LONGEST_WAIT_MS	 (INT64_C(7) * 24 * 3600 * 1000)
+#define FIRST_LISTS_MS	 3000  /* then objects are told that are still unknown for want of a list */
 #define LINES_LIMIT_MS	 2000  /* for the log line that explains a failure that is certain already */
 #define STATUS_LIMIT_MS	 20000 /* for all lists of one look */
 
@@ -20,7 +22,7 @@ struct waiting {
 	int64_t due_ms, started_ms; /* as watcher_now_ms() counts */
 };
 
-static int64_t timeout_of(struct run *run)
+static int64_t once_of(const struct run *run)
 {
 	int64_t ms;
 	const char *text = run->stack->codex.timeouts.deploy_wait.text;
@@ -30,9 +32,28 @@ static int64_t timeout_of(struct run *run)
 	return *text && duration_parse(str_of(text), &ms) && ms > 0 ? ms : WAIT_MS;
 }
 
+/* One watch lasts as long as all waits of codexctl and its pauses between them. */
+static int64_t limit_of(const struct run *run)
+{
+	int64_t once_ms = once_of(run), pause_ms = run->options->wait_pause_ms, sum_ms = once_ms;
+
+	for (unsigned n = 1; n < run->options->wait_times && sum_ms < LONGEST_WAIT_MS; n++) {
+		sum_ms += pause_ms + once_ms;
+		pause_ms *= 2;
+	}
+	return sum_ms;
+}
+
 static int64_t settle_of(const struct run *run)
 {
 	return run->options->settle_ms == UINT_MAX ? SETTLE_MS : run->options->settle_ms;
+}
+
+/* Before every list came once, "unknown" and "missing" are no news; after a while they are. */
+static bool is_news(const struct waiting *w, const struct verdict *verdict)
+{
+	return w->complete || (verdict->state != HEALTH_UNKNOWN && verdict->state != HEALTH_MISSING) ||
+	       (verdict->state == HEALTH_UNKNOWN && watcher_now_ms(w->awaited.watcher) >= w->started_ms + FIRST_LISTS_MS);
 }
 
 /* Tells each entry whose state or reason is another than before. */
@@ -40,13 +61,11 @@ static void tell_changes(struct waiting *w)
 {
 	size_t done = plan_done_count(w->awaited.plan), total = plan_count(w->awaited.plan);
 
-	if (!w->complete)
-		return; /* "unknown" for want of the first list is no news */
 	for (size_t i = 0; i < total; i++) {
 		const struct verdict *verdict = plan_at(w->awaited.plan, i)->verdict;
 		AUTO_FREE char *now = xasprintf("%d %s", (int)verdict->state, verdict->reason);
 
-		if (w->told[i] && strcmp(w->told[i], now) == 0)
+		if (!is_news(w, verdict) || (w->told[i] && strcmp(w->told[i], now) == 0))
 			continue;
 		free(w->told[i]);
 		w->told[i] = GIVE(now);
@@ -56,6 +75,20 @@ static void tell_changes(struct waiting *w)
 		return;
 	w->done_told = done;
 	run_emit(w->run, &(struct job_event){ .kind = JOB_PROGRESS, .done = done, .total = total });
+}
+
+static int64_t earliest(int64_t a_ms, int64_t b_ms)
+{
+	return a_ms < b_ms ? a_ms : b_ms;
+}
+
+/* When to look again although nothing came. */
+static int64_t next_look(const struct waiting *w, int64_t recheck_ms)
+{
+	int64_t first_ms = w->started_ms + FIRST_LISTS_MS;
+	bool pending = !w->complete && watcher_now_ms(w->awaited.watcher) < first_ms;
+
+	return earliest(earliest(recheck_ms, w->due_ms), pending ? first_ms : INT64_MAX);
 }
 
 /* What keeps the wait from its end, with causes; the verdict names the first. */
@@ -135,16 +168,17 @@ static int watch_until_end(struct waiting *w, char **ret_verdict)
 			return EXIT_DEGRADED;
 		}
 		AUTO_FREE char *forbidden = awaited_forbidden(&w->awaited);
+		bool late = watcher_now_ms(w->awaited.watcher) >= w->due_ms;
 
-		if (forbidden) {
-			*ret_verdict = GIVE(forbidden);
+		if (forbidden && (w->complete || late)) { /* not before all that can be seen was told */
+			*ret_verdict = tell_unready(w, forbidden);
 			return EXIT_DENIED;
 		}
-		if (watcher_now_ms(w->awaited.watcher) >= w->due_ms) {
+		if (late) {
 			*ret_verdict = tell_unready(w, "deadline passed");
 			return EXIT_DEADLINE;
 		}
-		if (!watcher_wait(w->awaited.watcher, w->run->cancel, recheck_ms < w->due_ms ? recheck_ms : w->due_ms, &err)) {
+		if (!watcher_wait(w->awaited.watcher, w->run->cancel, next_look(w, recheck_ms), &err)) {
 			*ret_verdict = tell_unready(w, "cancelled");
 			return job_exit_of_error(&err, cancel_signal(w->run->cancel));
 		}
@@ -161,8 +195,8 @@ int wait_for_plan(struct run *run, struct deploy_plan *plan, char **ret_verdict)
 	awaited_open(&w.awaited, run, plan, settle_of(run));
 	w.told = xcalloc(plan_count(w.awaited.plan) + 1, sizeof *w.told);
 	w.started_ms = watcher_now_ms(w.awaited.watcher);
-	w.due_ms = w.started_ms + timeout_of(run);
-	run_note(run, "waiting for %zu objects, at most %s", plan_count(w.awaited.plan), duration_format_short(timeout_of(run), limit));
+	w.due_ms = w.started_ms + limit_of(run);
+	run_note(run, "waiting for %zu objects, at most %s", plan_count(w.awaited.plan), duration_format_short(limit_of(run), limit));
 	if (plan_count(w.awaited.plan)) {
 		code = watch_until_end(&w, ret_verdict);
 	} else {

@@ -186,6 +186,15 @@ def status_without_the_right_to_look_ends_with_4(c):
     assert run.code == 4 and 'no right to list or watch' in run.out + run.err, run
 
 
+def a_wait_without_the_right_to_look_ends_with_4_and_names_what_it_waited_for(c):
+    folder = project(c, 'nowait', {'web': deployment('web')})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--settle', '0s').code == 0
+    run = slotdeck(c, folder, 'wait', '--env', 'dev', '--output', 'jsonl', '--kubeconfig', c.of_somebody_without_rights())
+    assert run.code == 4 and run.seconds < 20, run
+    assert [e['object']['name'] for e in run.events('wait')][-1] == 'web', run
+    assert 'no right to list or watch' in run.events('finished')[0]['text'] and 'Deployment web' in run.events('finished')[0]['text'], run
+
+
 def with_a_read_only_kubeconfig_one_may_look_and_not_touch(c):
     folder = project(c, 'look', {'a': config_map('a', k='v'), 'web': deployment('web')})
     assert slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--settle', '0s').code == 0
@@ -425,10 +434,39 @@ def diff_asks_for_each_object_once(c):
     assert looks.count('/api/v1/namespaces/once-dev/configmaps') <= 2 and len(looks) <= 2, looks  # the prune list looks for itself
 
 
+def what_can_be_seen_is_told_while_a_list_does_not_come(c):
+    folder = project(c, 'hanglist', {'web': deployment('web'), 'sick': deployment('sick', 'unready')})
+    c.call('POST', '/_sim/faults', [{'method': 'GET', 'path': '/hanglist-dev/jobs', 'action': 'hang'}])
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--wait-timeout', '4s', '--settle', '0s', '--output', 'jsonl')
+    told = {(e['object']['name'], e['state']) for e in run.events('wait')}
+    assert run.code == 5 and ('web', 'healthy') in told and ('sick', 'progressing') in told, run
+
+
+def without_the_right_to_see_one_kind_a_wait_tells_the_rest(c):
+    folder = project(c, 'partly', {'web': deployment('web')}, services_extra='')
+    c.call('POST', '/_sim/deny', [{'verb': verb, 'resource': 'pods'} for verb in ('list', 'watch')])
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--settle', '1s', '--output', 'jsonl')
+    assert run.code == 4 and 'pods' in run.events('finished')[0]['text'], run
+    assert [e['object']['name'] for e in run.events('wait')], run
+
+
+def pauses_and_repetitions_of_ci_apply_are_as_asked_for(c):
+    folder = project(c, 'pauses', {'a': config_map('a', k='v')})
+    c.call('POST', '/_sim/faults', [{'method': 'PATCH', 'path': 'configmaps/a', 'count': 2, 'status': 500,
+                                     'message': 'Internal error occurred: failed calling webhook "x": connection refused'}])
+    run = slotdeck(c, folder, 'ci', 'apply', '--env', 'dev', '--apply-backoff', '700ms', '--output', 'jsonl')
+    assert run.code == 0 and [e['pauseMs'] for e in run.events('retry')] == [700, 1400] and run.seconds > 2.1, run
+    folder = project(c, 'again', {'web': deployment('web', 'unready')})
+    run = slotdeck(c, folder, 'ci', 'apply', '--env', 'dev', '--wait', '--wait-timeout', '1s', '--wait-retries', '2', '--wait-backoff', '1s')
+    assert run.code == 5 and 'at most 3s' in run.err and 3 < run.seconds < 12, run
+
+
 SIM_ONLY = [diff_calls_an_object_that_it_may_not_read_failed_not_new, what_somebody_else_deleted_is_missing_although_a_hook_ran_before,
             attempts_of_one_object_can_be_bounded, a_right_that_is_missing_ends_with_4_and_is_named, a_second_apply_sends_nothing_but_the_lease,
             an_old_server_without_aggregated_discovery_will_do, a_webhook_that_comes_up_late_is_waited_for,
-            what_is_there_is_looked_at_kind_by_kind_at_the_same_time, diff_asks_for_each_object_once]
+            what_is_there_is_looked_at_kind_by_kind_at_the_same_time, diff_asks_for_each_object_once,
+            what_can_be_seen_is_told_while_a_list_does_not_come, without_the_right_to_see_one_kind_a_wait_tells_the_rest,
+            pauses_and_repetitions_of_ci_apply_are_as_asked_for]
 MODULES = [sys.modules[__name__]] + [importlib.import_module(f[:-3]) for f in sorted(os.listdir(HERE)) if re.fullmatch(r'suite_\w+\.py', f)]
 ONLY_SIM = [t for module in MODULES for t in module.SIM_ONLY]
 BOTH = [t for module in MODULES for t in tests_of(module) if t not in ONLY_SIM]
@@ -457,7 +495,7 @@ def main():
     pattern = sys.argv[2] if len(sys.argv) > 2 else ''
     tests = [t for t in BOTH + (ONLY_SIM if BACKEND == 'sim' else []) if re.search(pattern, t.__name__)]
     passed, failures = 0, []
-    with concurrent.futures.ThreadPoolExecutor(8) as pool:  # most of them wait most of the time
+    with concurrent.futures.ThreadPoolExecutor(5) as pool:
         for test, error in pool.map(run_one, tests):
             name = test.__name__.replace('_', ' ')
             print('%s %s' % ('FAIL' if error else 'ok  ', name), flush=True)
