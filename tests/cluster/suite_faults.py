@@ -239,7 +239,7 @@ def tells(fault, http2):
             assert PHASES[phase][1] in (run.out + run.err).lower(), (phase, run)
 
         with Front(c, http2) as front:
-            run_phases(c, front, fault, judge, '--timeout', '3s', '--wait-timeout', '3s')
+            run_phases(c, front, fault, judge, '--timeout', '2s', '--wait-timeout', '2s')
     return test
 
 
@@ -311,12 +311,12 @@ def a_connection_that_freezes_half_open_and_thaws_is_outlasted(c, http2):
 def a_connection_that_freezes_half_open_for_good_is_told(c, http2):
     folder = project(c, 'frozen', {'a': config_map('a', k='v'), 'web': deployment('web')}, services_extra='hooks: {%s}\n' % at_a_hook('beforeAll'))
     with Front(c, http2) as front:
-        child = start(c, folder, 'apply', '--env', 'dev', '--timeout', '4s', '--kubeconfig', front.kubeconfig)
+        child = start(c, folder, 'apply', '--env', 'dev', '--timeout', '9s', '--kubeconfig', front.kubeconfig)
         wait_for_hook(folder, child)
         front.tell('freeze')
         end_hook(folder)
         run = end(child)
-        assert run.code == 5 and run.seconds < 12 and 'slotdeck-inventory-frozen-dev' in run.err, run
+        assert run.code == 5 and run.seconds < 20 and 'slotdeck-inventory-frozen-dev' in run.err, run
         front.tell('thaw')
         front.tell('reset')
 
