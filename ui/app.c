@@ -139,6 +139,11 @@ static void app_input(struct app *app, const struct input *input)
 	app->dirty = true;
 }
 
+void app_key(struct app *app, uint32_t key)
+{
+	app_input(app, &(struct input){ .kind = INPUT_KEY, .key = key });
+}
+
 /* ---- drawing ---- */
 
 static void add_freshness(const struct app *app, struct buf *text, enum role *ret_role)
@@ -221,17 +226,25 @@ static int draw_hint(const struct binding *b, struct canvas *canvas, int row, in
 }
 
 /* "l logs  e events": what the view's keys do, as far as there is room; the way to all of them always has room. */
-static void draw_hints(const struct app *app, int row)
+static void draw_hints(struct app *app, int row)
 {
+	static const enum key_group order[] = { GROUP_LOOK, GROUP_CHANGE, GROUP_PROGRAM, GROUP_MOVE, GROUP_FIND, GROUP_MARK };
 	struct canvas *canvas = app->canvas;
 	const struct binding *help = keymap_of_action(app->view, ACTION_HELP);
 	int col = 1, room = canvas->cols - hint_width(help);
+	AUTO_RELEASE(target) target = { 0 };
 
-	for (size_t i = 0; i < nbindings; i++) {
-		const struct binding *b = &bindings[i];
+	app_target(app, &target);
+	for (size_t g = 0; g < ARRAY_LEN(order); g++) {
+		for (size_t i = 0; i < nbindings; i++) {
+			const struct binding *b = &bindings[i];
 
-		if (b->hint && b->key && b != help && (b->views & 1u << app->view) && col + hint_width(b) <= room)
-			col += draw_hint(b, canvas, row, col);
+			if (b->group != order[g] || !b->hint || !b->key || b == help || !(b->views & 1u << app->view) || col + hint_width(b) > room)
+				continue;
+			AUTO_FREE char *reason = app_reason_against(app, &target, b->action);
+
+			col += reason ? 0 : draw_hint(b, canvas, row, col);
+		}
 	}
 	draw_hint(help, canvas, row, col);
 }
@@ -283,7 +296,7 @@ static void draw_message_line(struct app *app, int row)
 		draw_hints(app, row);
 }
 
-static void draw(struct app *app)
+void app_draw(struct app *app)
 {
 	struct canvas *canvas = app->canvas;
 	bool tall = canvas->rows >= 20;
@@ -314,7 +327,7 @@ static void show(struct app *app)
 		canvas_destroy(app->canvas);
 		app->canvas = canvas_create(cols, rows, term_is_ascii(app->term));
 	}
-	draw(app);
+	app_draw(app);
 	term_show(app->term, app->canvas);
 	app->dirty = false;
 	app->drawn_ms = clock_now_ms(NULL);
@@ -325,7 +338,7 @@ static void show(struct app *app)
 static void take_keys(struct app *app)
 {
 	for (uint32_t key; !app->quit && (key = term_key(app->term)) != KEY_TERM_NONE;)
-		app_input(app, &(struct input){ .kind = INPUT_KEY, .key = key });
+		app_key(app, key);
 }
 
 static void take_events(struct app *app)
@@ -338,14 +351,14 @@ static void take_events(struct app *app)
 	}
 }
 
-/* Takes in what has arrived. True: something that is shown may have changed. */
-static bool poll_all(struct app *app, int64_t budget_ms)
+bool app_poll(struct app *app, int64_t budget_ms)
 {
 	bool live = live_poll(app->live, budget_ms), browse = browse_poll(app->options->browse, budget_ms), tasks = tasks_poll(app->tasks, app);
 	bool logs = logs_view_poll(app, budget_ms);
 
 	if (browse && app->wanted)
 		app_open_wanted(app, app->options->open, app->options->open_namespace);
+	take_events(app);
 	return live | browse | tasks | logs | forwards_poll(app->forwards);
 }
 
@@ -377,9 +390,8 @@ static void turn(struct app *app)
 	bool key = ready < 0 || (fds[0].revents != 0);
 
 	take_keys(app);
-	take_events(app);
 	begun_us = clock_now_us(NULL);
-	if (poll_all(app, POLL_BUDGET_MS))
+	if (app_poll(app, POLL_BUDGET_MS))
 		app->dirty = true;
 	app->behind = clock_now_us(NULL) - begun_us >= POLL_BUDGET_MS * 1000;
 	if (clock_now_ms(NULL) / TICK_MS != before_ms / TICK_MS) {
@@ -399,7 +411,7 @@ static void free_event(void *event)
 	job_event_destroy(event);
 }
 
-static void app_init(struct app *app, const struct app_options *options, int cols, int rows)
+void app_init(struct app *app, const struct app_options *options, int cols, int rows)
 {
 	*app = (struct app){ .options = options,
 			     .live = options->live,
@@ -410,7 +422,7 @@ static void app_init(struct app *app, const struct app_options *options, int col
 			     .forwards = forwards_create(options->kube, live_store(options->live)) };
 }
 
-static void app_release(struct app *app)
+void app_release(struct app *app)
 {
 	tasks_destroy(app->tasks);
 	forwards_destroy(app->forwards);
@@ -478,7 +490,7 @@ static bool wait_until_complete(struct app *app, struct error *err)
 	struct live_status status;
 
 	for (;;) {
-		if (poll_all(app, 0))
+		if (app_poll(app, 0))
 			changed_ms = clock_now_ms(NULL);
 		live_status(app->live, &status);
 		if ((status.live && !status.loading && clock_now_ms(NULL) - changed_ms > DUMP_QUIET_MS) || clock_now_ms(NULL) > due_ms)
@@ -498,7 +510,7 @@ bool app_dump(const struct app_options *options, int cols, int rows, bool svg, s
 	good = setup_theme(options->theme, &theme, err) && begin(&app, err) && wait_until_complete(&app, err);
 	if (good) {
 		app.canvas->theme = theme;
-		draw(&app);
+		app_draw(&app);
 		if (svg)
 			canvas_dump_svg(app.canvas, out);
 		else

@@ -235,6 +235,16 @@ void canvas_paint(struct canvas *canvas, int row, int col, int width, enum role 
 	}
 }
 
+void canvas_paste(struct canvas *canvas, int row, int col, const struct canvas *from)
+{
+	for (int r = 0; r < from->rows && row + r < canvas->rows; r++) {
+		for (int c = 0; c < from->cols && col + c < canvas->cols; c++) {
+			canvas->cells[(row + r) * canvas->cols + col + c] = from->cells[r * from->cols + c];
+			canvas->hot[(row + r) * canvas->cols + col + c] = from->hot[r * from->cols + c];
+		}
+	}
+}
+
 void canvas_hot(struct canvas *canvas, int row, int col, int width, uint32_t key)
 {
 	for (int i = col < 0 ? 0 : col; i < col + width && i < canvas->cols && row >= 0 && row < canvas->rows; i++)

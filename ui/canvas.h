@@ -87,6 +87,8 @@ void canvas_column(struct canvas *canvas, int col, int row, int rows);
 void canvas_select(struct canvas *canvas, int row, int col, int width);
 /* A frame with blanks inside. */
 void canvas_box(struct canvas *canvas, int row, int col, int rows, int cols, const char *title);
+/* Puts all of from at row, col; what lies outside is clipped. For panes that stand side by side. */
+void canvas_paste(struct canvas *canvas, int row, int col, const struct canvas *from);
 /* Cells that text takes. */
 int text_width(const char *text);
 

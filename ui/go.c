@@ -342,6 +342,8 @@ void app_quit(struct app *app)
 
 static void toggle_mouse(struct app *app)
 {
+	if (!app->term)
+		return;
 	term_set_mouse(app->term, !term_has_mouse(app->term));
 	app_say(app, term_has_mouse(app->term) ? "the mouse works here again" : "the mouse is the terminal's: text can be selected; F7 takes it back");
 }

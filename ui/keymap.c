@@ -73,7 +73,7 @@ const struct binding built_in_bindings[] = {
 	{ 'd', 0, "d", "changes", "what changed, by whom and when", PLACES | OBJECTS, GROUP_LOOK, ACTION_CHANGES },
 	{ 'H', 0, "H", NULL, "history: revisions of a workload; what was done from here", PLACES | OBJECTS, GROUP_LOOK, ACTION_HISTORY },
 	{ 'O', 0, "O", NULL, "owners and what is owned, as a tree", OBJECTS, GROUP_LOOK, ACTION_TREE },
-	{ 'b', 0, "b", NULL, "show a value of this Secret", OBJECT, GROUP_LOOK, ACTION_DECODE },
+	{ 'b', 0, "b", NULL, "values of a Secret or ConfigMap; on a key: show its value", OBJECT, GROUP_LOOK, ACTION_DECODE },
 	{ 't', 0, "t", "times", "timestamps", LOGS, GROUP_LOOK, ACTION_TIMESTAMPS },
 	{ 'W', 0, "W", "wrap", "wrap long lines", TEXTS, GROUP_LOOK, ACTION_WRAP },
 	{ 'f', 0, "f", "follow", "follow the end", LOGS, GROUP_LOOK, ACTION_FOLLOW },

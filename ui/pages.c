@@ -285,24 +285,44 @@ static bool is_of(const struct journal_item *item, const struct object_ref *obje
 	return strcmp(item->kind->kind, object->kind) == 0 && strcmp(item->name, object->name) == 0 && strcmp(item->namespace, object->namespace) == 0;
 }
 
+/* Newest first; what happened at one moment by kind and name, in whatever order it came in. */
+static int later_first(const void *a, const void *b)
+{
+	const struct journal_item *x = *(const struct journal_item *const *)a, *y = *(const struct journal_item *const *)b;
+	int order;
+
+	if (x->at_ms != y->at_ms)
+		return x->at_ms > y->at_ms ? -1 : 1;
+	order = strcmp(x->kind->kind, y->kind->kind);
+	order = order ? order : strcmp(x->name, y->name);
+	return order ? order : x->serial > y->serial ? -1 : x->serial < y->serial;
+}
+
+static void add_change(struct pager *pager, const struct journal_item *item)
+{
+	AUTO_RELEASE(buf) clock = BUF_INIT(0);
+
+	add_clock(&clock, item->at_ms);
+	pager_addf(pager, item->what == JOURNAL_STATE ? ROLE_DIM : ROLE_TEXT, "%s  %-8s %s %s%s%s%s%s", buf_cstr(&clock), word_of_change(item->what),
+		   item->kind->kind, item->name, *item->manager ? T(" by ") : "", item->manager, *item->text ? ": " : "", item->text);
+}
+
 void add_changes(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace)
 {
 	const struct journal *journal = store_journal(live_store(app->live));
-	size_t count = journal_count(journal), shown = 0;
+	const struct journal_item **items = NULL;
+	size_t count = journal_count(journal), len = 0, cap = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct journal_item *item = journal_at(journal, i);
-		AUTO_RELEASE(buf) clock = BUF_INIT(0);
-
-		if (!is_of(item, object, namespace))
-			continue;
-		shown++;
-		add_clock(&clock, item->at_ms);
-		pager_addf(pager, item->what == JOURNAL_STATE ? ROLE_DIM : ROLE_TEXT, "%s  %-8s %s %s%s%s%s%s", buf_cstr(&clock), word_of_change(item->what),
-			   item->kind->kind, item->name, *item->manager ? T(" by ") : "", item->manager, *item->text ? ": " : "", item->text);
-	}
-	if (!shown)
+	for (size_t i = 0; i < count; i++)
+		if (is_of(journal_at(journal, i), object, namespace))
+			LIST_PUSH(items, len, cap) = journal_at(journal, i);
+	if (len)
+		qsort(items, len, sizeof *items, later_first);
+	for (size_t i = 0; i < len; i++)
+		add_change(pager, items[i]);
+	if (!len)
 		pager_add(pager, ROLE_DIM, T("nothing has changed since this program looks"));
+	free(items);
 }
 
 void page_events(struct app *app, struct pager *pager)

@@ -219,6 +219,15 @@ bool setup_theme(const char *name, struct theme **ret_theme, struct error *err);
 /* Between two draws that no key asked for. */
 int64_t setup_frame_ms(const struct app *app);
 
+/* ---- the whole (ui/app.c); tests play it without a terminal ---- */
+
+void app_init(struct app *app, const struct app_options *options, int cols, int rows);
+void app_release(struct app *app);
+void app_key(struct app *app, uint32_t key);
+/* Takes in what has arrived. True: something that is shown may have changed. */
+bool app_poll(struct app *app, int64_t budget_ms);
+void app_draw(struct app *app);
+
 /* ---- going places (ui/go.c) ---- */
 
 void app_go(struct app *app, enum view_id view);

@@ -6,7 +6,8 @@
 #include "ui/state.h"
 #include "ui/text.h"
 
-#define CELL_WIDTH_MAX 40
+#define CELL_WIDTH_MIN 24
+#define CELL_WIDTH_MAX 60
 #define COLUMNS_MAX    24
 
 /* ---- opening ---- */
@@ -140,7 +141,7 @@ static struct list_source source_of(struct app *app)
 	size_t n = table_columns_of(view->table, &columns), used = 0, rows = (size_t)app->canvas->rows;
 
 	if (view->resource->namespaced && !*view->namespace) {
-		view->columns[used] = (struct list_column){ .title = N_("NAMESPACE"), .min = 8, .want = 20, .rank = 2, .cut = CUT_MIDDLE };
+		view->columns[used] = (struct list_column){ .title = N_("NAMESPACE"), .min = 15, .want = 24, .rank = 2, .cut = CUT_MIDDLE };
 		view->column_of[used++] = -1;
 	}
 	for (size_t i = 0; i < n && used < COLUMNS_MAX; i++) {
@@ -148,7 +149,7 @@ static struct list_source source_of(struct app *app)
 		int width = columns[i].is_age ? 4 : width_of(view, i, view->list.first, rows);
 
 		view->columns[used] = (struct list_column){ .title = columns[i].name,
-							    .min = right || width < 8 ? width : 8,
+							    .min = width < CELL_WIDTH_MIN ? width : CELL_WIDTH_MIN,
 							    .want = width,
 							    .rank = (int)(name ? 1 : columns[i].priority ? 100 + i : 3 + i),
 							    .grow = name,

@@ -6,15 +6,24 @@
 #include "ui/state.h"
 #include "ui/text.h"
 
+#define NARROW 60 /* columns: below there is room for one list only */
+#define WIDE   180 /* columns: there the preview stands beside the list */
+
 enum { COLUMN_ENV, COLUMN_READY, COLUMN_WHY, COLUMN_RUN, COLUMN_ISSUE, COLUMN_AGE };
 
 static const struct list_column columns[] = {
 	[COLUMN_ENV] = { N_("ENV / SLOT"), 13, 13, 1, 0, false, CUT_MIDDLE },
 	[COLUMN_READY] = { N_("READY"), 6, 6, 4, 0, false, CUT_END },
-	[COLUMN_WHY] = { N_("WHY (worst cause first)"), 20, 20, 1, 1, false, CUT_END },
-	[COLUMN_RUN] = { N_("AGENT"), 12, 12, 6, 0, false, CUT_END },
+	[COLUMN_WHY] = { N_("WHY (worst cause first)"), 36, 60, 2, 1, false, CUT_END },
+	[COLUMN_RUN] = { N_("AGENT"), 12, 12, 7, 0, false, CUT_END },
 	[COLUMN_ISSUE] = { N_("ISSUE/PR"), 11, 11, 5, 0, false, CUT_END },
 	[COLUMN_AGE] = { N_("AGE"), 4, 4, 3, 0, true, CUT_END },
+};
+/* Of a narrow screen: what is broken, and why. */
+static const struct list_column narrow_columns[] = {
+	[COLUMN_ENV] = { N_("ENV / SLOT"), 10, 13, 1, 0, false, CUT_MIDDLE },
+	[COLUMN_READY] = { N_("READY"), 6, 6, 4, 0, false, CUT_END },
+	[COLUMN_WHY] = { N_("WHY"), 8, 30, 2, 1, false, CUT_END },
 };
 
 static const struct environment *env_at(struct app *app, size_t n)
@@ -73,7 +82,9 @@ static enum role cell(void *arg, size_t n, size_t column, struct buf *out)
 
 static struct list_source source_of(struct app *app)
 {
-	return (struct list_source){ columns, ARRAY_LEN(columns), count, key, cell, mark, app };
+	bool narrow = app->canvas->cols < NARROW;
+
+	return (struct list_source){ narrow ? narrow_columns : columns, narrow ? ARRAY_LEN(narrow_columns) : ARRAY_LEN(columns), count, key, cell, mark, app };
 }
 
 static const struct environment *current(struct app *app)
@@ -178,24 +189,46 @@ static void draw_preview(struct app *app, const struct environment *env, struct 
 	}
 }
 
+/* The list left, its preview right. */
+static void draw_wide(struct app *app, const struct environment *env, struct canvas *canvas, int row, int rows)
+{
+	struct list_source source = source_of(app);
+	int left = canvas->cols * 3 / 5;
+	AUTO(canvas) pane = canvas_create(canvas->cols - left - 1, rows, canvas->ascii);
+
+	list_draw(&app->envs.list, &source, canvas, row, rows, 0, left);
+	if (env)
+		draw_preview(app, env, pane, 0, rows);
+	canvas_column(canvas, left, row, rows);
+	canvas_paste(canvas, row, left + 1, pane);
+}
+
+static int list_rows(const struct list *list, int room, bool preview)
+{
+	int wanted = (int)list->len + 1 < 4 ? 4 : (int)list->len + 1, most = room * 2 / 5 + 1;
+
+	return !preview ? room : wanted > most ? most : wanted;
+}
+
 static void draw(struct app *app, struct canvas *canvas, struct area area)
 {
 	const struct environment *env = current(app);
 	struct list_source source = source_of(app);
-	bool tall = area.bottom - area.top >= 8, small = canvas->cols < 70;
+	bool tall = area.bottom - area.top >= 8, small = canvas->cols < NARROW;
 	int row = area.top, rows;
 
 	if (tall && !small)
 		draw_counts(app, canvas, row++);
-	if (!app->envs.list.total) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("no environments yet: nothing was found that belongs to one"));
+	if (!app->envs.list.len) {
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM,
+			    app->envs.list.filter ? T("nothing here has this text") : T("no environments yet: nothing was found that belongs to one"));
 		return;
 	}
-	rows = area.bottom - row;
-	if (tall && (int)app->envs.list.len + 1 > rows * 2 / 5)
-		rows = rows * 2 / 5 + 1;
-	else if (tall)
-		rows = (int)app->envs.list.len + 1 < 4 ? 4 : (int)app->envs.list.len + 1;
+	if (tall && canvas->cols >= WIDE) {
+		draw_wide(app, env, canvas, row, area.bottom - row);
+		return;
+	}
+	rows = list_rows(&app->envs.list, area.bottom - row, tall);
 	list_draw(&app->envs.list, &source, canvas, row, rows, 0, canvas->cols);
 	if (env && tall)
 		draw_preview(app, env, canvas, row + rows, area.bottom);

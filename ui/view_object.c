@@ -166,8 +166,10 @@ static const char *current_line(const struct object_view *view)
 static void show_value(struct app *app)
 {
 	struct object_view *view = &app->object;
-	AUTO_FREE char *key = xstrdup(current_line(view));
+	AUTO_FREE char *key = NULL;
 
+	fill(app, view);
+	key = xstrdup(current_line(view));
 	if (view->tab != OBJECT_VALUE) {
 		if (has_tab(view, OBJECT_VALUE))
 			show_tab(app, OBJECT_VALUE);

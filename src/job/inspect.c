@@ -169,19 +169,19 @@ static void add_summary(const json_t *object, struct buf *out)
 	add_line(out, 0, "being deleted since", json_object_get(metadata, "deletionTimestamp"));
 	add_line(out, 0, "finalizers", json_object_get(metadata, "finalizers"));
 	add_owners(out, metadata);
-	add_pairs(out, "labels", json_object_get(metadata, "labels"));
-	add_pairs(out, "annotations", json_object_get(metadata, "annotations"));
-	if (kind && strcmp(kind, "Secret") == 0)
-		buf_addf(out, "keys                   %zu, values are hidden: b shows one\n", json_object_size(json_object_get(object, "data")));
-	else
-		add_pairs(out, "data", json_object_get(object, "data"));
-	add_rest(out, "wanted", spec);
 	if (template)
 		add_pod_spec(out, json_object_get(template, "spec"));
 	else if (kind && strcmp(kind, "Pod") == 0)
 		add_pod_spec(out, spec);
+	if (kind && strcmp(kind, "Secret") == 0)
+		buf_addf(out, "keys                   %zu, values are hidden: b shows one\n", json_object_size(json_object_get(object, "data")));
+	else
+		add_pairs(out, "data", json_object_get(object, "data"));
 	add_conditions(out, status);
 	add_rest(out, "status", status);
+	add_pairs(out, "labels", json_object_get(metadata, "labels"));
+	add_pairs(out, "annotations", json_object_get(metadata, "annotations"));
+	add_rest(out, "wanted", spec);
 	add_managers(out, metadata);
 }
 

@@ -320,7 +320,7 @@ static void add_headers(struct MHD_Response *response, const struct reply *reply
 {
 	json_t *extra = json_object_get(fault->rule, "headers"), *value;
 	const char *key;
-	time_t now = time(NULL);
+	time_t now = (time_t)(sim_wall_ms() / 1000);
 	struct tm tm;
 	char date[64];
 

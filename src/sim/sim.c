@@ -18,10 +18,19 @@
 #include "sim/scenario.h"
 #include "sim/server.h"
 
+static _Atomic int64_t fixed_wall_ms; /* 0: the real time */
+
+void sim_set_wall_ms(int64_t ms)
+{
+	fixed_wall_ms = ms;
+}
+
 int64_t sim_wall_ms(void)
 {
 	struct timespec now;
 
+	if (fixed_wall_ms)
+		return fixed_wall_ms;
 	clock_gettime(CLOCK_REALTIME, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }

@@ -81,6 +81,9 @@ void sim_stop(struct sim *sim);
 #define sim_destroy sim_stop
 DEFINE_AUTO(sim);
 
+/* Every simulation of this process tells that time from now on; 0: the real one. For tests that compare screens. */
+void sim_set_wall_ms(int64_t ms);
+
 uint16_t sim_port(const struct sim *sim);
 /* "http://127.0.0.1:PORT", borrowed. */
 const char *sim_url(const struct sim *sim);

@@ -9,4 +9,7 @@
 /* The file is NAME-COLSxROWS.txt. Fails the test, with the screen, when it differs or is missing. */
 void check_screen(const struct canvas *canvas, const char *name);
 
+/* The same for a screen as text that was made free of what differs from run to run. */
+void check_screen_text(struct str text, const char *name, int cols, int rows);
+
 #endif

@@ -1,0 +1,466 @@
+/*
+ * Every screen at every size against its golden file, and sessions typed key by key, without a terminal: the dashboard over a
+ * simulated cluster in which nothing moves by itself and the time stands still. UPDATE_GOLDEN=1 writes the files.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "golden.h"
+#include "kube_bed.h"
+#include "ui/state.h"
+#include "ui/term.h"
+
+#define NOW_MS	 INT64_C(1784000000000) /* 2026-07-14T03:33:20Z */
+#define LIMIT_MS 20000
+
+/* ---- the world ---- */
+
+#define PLACE "/apis/apps/v1/namespaces/"
+
+static void send(struct kube_bed *bed, const char *method, const char *path, const char *json)
+{
+	free(kube_bed_send(bed, method, path, json));
+}
+
+static void config_map(struct kube_bed *bed, int slot, int issue, int pr)
+{
+	AUTO_FREE char *json = xasprintf("{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'codex-env-%d'},'data':{'slot':'%d','env':'ai',"
+					 "'namespace':'shop-dev-%d','owner':'410%d','issue':'%d','pr':'%d','createdAt':'2026-07-14T01:33:20Z'}}",
+					 slot, slot, slot, slot, issue, pr);
+
+	send(bed, "POST", "/api/v1/namespaces/codex-system/configmaps", json);
+}
+
+static char *uid_of(struct kube_bed *bed, const char *path)
+{
+	AUTO_FREE char *text = kube_bed_send(bed, "GET", path, NULL);
+	const char *uid = strstr(text, "\"uid\":\"");
+
+	assert_non_null(uid);
+	return xmemdup0(uid + 7, strcspn(uid + 7, "\""));
+}
+
+/* Made, then given a status as its controller would. */
+static void make(struct kube_bed *bed, const char *collection, const char *name, const char *json, const char *status)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s/status", collection, name), *patch = xasprintf("{'status':%s}", status);
+
+	send(bed, "POST", collection, json);
+	if (*status)
+		send(bed, "PATCH", path, patch);
+}
+
+/* A Deployment, its ReplicaSet and one pod. status is the pod's; ready tells the Deployment's. */
+static void deployment(struct kube_bed *bed, const char *ns, const char *name, const char *image, bool ready, const char *pod_status)
+{
+	AUTO_FREE char *deployments = xasprintf(PLACE "%s/deployments", ns), *sets = xasprintf(PLACE "%s/replicasets", ns);
+	AUTO_FREE char *pods = xasprintf("/api/v1/namespaces/%s/pods", ns), *path = xasprintf("%s/%s", deployments, name);
+	AUTO_FREE char *template = xasprintf("{'metadata':{'labels':{'app':'%s','pod-template-hash':'7d9f'}},'spec':{'containers':[{'name':'%s','image':'%s'}]}}",
+					     name, name, image);
+	AUTO_FREE char *json = xasprintf("{'apiVersion':'apps/v1','kind':'Deployment','metadata':{'name':'%s','annotations':{'deployment.kubernetes.io/revision':'2'}},"
+					 "'spec':{'replicas':1,'selector':{'matchLabels':{'app':'%s'}},'template':%s}}", name, name, template);
+	AUTO_FREE char *status = xasprintf("{'observedGeneration':1,'replicas':1,'updatedReplicas':1,'readyReplicas':%d,'availableReplicas':%d,'conditions':["
+					   "{'type':'Available','status':'%s','reason':'%s','lastTransitionTime':'2026-07-14T03:20:00Z'},"
+					   "{'type':'Progressing','status':'True','reason':'%s','lastTransitionTime':'2026-07-14T03:20:00Z','lastUpdateTime':'2026-07-14T03:30:00Z'}]}",
+					   ready, ready, ready ? "True" : "False", ready ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable",
+					   ready ? "NewReplicaSetAvailable" : "ReplicaSetUpdated");
+
+	make(bed, deployments, name, json, status);
+	AUTO_FREE char *uid = uid_of(bed, path);
+	AUTO_FREE char *set_name = xasprintf("%s-7d9f", name), *set_path = xasprintf("%s/%s", sets, set_name);
+	AUTO_FREE char *set = xasprintf("{'apiVersion':'apps/v1','kind':'ReplicaSet','metadata':{'name':'%s','labels':{'app':'%s','pod-template-hash':'7d9f'},"
+					"'annotations':{'deployment.kubernetes.io/revision':'2'},'ownerReferences':[{'apiVersion':'apps/v1','kind':'Deployment',"
+					"'name':'%s','uid':'%s','controller':true}]},'spec':{'replicas':1,'selector':{'matchLabels':{'app':'%s','pod-template-hash':'7d9f'}},'template':%s}}",
+					set_name, name, name, uid, name, template);
+
+	make(bed, sets, set_name, set, ready ? "{'replicas':1,'readyReplicas':1,'availableReplicas':1,'observedGeneration':1}" : "{'replicas':1,'observedGeneration':1}");
+	AUTO_FREE char *set_uid = uid_of(bed, set_path);
+	AUTO_FREE char *pod_name = xasprintf("%s-7d9f-x2kzq", name);
+	AUTO_FREE char *pod = xasprintf("{'apiVersion':'v1','kind':'Pod','metadata':{'name':'%s','labels':{'app':'%s','pod-template-hash':'7d9f'},"
+					"'ownerReferences':[{'apiVersion':'apps/v1','kind':'ReplicaSet','name':'%s','uid':'%s','controller':true}]},"
+					"'spec':{'nodeName':'node-1','containers':[{'name':'%s','image':'%s'}]}}", pod_name, name, set_name, set_uid, name, image);
+
+	make(bed, pods, pod_name, pod, pod_status);
+}
+
+#define RUNS "{'phase':'Running','startTime':'2026-07-14T03:20:00Z','conditions':[{'type':'Ready','status':'True','lastTransitionTime':'2026-07-14T03:20:00Z'}]," \
+	     "'containerStatuses':[{'name':'%s','ready':true,'started':true,'restartCount':0,'image':'x','state':{'running':{'startedAt':'2026-07-14T03:20:00Z'}}}]}"
+#define CRASHES "{'phase':'Running','startTime':'2026-07-14T03:20:00Z','conditions':[{'type':'Ready','status':'False','reason':'ContainersNotReady','lastTransitionTime':'2026-07-14T03:24:00Z'}]," \
+		"'containerStatuses':[{'name':'%s','ready':false,'started':false,'restartCount':6,'image':'x','state':{'waiting':{'reason':'CrashLoopBackOff','message':'back-off 5m0s restarting failed container'}}," \
+		"'lastState':{'terminated':{'exitCode':1,'reason':'Error','startedAt':'2026-07-14T03:28:00Z','finishedAt':'2026-07-14T03:28:01Z'}}}]}"
+
+static void running(struct kube_bed *bed, const char *ns, const char *name, const char *image)
+{
+	AUTO_FREE char *status = xasprintf(RUNS, name);
+
+	deployment(bed, ns, name, image, true, status);
+}
+
+static void build_world(struct kube_bed *bed)
+{
+	static const char *const namespaces[] = { "codex-system", "shop-ai-staging", "shop-dev-2", "shop-dev-3" };
+	AUTO_FREE char *crash = xasprintf(CRASHES, "users");
+
+	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++) {
+		AUTO_FREE char *json = xasprintf("{'apiVersion':'v1','kind':'Namespace','metadata':{'name':'%s'}}", namespaces[i]);
+
+		AUTO_FREE char *accounts = xasprintf("/api/v1/namespaces/%s/serviceaccounts", namespaces[i]);
+
+		send(bed, "POST", "/api/v1/namespaces", json);
+		send(bed, "POST", accounts, "{'apiVersion':'v1','kind':'ServiceAccount','metadata':{'name':'default'}}");
+	}
+	config_map(bed, 2, 123, 0);
+	config_map(bed, 3, 118, 42);
+	running(bed, "shop-ai-staging", "web", "registry.example.test/web:1.4.0");
+	running(bed, "shop-dev-2", "codex", "registry.example.test/codex:1");
+	deployment(bed, "shop-dev-2", "users", "registry.example.test/users:0.1.1", false, crash);
+	running(bed, "shop-dev-3", "web", "registry.example.test/web:1.5.0");
+	send(bed, "POST", "/api/v1/namespaces/shop-dev-2/secrets",
+	     "{'apiVersion':'v1','kind':'Secret','metadata':{'name':'app-db'},'stringData':{'DB_PASSWORD':'swordfish'}}");
+	AUTO_FREE char *uid = uid_of(bed, "/api/v1/namespaces/shop-dev-2/pods/users-7d9f-x2kzq");
+	AUTO_FREE char *event = xasprintf("{'apiVersion':'v1','kind':'Event','metadata':{'name':'users.1'},'involvedObject':{'apiVersion':'v1','kind':'Pod',"
+					  "'name':'users-7d9f-x2kzq','namespace':'shop-dev-2','uid':'%s'},'type':'Warning','reason':'BackOff',"
+					  "'message':'Back-off restarting failed container users','count':6,'firstTimestamp':'2026-07-14T03:24:10Z',"
+					  "'lastTimestamp':'2026-07-14T03:31:00Z'}", uid);
+
+	send(bed, "POST", "/api/v1/namespaces/shop-dev-2/events", event);
+}
+
+/* ---- the dashboard over it ---- */
+
+struct deck {
+	struct kube_bed bed;
+	struct clock *clock;
+	struct live *live;
+	struct browse *browse;
+	struct app_options options;
+	struct app app;
+	char state[32];
+};
+
+static bool no_stack(const char *env, int64_t slot, struct app_target *ret, struct error *err, void *arg)
+{
+	(void)slot, (void)ret, (void)arg;
+	return error_set(err, ERR_NOT_FOUND, "there is no services.yaml here: nothing to apply to %s", env);
+}
+
+static void close_nothing(struct app_target *target, void *arg)
+{
+	(void)target, (void)arg;
+}
+
+static void take(struct deck *deck)
+{
+	int64_t quiet_ms = clock_now_ms(NULL), due_ms = quiet_ms + LIMIT_MS;
+	struct live_status status;
+
+	for (;;) {
+		clock_advance(deck->clock, 1);
+		if (app_poll(&deck->app, 0))
+			quiet_ms = clock_now_ms(NULL);
+		live_status(deck->live, &status);
+		if (!status.loading && status.live && !tasks_open(deck->app.tasks) && clock_now_ms(NULL) - quiet_ms > 60)
+			return;
+		if (clock_now_ms(NULL) > due_ms)
+			fail_msg("the screen did not come to rest");
+		usleep(1000);
+	}
+}
+
+static void open_deck(struct deck *deck, int cols, int rows)
+{
+	*deck = (struct deck){ .clock = clock_create_manual(NOW_MS), .state = "/tmp/screens-XXXXXX" };
+	assert_non_null(mkdtemp(deck->state));
+	setenv("XDG_STATE_HOME", deck->state, 1);
+	setenv("TZ", "UTC", 1);
+	sim_set_wall_ms(NOW_MS);
+	deck->bed = kube_bed_create(&(struct kube_bed_options){ .clock = deck->clock, .features_off = "controllers" });
+	build_world(&deck->bed);
+	deck->live = live_create(&(struct live_options){
+		.watcher = { .net = deck->bed.net, .http = kube_http(deck->bed.kube), .clock = deck->clock },
+		.envs = { .project = "shop", .state_namespace = "codex-system", .record_prefix = "codex-env-" } });
+	envs_add_place(live_envs(deck->live), "ai-staging", 0, "shop-ai-staging");
+	deck->browse = browse_create(&(struct browse_options){ .kube = deck->bed.kube, .clock = deck->clock });
+	deck->options = (struct app_options){ .project = "shop", .cluster = "test", .live = deck->live, .browse = deck->browse, .kube = deck->bed.kube,
+					      .state_namespace = "codex-system", .max_slots = 4, .open_target = no_stack, .close_target = close_nothing };
+	app_init(&deck->app, &deck->options, cols, rows);
+	take(deck);
+}
+
+static void close_deck(struct deck *deck)
+{
+	AUTO_FREE char *command = xasprintf("rm -rf %s", deck->state);
+
+	app_release(&deck->app);
+	browse_destroy(deck->browse);
+	live_destroy(deck->live);
+	kube_bed_release(&deck->bed);
+	clock_destroy(deck->clock);
+	sim_set_wall_ms(0);
+	assert_int_equal(system(command), 0);
+}
+
+static void type(struct deck *deck, const char *keys)
+{
+	struct str rest = str_of(keys);
+	uint32_t key;
+
+	while (utf8_next(&rest, &key)) {
+		app_key(&deck->app, key == '\r' ? KEY_TERM_ENTER : key == 27 ? KEY_TERM_ESCAPE : key);
+		take(deck);
+	}
+	app_draw(&deck->app);
+}
+
+/* Seconds of the clock and of "live" move while a test runs. */
+static void mask(char *text)
+{
+	for (char *p = text; *p; p++) {
+		if (isdigit((unsigned char)p[0]) && p[1] == 's' && !isdigit((unsigned char)p[-1]))
+			p[0] = '0';
+		if (strncmp(p, "03:33:", 6) == 0)
+			memcpy(p, "03:33:20", 8);
+		if (strncmp(p, "kube-api-access-", 16) == 0)
+			memcpy(p + 16, "xxxxx", 5);
+		if (strncmp(p, "03:34:", 6) == 0)
+			memcpy(p, "03:33:20", 8);
+	}
+}
+
+static char *screen(struct deck *deck)
+{
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+
+	app_draw(&deck->app);
+	canvas_dump_text(deck->app.canvas, &text);
+	mask(text.p);
+	return buf_give(&text);
+}
+
+static void see(struct deck *deck, const char *text)
+{
+	AUTO_FREE char *shown = screen(deck);
+
+	if (!strstr(shown, text))
+		fail_msg("\"%s\" is not on the screen:\n%s", text, shown);
+}
+
+static const struct {
+	int cols, rows;
+} sizes[] = { { 40, 10 }, { 80, 24 }, { 120, 40 }, { 200, 60 } };
+
+static void check_at_every_size(const char *name, const char *keys)
+{
+	struct deck deck;
+
+	open_deck(&deck, sizes[0].cols, sizes[0].rows);
+	type(&deck, keys);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		AUTO_FREE char *text = NULL;
+
+		canvas_destroy(deck.app.canvas);
+		deck.app.canvas = canvas_create(sizes[i].cols, sizes[i].rows, false);
+		text = screen(&deck);
+		check_screen_text(str_of(text), name, sizes[i].cols, sizes[i].rows);
+	}
+	close_deck(&deck);
+}
+
+/* ---- goldens ---- */
+
+static void every_screen_looks_as_its_golden(void **state)
+{
+	static const struct {
+		const char *name, *keys;
+	} screens[] = {
+		{ "envs", "" },		    { "slots", "2" },		 { "work", "3" },	       { "work-open", "3j\r" },	    { "work-events", "3j\re" },
+		{ "runs", "4" },	    { "apply-empty", "5" },	 { "review", "6" },	       { "why", "w" },		    { "events", "e" },
+		{ "changes", "d" },	    { "jobs", "J" },		 { "commands", "@" },	       { "menu", "3ja" },	    { "palette", ":users" },
+		{ "pods", ":pods\r" },	    { "object", "3j\r\r" },	 { "object-tree", "3j\r\rO" }, { "filter", "/slot 2\r" },   { "restart", "3jR" },
+		{ "delete", "6" "3jD" },    { "help-envs", "?" },	 { "secret", ":secrets\r\rb" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(screens); i++)
+		check_at_every_size(screens[i].name, screens[i].keys);
+}
+
+/* ---- sessions ---- */
+
+/* Lines of the server's log that changed something for good. */
+static size_t writes(struct deck *deck, const char *part)
+{
+	AUTO_FREE char *log = sim_requests(deck->bed.sim);
+	size_t count = 0;
+	char *rest = log, *line;
+
+	while ((line = strsep(&rest, "\n")))
+		if (*line && !strstr(line, "\"method\":\"GET\"") && !strstr(line, "dryRun") && !strstr(line, "selfsubject") && strstr(line, part))
+			count++;
+	return count;
+}
+
+static void a_workload_of_a_slot_is_restarted_after_a_yes(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, "3j\rR");
+	see(&deck, "Restart Deployment codex");
+	see(&deck, "will send: PATCH /apis/apps/v1/namespaces/shop-dev-2/deployments/codex");
+	assert_int_equal(writes(&deck, ""), 0);
+	type(&deck, "R"); /* the key that asked does not confirm */
+	assert_int_equal(writes(&deck, ""), 0);
+	type(&deck, "Ry");
+	see(&deck, "Restart Deployment codex: done");
+	assert_int_equal(writes(&deck, "deployments/codex"), 1);
+	type(&deck, "@");
+	see(&deck, "kubectl rollout restart deployment/codex -n shop-dev-2");
+	close_deck(&deck);
+}
+
+static void outside_of_slots_the_name_must_be_typed(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, "j3R");
+	see(&deck, "Type web, then Enter:");
+	type(&deck, "y\r");
+	assert_int_equal(writes(&deck, ""), 0);
+	type(&deck, "Rwe\r");
+	assert_int_equal(writes(&deck, ""), 0);
+	type(&deck, "Rweb\r");
+	see(&deck, "Restart Deployment web: done");
+	assert_int_equal(writes(&deck, "shop-ai-staging/deployments/web"), 1);
+	close_deck(&deck);
+}
+
+static void a_slot_is_freed_and_its_evidence_kept(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, "2/4102\rD");
+	see(&deck, "namespace shop-dev-2 with everything in it goes");
+	type(&deck, "y");
+	see(&deck, "evidence in ");
+	assert_int_equal(writes(&deck, "/api/v1/namespaces/shop-dev-2\""), 1);
+	assert_int_equal(writes(&deck, "configmaps/codex-env-2"), 1);
+	AUTO_FREE char *list = xasprintf("tar tf %s/slotdeck/evidence/*.tar | grep -q '^manifests/Pod-users' && tar xOf %s/slotdeck/evidence/*.tar | grep -c swordfish | grep -qx 0",
+					 deck.state, deck.state);
+
+	assert_int_equal(system(list), 0);
+	close_deck(&deck);
+}
+
+static void a_value_of_a_secret_shows_by_its_key_only(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, ":secrets\r\r");
+	see(&deck, "values are hidden");
+	type(&deck, "m");
+	see(&deck, "(hidden)");
+	type(&deck, "bb");
+	see(&deck, "swordfish");
+	close_deck(&deck);
+}
+
+static void read_only_offers_no_change_and_says_why(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	deck.options.read_only = true;
+	type(&deck, "3jR");
+	see(&deck, "read-only: the program was started with --read-only");
+	type(&deck, "a");
+	see(&deck, "read-only");
+	type(&deck, "\033\033");
+	assert_int_equal(writes(&deck, ""), 0);
+	close_deck(&deck);
+}
+
+static void the_way_back_is_the_way_that_was_gone(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, "3j\r\r");
+	see(&deck, "[Summary]");
+	type(&deck, "\033");
+	see(&deck, "Deployment codex");
+	type(&deck, "\033");
+	see(&deck, "2 workloads ready");
+	type(&deck, "\033");
+	see(&deck, "[1 Envs]");
+	type(&deck, "/nothing has this\r");
+	see(&deck, "nothing here has this text");
+	type(&deck, "\033");
+	see(&deck, "slot 2");
+	close_deck(&deck);
+}
+
+/* No key string, however long, changes what lies outside of slots, and none ends the program otherwise than by asking. */
+static void a_million_random_keys_do_no_harm(void **state)
+{
+	static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ!@#$%^&*()-=[]{};:'\",.<>/?`~|\\ \t\r\033\010\014\004\025";
+	(void)state;
+	struct deck deck;
+	const char *wanted = getenv("RANDOM_KEYS");
+	unsigned long count = wanted ? strtoul(wanted, NULL, 10) : 100000;
+	uint64_t x = 88172645463325252u;
+
+	open_deck(&deck, 80, 24);
+	for (unsigned long i = 0; i < count; i++) {
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17; /* xorshift64 */
+		uint32_t key = x % 8 == 0 ? KEY_TERM_UP + (uint32_t)(x >> 20) % 30 : (unsigned char)letters[(x >> 20) % (sizeof letters - 1)];
+
+		if (key == KEY_TERM_GONE || key == KEY_TERM_MOUSE || key == KEY_TERM_PASTE || key == 'X' || key == 'E' || key == 's' || key == 'o')
+			continue; /* they leave the dashboard or write into the present folder */
+		app_key(&deck.app, key == '\r' ? KEY_TERM_ENTER : key == 27 ? KEY_TERM_ESCAPE : key);
+		deck.app.quit = false;
+		if (i % 64 == 0) {
+			clock_advance(deck.clock, 1);
+			app_poll(&deck.app, 1);
+			app_draw(&deck.app);
+		}
+	}
+	take(&deck);
+	assert_int_equal(writes(&deck, "shop-ai-staging"), 0);
+	assert_int_equal(writes(&deck, "/api/v1/namespaces/codex-system\""), 0);
+	close_deck(&deck);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_screen_looks_as_its_golden),
+		cmocka_unit_test(a_workload_of_a_slot_is_restarted_after_a_yes),
+		cmocka_unit_test(outside_of_slots_the_name_must_be_typed),
+		cmocka_unit_test(a_slot_is_freed_and_its_evidence_kept),
+		cmocka_unit_test(a_value_of_a_secret_shows_by_its_key_only),
+		cmocka_unit_test(read_only_offers_no_change_and_says_why),
+		cmocka_unit_test(the_way_back_is_the_way_that_was_gone),
+		cmocka_unit_test(a_million_random_keys_do_no_harm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
