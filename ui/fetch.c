@@ -20,13 +20,17 @@ void fetch_reset(struct fetch *fetch)
 {
 	free(fetch->text);
 	free(fetch->failure);
-	*fetch = (struct fetch){ 0 };
+	fetch->text = fetch->failure = NULL;
+	fetch->number = 0;
+	fetch->under_way = false;
 }
 
 static void work(const struct cancel *cancel, void *arg)
 {
 	struct request *r = arg;
 
+	if (r->fetch->number != r->number)
+		return; /* asked for again meanwhile, or given up */
 	r->good = inspect(r->kube, r->what, &r->object, r->key, cancel, &r->text, &r->err);
 }
 

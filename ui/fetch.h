@@ -11,7 +11,7 @@
 struct app;
 
 struct fetch {
-	uint64_t number;  /* of the request whose answer counts; 0: none was made */
+	_Atomic uint64_t number; /* of the request whose answer counts; 0: none was made. A worker looks whether it still does */
 	bool under_way;
 	char *text;	  /* the last answer; stays while the next is under way */
 	char *failure;	  /* NULL: none */
