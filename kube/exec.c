@@ -114,6 +114,16 @@ static bool find_exit_code(const json_t *status, int *ret)
 	return false;
 }
 
+/* What the words of kubelet and runtime mean for a person. */
+static const struct {
+	const char *words, *hint;
+} hints[] = {
+	{ "executable file not found", "the image has no such program; many have no shell at all" },
+	{ "no such file or directory", "the image has no such program; many have no shell at all" },
+	{ "container not found", "the container does not run now; its log, or that of its former run, may say why" },
+	{ "is not running", "the container does not run now; its log, or that of its former run, may say why" },
+};
+
 static bool refuse_status(const json_t *status, struct error *err)
 {
 	const char *text = json_string_value(json_object_get(status, "message"));
@@ -121,8 +131,9 @@ static bool refuse_status(const json_t *status, struct error *err)
 
 	buf_add_plain(&plain, str_of(text ? text : "the server gives no reason"));
 	error_set(err, ERR_SERVER, "%s", buf_cstr(&plain));
-	if (text && (strstr(text, "executable file not found") || strstr(text, "no such file or directory")))
-		error_hint(err, "the image has no such program; many have no shell at all");
+	for (size_t i = 0; text && i < ARRAY_LEN(hints); i++)
+		if (strstr(text, hints[i].words))
+			error_hint(err, "%s", hints[i].hint);
 	return false;
 }
 

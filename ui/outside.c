@@ -59,7 +59,7 @@ static bool keep_fresh(void *arg)
 	struct app *app = arg;
 
 	live_poll(app->live, 20);
-	return !cancel_requested(app->options->cancel);
+	return !cancel_requested(app->options->cancel) && !term_signal();
 }
 
 static void run_shell(struct app *app, void *arg, const char *text)

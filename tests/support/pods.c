@@ -61,6 +61,14 @@ void pods_make_pending(struct kube_bed *bed, const char *name)
 	create(bed, name, "'testbed/fault':'pending'", "");
 }
 
+void pods_make_unpullable(struct kube_bed *bed, const char *name)
+{
+	AUTO_FREE char *path = xasprintf(PODS "/%s", name);
+
+	create(bed, name, "'testbed/fault':'imagepull'", "");
+	await(bed, path, 200, "ImagePull");
+}
+
 void pods_drop(struct kube_bed *bed, const char *name)
 {
 	AUTO_FREE char *path = xasprintf(PODS "/%s", name);

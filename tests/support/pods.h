@@ -10,6 +10,8 @@ struct kube_bed pods_bed(const struct kube_bed_options *options);
 void pods_make(struct kube_bed *bed, const char *name, const char *annotations);
 /* A pod that never gets to a node. */
 void pods_make_pending(struct kube_bed *bed, const char *name);
+/* A pod whose image cannot be pulled, so that its container never runs; waits until that is known. */
+void pods_make_unpullable(struct kube_bed *bed, const char *name);
 /* Removes it at once, and waits until it is gone. */
 void pods_drop(struct kube_bed *bed, const char *name);
 

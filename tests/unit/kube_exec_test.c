@@ -232,12 +232,17 @@ static void what_keeps_a_command_from_starting_is_told(void **state)
 	pods_make(&bed, "web", "");
 	pods_make(&bed, "bare", "'sim/no-shell':'true'");
 	pods_make_pending(&bed, "pending");
+	pods_make_unpullable(&bed, "unpulled");
 	expect_refusal(run(&bed, "nobody", COMMAND("ls")), ERR_NOT_FOUND, "run a command in pod nobody: pods \"nobody\" not found");
 	expect_refusal(run(&bed, "pending", COMMAND("ls")), ERR_SERVER, "does not have a host assigned");
 	expect_refusal(run(&bed, "web", COMMAND("vim")), ERR_SERVER, "\"vim\": executable file not found");
 	struct outcome outcome = run(&bed, "bare", COMMAND("sh"));
 
 	assert_string_equal(outcome.err.hint, "the image has no such program; many have no shell at all");
+	outcome_release(&outcome);
+	outcome = run(&bed, "unpulled", COMMAND("ls"));
+	assert_non_null(strstr(outcome.err.message, "container not found (\"main\")"));
+	assert_non_null(strstr(outcome.err.hint, "does not run now"));
 	outcome_release(&outcome);
 	assert_null(exec_open(bed.kube, &(struct exec_options){ .namespace = "default", .pod = "..", .command = COMMAND("ls") }, &err));
 	assert_int_equal(err.kind, ERR_INVALID);
