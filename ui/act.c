@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "job/evidence.h"
 #include "ui/state.h"
+#include "ui/settings.h"
 #include "ui/text.h"
 
 /* ---- one change ---- */
@@ -182,10 +183,12 @@ static void prepare_end(void *arg, void *owner)
 	ask(app, GIVE(holder->change));
 }
 
-/* Slots are there to be broken; elsewhere the name must be typed. */
-char *app_word_for(const struct target *t, const char *name)
+/* Slots are there to be broken, unless the settings say otherwise; elsewhere the name must be typed. */
+char *app_word_for(const struct app *app, const struct target *t, const char *name)
 {
-	return t->env && strcmp(t->env, "ai") == 0 ? NULL : xstrdup(name);
+	bool slot = t->env && strcmp(t->env, "ai") == 0;
+
+	return slot && !(app->settings && settings_asks_name(settings_get(app->settings), t->title)) ? NULL : xstrdup(name);
 }
 
 static void begin(struct app *app, enum act_kind kind, const struct target *t, int64_t number)
@@ -202,7 +205,7 @@ static void begin(struct app *app, enum act_kind kind, const struct target *t, i
 	} else {
 		object_ref_copy(&c->act.object, &t->object);
 	}
-	c->word = app_word_for(t, c->act.object.name);
+	c->word = app_word_for(app, t, c->act.object.name);
 	c->place = xasprintf(T("%s, namespace %s, cluster %s"), t->title ? t->title : T("no environment"), *c->act.object.namespace ? c->act.object.namespace : T("(none)"),
 			     app->options->cluster);
 	app_say(app, "asking the cluster …");
@@ -319,12 +322,14 @@ static void add_changes_to_ask(struct app *app, enum job_change change, const ch
 
 static void ask_apply(struct app *app)
 {
+	const struct target target = { .title = app->deploy.title, .env = app->deploy.env };
 	bool slot = strcmp(app->deploy.env, "ai") == 0;
+	AUTO_FREE char *word = app_word_for(app, &target, slot ? app->deploy.title : app->deploy.env);
 	struct pager *body = &app->dialog.body;
 	AUTO_FREE char *title = xasprintf(T("Apply to %s"), app->deploy.title);
 
-	dialog_open(&app->dialog, slot ? DIALOG_CONFIRM : DIALOG_TYPE, title, on_apply, NULL, NULL);
-	app->dialog.word = slot ? NULL : xstrdup(app->deploy.env);
+	dialog_open(&app->dialog, word ? DIALOG_TYPE : DIALOG_CONFIRM, title, on_apply, NULL, NULL);
+	app->dialog.word = GIVE(word);
 	pager_addf(body, ROLE_TEXT, "%s, cluster %s: %zu of %zu objects differ", app->deploy.title, app->options->cluster, app->deploy.differences,
 		   app->deploy.len);
 	add_changes_to_ask(app, CHANGE_WOULD_CREATE, T("creates"));

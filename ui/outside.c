@@ -94,7 +94,7 @@ static void run_shell(struct app *app, void *arg, const char *text)
 static void ask_shell(struct app *app, const struct target *t, const struct row *pod, const char *container)
 {
 	struct shell_wish *wish = xcalloc(1, sizeof *wish);
-	AUTO_FREE char *word = app_word_for(t, pod->name);
+	AUTO_FREE char *word = app_word_for(app, t, pod->name);
 
 	*wish = (struct shell_wish){ xstrdup(pod->namespace), xstrdup(pod->name), xstrdup(container) };
 	dialog_open(&app->dialog, word ? DIALOG_TYPE : DIALOG_CONFIRM, T("Shell"), run_shell, wish, free_wish);

@@ -412,20 +412,20 @@ enum settings_news settings_check(struct settings_file *file, struct error *err)
 	return load(file, err) ? SETTINGS_NEW : SETTINGS_WRONG;
 }
 
-bool settings_asks_name(const struct settings *settings, const char *env)
+bool settings_asks_name(const struct settings *settings, const char *slot)
 {
-	if (!settings->ntype_name)
-		return strncmp(env, "slot", strlen("slot")) != 0;
 	for (size_t i = 0; i < settings->ntype_name; i++)
-		if (fnmatch(settings->type_name[i], env, 0) == 0)
+		if (fnmatch(settings->type_name[i], slot, 0) == 0)
 			return true;
 	return false;
 }
 
-const struct column_choice *settings_columns(const struct settings *settings, const char *resource)
+const struct column_choice *settings_columns(const struct settings *settings, const char *resource, const char *group)
 {
+	AUTO_FREE char *whole = xasprintf("%s.%s", resource, group);
+
 	for (size_t i = 0; i < settings->ncolumns; i++)
-		if (strcmp(settings->columns[i].resource, resource) == 0)
+		if (strcmp(settings->columns[i].resource, resource) == 0 || strcmp(settings->columns[i].resource, whole) == 0)
 			return &settings->columns[i];
 	return NULL;
 }

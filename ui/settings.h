@@ -28,7 +28,7 @@ struct settings { /* nothing is NULL; all text belongs to the settings file */
 	const char *preset;   /* "default", "k9s", "vim" */
 	bool ascii, mouse, title;
 	int64_t refresh_ms;   /* at least so long between two draws that no key asked for; 30 */
-	const char *const *type_name; /* confirm: environments whose name is typed before something is deleted there; patterns as of a shell. None: all but slots */
+	const char *const *type_name; /* confirm: slots in which the name must be typed as well; patterns as of a shell */
 	size_t ntype_name;
 	const struct key_choice *keys; /* of the preset, then of the person; a later one replaces an earlier one of its action */
 	size_t nkeys;
@@ -64,9 +64,9 @@ enum settings_news {
 /* Looks whether the file has changed since the last look; cheap: one or two stat(). Call it once a second. */
 enum settings_news settings_check(struct settings_file *file, struct error *err);
 
-/* Whether name of an environment must be typed before something is deleted in it. */
-bool settings_asks_name(const struct settings *settings, const char *env);
-/* The columns chosen for a resource; NULL: those of the server. */
-const struct column_choice *settings_columns(const struct settings *settings, const char *resource);
+/* Whether the name must be typed before something is changed in that slot ("slot 2"), as it must outside of slots. */
+bool settings_asks_name(const struct settings *settings, const char *slot);
+/* The columns chosen for a resource of a group ("" for the core one); NULL: those of the server. */
+const struct column_choice *settings_columns(const struct settings *settings, const char *resource, const char *group);
 
 #endif

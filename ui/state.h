@@ -296,7 +296,7 @@ void app_ask_leave(struct app *app);
 void app_ask_cancel(struct app *app);
 
 /* What must be typed to confirm a change to name in target's environment; NULL: it is a slot, y will do. Gives. */
-char *app_word_for(const struct target *target, const char *name);
+char *app_word_for(const struct app *app, const struct target *target, const char *name);
 
 /* ---- what leaves the dashboard and comes back (ui/outside.c) ---- */
 

@@ -4,6 +4,7 @@
 
 #include "model/table.h"
 #include "ui/state.h"
+#include "ui/settings.h"
 #include "ui/text.h"
 
 #define CELL_WIDTH_MIN 24
@@ -133,25 +134,55 @@ static int width_of(const struct browse_view *view, size_t column, size_t first,
 	return width > CELL_WIDTH_MAX ? CELL_WIDTH_MAX : width;
 }
 
+static const struct column_choice *chosen_columns(const struct app *app)
+{
+	const struct kube_resource *resource = app->browse.resource;
+
+	return app->settings ? settings_columns(settings_get(app->settings), resource->resource, resource->group) : NULL;
+}
+
+/* Which of the server's columns are shown, in which order: the chosen ones, without a choice all. */
+static size_t order_columns(const struct column_choice *choice, const struct table_column *columns, size_t n, size_t *ret)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; !choice && i < n && i < COLUMNS_MAX; i++)
+		ret[used++] = i;
+	for (size_t c = 0; choice && c < choice->n; c++)
+		for (size_t i = 0; i < n && used < COLUMNS_MAX; i++)
+			if (strcasecmp(columns[i].name, choice->columns[c]) == 0)
+				ret[used++] = i;
+	return used;
+}
+
+/* Names stay longest, then what the settings or the server want to be seen, then what the server shows where there is room. */
+static int rank_of(const struct table_column *column, bool name, bool chosen, size_t place)
+{
+	return (int)(name ? 1 : column->priority && !chosen ? 100 + place : 3 + place);
+}
+
 /* The server's columns as the list wants them; widths by what is on the screen. */
 static struct list_source source_of(struct app *app)
 {
 	struct browse_view *view = &app->browse;
 	const struct table_column *columns;
-	size_t n = table_columns_of(view->table, &columns), used = 0, rows = (size_t)app->canvas->rows;
+	size_t n = table_columns_of(view->table, &columns), used = 0, rows = (size_t)app->canvas->rows, order[COLUMNS_MAX];
+	const struct column_choice *choice = chosen_columns(app);
+	size_t shown = order_columns(choice, columns, n, order);
 
 	if (view->resource->namespaced && !*view->namespace) {
 		view->columns[used] = (struct list_column){ .title = N_("NAMESPACE"), .min = 15, .want = 24, .rank = 2, .cut = CUT_MIDDLE };
 		view->column_of[used++] = -1;
 	}
-	for (size_t i = 0; i < n && used < COLUMNS_MAX; i++) {
+	for (size_t k = 0; k < shown && used < COLUMNS_MAX; k++) {
+		size_t i = order[k];
 		bool name = strcasecmp(columns[i].name, "name") == 0, right = columns[i].is_age || is_number(&columns[i]);
 		int width = columns[i].is_age ? 4 : width_of(view, i, view->list.first, rows);
 
 		view->columns[used] = (struct list_column){ .title = columns[i].name,
 							    .min = width < CELL_WIDTH_MIN ? width : CELL_WIDTH_MIN,
 							    .want = width,
-							    .rank = (int)(name ? 1 : columns[i].priority ? 100 + i : 3 + i),
+							    .rank = rank_of(&columns[i], name, choice != NULL, k),
 							    .grow = name,
 							    .right = right,
 							    .cut = name ? CUT_MIDDLE : CUT_END };

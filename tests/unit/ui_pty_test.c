@@ -229,38 +229,84 @@ static void write_settings(const char *folder, const char *text)
 		fail_msg("%s", err.message);
 }
 
-static void settings_hold_and_a_change_is_taken_over_at_once(void **state)
-{
-	static const char *const argv[] = { NULL, "--demo", NULL };
-	char folder[] = "/tmp/settings-XXXXXX";
-	AUTO_RELEASE(error) err = { 0 };
-	struct pty p;
+struct with_settings {
+	char folder[32];
+	struct pty pty;
+};
 
-	(void)state;
-	assert_non_null(mkdtemp(folder));
-	AUTO_FREE char *inner = xasprintf("%s/slotdeck", folder), *variable = xasprintf("XDG_CONFIG_HOME=%s", folder),
-		       *clean = xasprintf("rm -rf '%s'", folder);
+static void start_with_settings(struct with_settings *w, const char *text, const char *option, const char *value)
+{
+	const char *const argv[] = { NULL, "--demo", option, value, NULL };
+	AUTO_RELEASE(error) err = { 0 };
+
+	*w = (struct with_settings){ .folder = "/tmp/settings-XXXXXX" };
+	assert_non_null(mkdtemp(w->folder));
+	AUTO_FREE char *inner = xasprintf("%s/slotdeck", w->folder), *variable = xasprintf("XDG_CONFIG_HOME=%s", w->folder);
 
 	assert_true(file_make_folders(inner, 0700, &err));
-	write_settings(folder, "theme: light\nkeys: { help: x }\n");
-	pty_start(&p, &(struct pty_options){ .cols = 120, .rows = 40, .argv = argv, .variable = variable });
-	pty_wait_for(&p, "✗ slot 2");
-	pty_wait_for_output(&p, 0, "38;5;160m"); /* "bad" of light */
-	pty_wait_for(&p, "x keys");
-	size_t from = p.output.len;
+	write_settings(w->folder, text);
+	pty_start(&w->pty, &(struct pty_options){ .cols = 120, .rows = 40, .argv = argv, .variable = variable });
+}
 
-	write_settings(folder, "theme: dark\n");
-	pty_wait_for(&p, "the settings have changed");
-	pty_wait_for_output(&p, from, "38;5;203m"); /* "bad" of dark */
-	write_settings(folder, "language: ru\n");
-	pty_wait_for(&p, "[1 Окружения]");
-	write_settings(folder, "theme: drak\n");
-	pty_wait_for(&p, "config.yaml:1:8:");
-	pty_type(&p, "?");
-	pty_wait_for(&p, "на страницу вверх"); /* what was right before still holds */
-	pty_type(&p, "Q");
-	finish(&p);
+static void finish_with_settings(struct with_settings *w)
+{
+	AUTO_FREE char *clean = xasprintf("rm -rf '%s'", w->folder);
+
+	pty_type(&w->pty, "Q");
+	finish(&w->pty);
 	assert_int_equal(system(clean), 0);
+}
+
+static void settings_hold_and_a_change_is_taken_over_at_once(void **state)
+{
+	struct with_settings w;
+	struct pty *p = &w.pty;
+
+	(void)state;
+	start_with_settings(&w, "theme: light\nkeys: { help: x }\n", NULL, NULL);
+	pty_wait_for(p, "✗ slot 2");
+	pty_wait_for_output(p, 0, "38;5;160m"); /* "bad" of light */
+	pty_wait_for(p, "x keys");
+	size_t from = p->output.len;
+
+	write_settings(w.folder, "theme: dark\n");
+	pty_wait_for(p, "the settings have changed");
+	pty_wait_for_output(p, from, "38;5;203m"); /* "bad" of dark */
+	write_settings(w.folder, "language: ru\n");
+	pty_wait_for(p, "[1 Окружения]");
+	write_settings(w.folder, "theme: drak\n");
+	pty_wait_for(p, "config.yaml:1:8:");
+	pty_type(p, "?");
+	pty_wait_for(p, "на страницу вверх"); /* what was right before still holds */
+	finish_with_settings(&w);
+}
+
+static void chosen_columns_are_shown_in_their_order(void **state)
+{
+	struct with_settings w;
+
+	(void)state;
+	start_with_settings(&w, "columns: { deployments: [age, Available, Name] }\n", "--open", "deployments");
+	pty_wait_for(&w.pty, "Age Available Name");
+	AUTO_FREE char *screen = pty_screen(&w.pty);
+
+	assert_null(strstr(screen, "Up-to-date"));
+	finish_with_settings(&w);
+}
+
+static void a_chosen_slot_asks_for_its_name(void **state)
+{
+	struct with_settings w;
+
+	(void)state;
+	start_with_settings(&w, "confirm: { type-name: ['slot [2]'] }\n", NULL, NULL);
+	pty_wait_for(&w.pty, ">✗ slot 2");
+	pty_type(&w.pty, "A");
+	pty_wait_for(&w.pty, "A asks before it applies");
+	pty_type(&w.pty, "A");
+	pty_wait_for(&w.pty, "Type slot 2, then Enter");
+	pty_type(&w.pty, "\033");
+	finish_with_settings(&w);
 }
 
 static void read_only_compares_but_does_not_apply(void **state)
@@ -391,6 +437,8 @@ int main(void)
 		cmocka_unit_test(a_name_is_copied_to_the_clipboard),
 		cmocka_unit_test(f7_gives_the_mouse_to_the_terminal),
 		cmocka_unit_test(settings_hold_and_a_change_is_taken_over_at_once),
+		cmocka_unit_test(chosen_columns_are_shown_in_their_order),
+		cmocka_unit_test(a_chosen_slot_asks_for_its_name),
 		cmocka_unit_test(read_only_compares_but_does_not_apply),
 		cmocka_unit_test(a_signal_ends_it_at_once_and_restores_the_terminal),
 		cmocka_unit_test(every_size_is_survived),

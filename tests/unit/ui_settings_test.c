@@ -85,7 +85,6 @@ static void without_a_file_the_defaults_hold(void **state)
 	assert_true(settings_get(file)->mouse);
 	assert_int_equal(settings_get(file)->refresh_ms, 30);
 	assert_int_equal(settings_get(file)->nkeys, 0);
-	assert_true(settings_asks_name(settings_get(file), "ai-staging"));
 	assert_false(settings_asks_name(settings_get(file), "slot 3"));
 	assert_int_equal(settings_check(file, &err), SETTINGS_SAME);
 }
@@ -118,7 +117,7 @@ static void a_file_that_was_asked_for_must_be_there(void **state)
 static void every_key_of_the_file_is_read(void **state)
 {
 	AUTO(settings_file) file = opened(*state, "theme: light\nlanguage: ru\npreset: vim\nascii: yes\nmouse: false\ntitle: no\n"
-						  "refresh: 250ms\nconfirm: { type-name: [dev, '*staging'] }\n"
+						  "refresh: 250ms\nconfirm: { type-name: [slot 1, 'slot [3-5]'] }\n"
 						  "keys: { logs: [L, F12, Ctrl-L], manifest: y, delete: [] }\n"
 						  "columns: { pods: [Name, Ready], deployments.apps: [Name] }\n");
 	const struct settings *s = settings_get(file);
@@ -128,7 +127,7 @@ static void every_key_of_the_file_is_read(void **state)
 	assert_string_equal(s->preset, "vim");
 	assert_true(s->ascii && !s->mouse && !s->title);
 	assert_int_equal(s->refresh_ms, 250);
-	assert_true(settings_asks_name(s, "ai-staging") && settings_asks_name(s, "dev") && !settings_asks_name(s, "ai"));
+	assert_true(settings_asks_name(s, "slot 1") && settings_asks_name(s, "slot 4") && !settings_asks_name(s, "slot 2"));
 	const struct key_choice *own = &s->keys[s->nkeys - 3];
 
 	assert_true(s->nkeys > 3); /* those of the preset come first */
@@ -138,9 +137,11 @@ static void every_key_of_the_file_is_read(void **state)
 	assert_int_equal(own[0].keys[2], KEY_CTRL('l'));
 	assert_int_equal(own[1].keys[0], 'y');
 	assert_int_equal(own[2].n, 0);
-	assert_int_equal(settings_columns(s, "pods")->n, 2);
-	assert_string_equal(settings_columns(s, "pods")->columns[1], "Ready");
-	assert_null(settings_columns(s, "nodes"));
+	assert_int_equal(settings_columns(s, "pods", "")->n, 2);
+	assert_string_equal(settings_columns(s, "pods", "")->columns[1], "Ready");
+	assert_null(settings_columns(s, "nodes", ""));
+	assert_non_null(settings_columns(s, "deployments", "apps"));
+	assert_null(settings_columns(s, "deployments", "example.com"));
 }
 
 static void a_preset_changes_what_looks_and_never_what_changes(void **state)
@@ -306,7 +307,7 @@ static void the_example_of_the_page_is_right(void **state)
 	if (!settings_open(home->path, actions, nactions, &file, &err))
 		fail_msg("%s", err.message);
 	assert_int_equal(settings_get(file)->nkeys, 2);
-	assert_int_equal(settings_columns(settings_get(file), "pods")->n, 6);
+	assert_int_equal(settings_columns(settings_get(file), "pods", "")->n, 6);
 }
 
 /* ---- what chosen keys do ---- */
