@@ -159,18 +159,29 @@ static void close_nothing(struct app_target *target, void *arg)
 	(void)target, (void)arg;
 }
 
+static bool is_quiet(struct deck *deck, int64_t quiet_ms)
+{
+	struct live_status status;
+
+	live_status(deck->live, &status);
+	return !status.loading && status.live && !tasks_open(deck->app.tasks) && clock_now_ms(NULL) - quiet_ms > 60;
+}
+
+/* Until nothing comes any more, and nothing that was put off until later either. */
 static void take(struct deck *deck)
 {
 	int64_t quiet_ms = clock_now_ms(NULL), due_ms = quiet_ms + LIMIT_MS;
-	struct live_status status;
+	bool later = false;
 
-	for (;;) {
+	while (!later || !is_quiet(deck, quiet_ms)) {
+		if (!later && is_quiet(deck, quiet_ms)) {
+			clock_advance(deck->clock, 300);
+			later = true;
+			quiet_ms = clock_now_ms(NULL);
+		}
 		clock_advance(deck->clock, 1);
 		if (app_poll(&deck->app, 0))
 			quiet_ms = clock_now_ms(NULL);
-		live_status(deck->live, &status);
-		if (!status.loading && status.live && !tasks_open(deck->app.tasks) && clock_now_ms(NULL) - quiet_ms > 60)
-			return;
 		if (clock_now_ms(NULL) > due_ms)
 			fail_msg("the screen did not come to rest");
 		usleep(1000);
