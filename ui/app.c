@@ -255,12 +255,16 @@ static void draw_function_keys(const struct app *app, int row)
 	static const struct {
 		int number;
 		const char *name;
-	} keys[] = { { 1, N_("Help") }, { 3, N_("Find") }, { 4, N_("Filter") }, { 5, N_("Fold") }, { 6, N_("Sort") }, { 7, N_("Mouse") }, { 8, N_("Act") }, { 10, N_("Quit") } };
+		enum action action; /* another one there is of the settings, and has no short name */
+	} keys[] = { { 1, N_("Help"), ACTION_HELP },	  { 3, N_("Find"), ACTION_FIND },   { 4, N_("Filter"), ACTION_FILTER }, { 5, N_("Fold"), ACTION_FOLD },
+		     { 6, N_("Sort"), ACTION_SORT_NEXT }, { 7, N_("Mouse"), ACTION_MOUSE }, { 8, N_("Act"), ACTION_MENU },	{ 10, N_("Quit"), ACTION_QUIT } };
 	struct canvas *canvas = app->canvas;
 	int col = 1;
 
 	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
-		if (!keymap_find(app->view, KEY_TERM_F1 + (uint32_t)keys[i].number - 1))
+		const struct binding *b = keymap_find(app->view, KEY_TERM_F1 + (uint32_t)keys[i].number - 1);
+
+		if (!b || b->action != keys[i].action)
 			continue;
 		int from = col;
 

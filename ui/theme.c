@@ -112,10 +112,14 @@ struct style theme_style(const struct theme *theme, enum depth depth, const stru
 	style.bg = own.bg ? reduce(own.bg, depth) : ladder(look->bg, look->bg_basic, depth);
 	if (cell->selected) {
 		style.attributes |= selected->attributes;
-		if (selected->bg && depth >= DEPTH_256 && !style.bg)
+		if (selected->fg && selected->bg && depth > DEPTH_MONO) {
+			style.fg = ladder(selected->fg, selected->fg_basic, depth);
 			style.bg = ladder(selected->bg, selected->bg_basic, depth);
-		else
+		} else if (selected->bg && depth >= DEPTH_256 && !style.bg) {
+			style.bg = ladder(selected->bg, selected->bg_basic, depth);
+		} else {
 			style.attributes ^= STYLE_REVERSE;
+		}
 	}
 	if (depth == DEPTH_8)
 		plain_of_bright(&style);
