@@ -6,10 +6,34 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
 #include "pty_program.h"
+
+static bool shows(const struct pty *p, const char *text)
+{
+	AUTO_FREE char *screen = pty_screen(p);
+
+	return strstr(screen, text) != NULL;
+}
+
+/* The list of pods may be on the screen before the model knows whether they run: asked again, then. */
+static void ask_for_shell(struct pty *p)
+{
+	int64_t end = clock_now_ms(NULL) + PTY_LIMIT_MS;
+
+	while (!shows(p, "shell: which container") && clock_now_ms(NULL) < end) {
+		int64_t again = clock_now_ms(NULL) + 2000;
+
+		pty_type(p, "X");
+		while (!shows(p, "shell: which container") && clock_now_ms(NULL) < again)
+			pty_pump(p);
+	}
+	pty_wait_for(p, "shell: which container");
+}
 
 /* The demo, with a shell open in the first pod of slot 1. */
 static void open_shell(struct pty *p)
@@ -19,8 +43,7 @@ static void open_shell(struct pty *p)
 	pty_start(p, &(struct pty_options){ .cols = 100, .rows = 30, .argv = argv });
 	pty_wait_for(p, ">api-");
 	pty_wait_for(p, "live");
-	pty_type(p, "X");
-	pty_wait_for(p, "shell: which container");
+	ask_for_shell(p);
 	pty_type(p, "\r");
 	pty_wait_for(p, "Type y to go on");
 	pty_type(p, "y");
