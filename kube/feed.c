@@ -26,6 +26,7 @@
 #define PAUSE_MAX_MS 30000
 #define REFUSED_MS 60000
 #define POLL_MS 10000	      /* between lists where no watch is allowed */
+#define STREAM_SILENT_MS 10000 /* a server that knows no WatchList streams, but never says that it is done */
 #define NO_STREAM_MS 3600000 /* a server or a role that refused to stream is not asked again so soon */
 #define GOOD_MS 120000 /* a watch that lasted so long forgets earlier trouble */
 #define AUDIT_MS 15000
@@ -679,6 +680,7 @@ static bool on_event_field(const struct json_field *field, void *arg, struct err
 /* The initial state is complete; the same watch goes on with the news. */
 static void stream_whole(struct feed *feed)
 {
+	loop_timer_clear(net_loop(feed->net), &feed->timer);
 	list_whole(feed);
 	feed->streaming = false;
 	feed->phase = PHASE_WATCHING;
@@ -712,11 +714,28 @@ static bool on_event(struct feed *feed, const struct event *event)
 	return true;
 }
 
+static void stream_never_ends(void *arg)
+{
+	struct feed *feed = arg;
+
+	stream_drop(&feed->stream);
+	feed->streaming = false;
+	feed->no_stream_until_ms = loop_now(feed) + NO_STREAM_MS;
+	stay_out(feed, feed->list_state, feed->list_why, REFUSED_MS);
+}
+
+static void expect_end_of_stream(struct feed *feed)
+{
+	loop_timer_set(net_loop(feed->net), &feed->timer, STREAM_SILENT_MS, stream_never_ends, feed);
+}
+
 static bool on_watch_data(struct str bytes, void *arg)
 {
 	struct feed *feed = arg;
 	struct str text;
 
+	if (feed->streaming)
+		expect_end_of_stream(feed);
 	json_reader_feed(feed->reader, bytes);
 	while (json_reader_next(feed->reader, &text, &feed->decode_error)) {
 		struct event event = { 0 };
@@ -746,6 +765,8 @@ static void on_watch_open(const struct http_response *response, void *arg)
 	struct feed *feed = arg;
 
 	on_open(response, arg);
+	if (feed->streaming)
+		expect_end_of_stream(feed);
 	/* Back after trouble: the server takes our resource version, so nothing was missed. */
 	if (!feed->streaming && !feed->doubted)
 		tell(feed, SCOPE_LIVE, live_why(feed), 0);

@@ -312,6 +312,29 @@ static void where_only_a_watch_is_allowed_it_streams_the_first_state(void **stat
 	assert_int_equal(kube_bed_requests(&bed.kube, "sendInitialEvents=true", NULL), 1);
 }
 
+static void a_stream_that_never_says_that_it_is_whole_is_given_up(void **state)
+{
+	(void)state;
+	AUTO(clock) clock = clock_create_manual(INT64_C(1700000000000));
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ .clock = clock, .features_off = "bookmarks" });
+	struct table *table;
+
+	kube_bed_config_maps(&bed.kube, "shop", "a", 0, 1);
+	bed_browse(&bed);
+	wait_for_kinds(&bed);
+	kube_bed_deny(&bed.kube, "[{'verb':'list','resource':'configmaps'}]");
+	table = open(&bed, "configmaps", "shop");
+	UNTIL(&bed, row_of(table, "a-0") || kube_bed_requests(&bed.kube, "sendInitialEvents=true", NULL));
+	assert_int_equal(table_state(table)->state, SCOPE_LOADING);
+	clock_advance(clock, 10000);
+	UNTIL(&bed, table_state(table)->state == SCOPE_FORBIDDEN);
+	assert_non_null(strstr(table_state(table)->why, "cannot list resource"));
+	clock_advance(clock, 61000); /* the list is asked again, the stream is not */
+	UNTIL(&bed, kube_bed_requests(&bed.kube, "/configmaps", "limit=500") == 2);
+	turn(&bed);
+	assert_int_equal(kube_bed_requests(&bed.kube, "sendInitialEvents=true", NULL), 1);
+}
+
 static void where_no_watch_is_allowed_the_list_is_read_again(void **state)
 {
 	(void)state;
@@ -671,6 +694,7 @@ int main(void)
 		cmocka_unit_test(history_that_is_gone_lists_again_and_keeps_the_rows),
 		cmocka_unit_test(a_refused_list_says_why_and_is_live_when_allowed),
 		cmocka_unit_test(where_only_a_watch_is_allowed_it_streams_the_first_state),
+		cmocka_unit_test(a_stream_that_never_says_that_it_is_whole_is_given_up),
 		cmocka_unit_test(where_no_watch_is_allowed_the_list_is_read_again),
 		cmocka_unit_test(a_broken_watch_says_so_and_comes_back),
 		cmocka_unit_test(a_server_that_was_away_for_ten_minutes_is_found_within_seconds),
