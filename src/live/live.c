@@ -162,9 +162,18 @@ static bool counts_for_status(const struct live *live, const struct scope *scope
 	return true;
 }
 
+/* What grows old is worse than what was never ours to see. */
+static unsigned trouble_rank(const struct scope *scope)
+{
+	static const unsigned ranks[] = { [SCOPE_ABSENT] = 1, [SCOPE_FORBIDDEN] = 2, [SCOPE_LOADING] = 3, [SCOPE_BROKEN] = 4, [SCOPE_DOUBTED] = 5 };
+
+	return *scope->why && scope->state < ARRAY_LEN(ranks) ? ranks[scope->state] : 0;
+}
+
 void live_status(const struct live *live, struct live_status *ret)
 {
 	const struct scope *scope;
+	unsigned worst = 0;
 	int64_t now = live_now_ms(live), oldest = INT64_MAX, newest = 0;
 
 	*ret = (struct live_status){ .age_ms = -1, .retry_in_ms = -1, .why = "", .received = watcher_received(live->watcher) };
@@ -185,7 +194,8 @@ void live_status(const struct live *live, struct live_status *ret)
 
 			ret->retry_in_ms = ret->retry_in_ms < 0 || in < ret->retry_in_ms ? in : ret->retry_in_ms;
 		}
-		if (!ret->trouble && *scope->why && scope->state != SCOPE_LIVE) {
+		if (trouble_rank(scope) > worst) {
+			worst = trouble_rank(scope);
 			ret->trouble = scope->kind;
 			ret->why = scope->why;
 		}

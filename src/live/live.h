@@ -68,7 +68,7 @@ struct live_status {
 	int64_t retry_in_ms;  /* until the next try of a broken scope; -1: none is broken */
 	unsigned loading, live, broken, forbidden, absent; /* scopes */
 	uint64_t received;    /* changes since the start */
-	const char *why;      /* of the first scope in trouble; "" */
+	const char *why;      /* of the scope in the worst trouble: what grows old before what is forbidden; "" */
 	const struct kind *trouble; /* its kind; NULL */
 };
 void live_status(const struct live *live, struct live_status *ret);

@@ -80,6 +80,12 @@ static struct clock *test_clock(void)
 	return clock_create_manual(INT64_C(1700000000000));
 }
 
+static bool both_are_fresh(struct live_bed *bed, const void *arg)
+{
+	(void)arg;
+	return fresh(bed, &kind_deployment) && fresh(bed, &kind_pod);
+}
+
 /* What is shown is what the cluster has: a Deployment with a missing image breaks team-a, and goes again. */
 static void expect_in_step(struct live_bed *bed, int64_t within_s)
 {
@@ -87,7 +93,8 @@ static void expect_in_step(struct live_bed *bed, int64_t within_s)
 
 	live_bed_deployment(bed, "team-a", "chat", "imagepull");
 	assert_in_range(live_bed_pass(bed, within_s + 60, live_bed_env_is, &broken), 0, within_s);
-	assert_true(fresh(bed, &kind_deployment) && fresh(bed, &kind_pod));
+	/* While the clock runs ahead of a busy machine, what is only late looks missed: an audit clears it up. */
+	assert_in_range(live_bed_pass(bed, 30, both_are_fresh, NULL), 0, 20);
 	live_bed_send(bed, "DELETE", "/apis/apps/v1/namespaces/team-a/deployments/chat", "{'propagationPolicy':'Background'}");
 	live_bed_expect(bed, "team-a", HEALTH_HEALTHY, NULL);
 }
@@ -385,6 +392,12 @@ static void a_right_that_is_taken_makes_its_kind_unknown_and_comes_back(void **s
 	/* The watch that is open lives on, as on a real server: the audit finds it. */
 	live_bed_control(&bed, "/_sim/deny", "[{'resource':'pods','group':''}]");
 	assert_in_range(live_bed_pass(&bed, 120, pods_are_unknown, NULL), 1, STALE_S);
+	live_bed_pass(&bed, 20, NULL, NULL);
+	live_bed_faults(&bed, "[{'path':'/api/v1/services','status':500}]");
+	live_bed_control(&bed, "/_sim/reset-watches", NULL);
+	live_bed_pass(&bed, 5, NULL, NULL);
+	assert_ptr_equal(status_of(&bed).trouble, &kind_service); /* what grows old comes before what is not ours to see */
+	live_bed_faults(&bed, "[]");
 	live_bed_pass(&bed, 20, NULL, NULL);
 	status = status_of(&bed);
 	assert_int_equal(status.state, LIVE_PARTLY);
