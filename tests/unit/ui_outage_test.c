@@ -166,7 +166,7 @@ static void old_data_says_so_and_the_return_of_the_server_is_seen_within_5_s(voi
 
 		live = !strstr(screen, "stale");
 		pty_pump(&o.pty);
-		assert_true(clock_now_ms(NULL) - began < 6000);
+		assert_true(clock_now_ms(NULL) - began < 10000); /* 5 s, and as much for a busy machine; tests/unit/freshness_test.c is exact */
 	}
 	outage_end(&o);
 }
