@@ -372,8 +372,8 @@ static int sleep_ms(const struct app *app)
 
 	if (live_ms < due_ms)
 		due_ms = live_ms;
-	if (logs_view_has_more(app))
-		due_ms = now_ms;
+	if (logs_view_due_ms(app, now_ms) < due_ms)
+		due_ms = logs_view_due_ms(app, now_ms);
 	if (app->dirty && app->drawn_ms + setup_frame_ms(app) < due_ms)
 		due_ms = app->drawn_ms + setup_frame_ms(app);
 	return due_ms > now_ms ? (int)(due_ms - now_ms) : 0;

@@ -250,7 +250,8 @@ void app_open_logs(struct app *app, const struct target *target);
 /* As live_poll() and live_fd(), for the logs that are open; the descriptor is -1 when nothing is to be waited for. */
 bool logs_view_poll(struct app *app, int64_t budget_ms);
 int logs_view_fd(const struct app *app);
-bool logs_view_has_more(const struct app *app);
+/* When logs_view_poll() is due although nothing arrives, by the monotonic clock. */
+int64_t logs_view_due_ms(const struct app *app, int64_t now_ms);
 /* object, of: may be NULL. */
 void app_open_page(struct app *app, const char *title, void (*fill)(struct app *app, struct pager *pager), const struct object_ref *object, const char *of);
 void app_do(struct app *app, enum action action);

@@ -6,6 +6,7 @@
 #include "ui/state.h"
 #include "ui/text.h"
 
+#define SAVE_LOOK_MS 50 /* between two looks whether a save has ended */
 #define TEXT_LINES 10000 /* newest ones, for the editor */
 
 /* ---- opening and closing ---- */
@@ -129,9 +130,13 @@ int logs_view_fd(const struct app *app)
 	return app->logs.logs && !logs_are_held(app->logs.logs) ? logs_fd(app->logs.logs) : -1;
 }
 
-bool logs_view_has_more(const struct app *app)
+int64_t logs_view_due_ms(const struct app *app, int64_t now_ms)
 {
-	return app->logs.logs && (logs_has_more(app->logs.logs) || app->logs.pane.searching || app->logs.saved == LOGS_SAVING);
+	const struct logs_view *view = &app->logs;
+
+	if (view->logs && (logs_has_more(view->logs) || view->pane.searching))
+		return now_ms;
+	return view->logs && view->saved == LOGS_SAVING ? now_ms + SAVE_LOOK_MS : INT64_MAX;
 }
 
 /* ---- drawing ---- */
