@@ -20,6 +20,8 @@ static void open_logs(struct pty *pty, int cols, int rows)
 
 	pty_start(pty, &(struct pty_options){ .cols = cols, .rows = rows, .argv = argv });
 	pty_wait_for(pty, "✗ slot 2");
+	pty_type(pty, "g"); /* the cursor stays on its row when worse ones come */
+	pty_wait_for(pty, cols < 60 ? "✗ slot 2" : ">✗ slot 2");
 	pty_type(pty, "l");
 	pty_wait_for(pty, cols < 60 ? " = " : "received");
 }
@@ -38,7 +40,7 @@ static void logs_of_an_environment_are_followed_searched_and_filtered(void **sta
 	(void)state;
 	struct pty p;
 
-	open_logs(&p, 120, 40);
+	open_logs(&p, 160, 40); /* wide enough for all that stands below */
 	pty_wait_for(&p, "logs of slot 2");
 	pty_wait_for(&p, "postgres-0");
 	pty_wait_for(&p, "follow on");
@@ -122,9 +124,9 @@ static void logs_fit_every_size(void **state)
 
 		open_logs(&p, sizes[i][0], sizes[i][1]);
 		pty_resize(&p, sizes[(i + 1) % 3][0], sizes[(i + 1) % 3][1]);
-		pty_wait_for(&p, "logs of slot 2");
+		pty_wait_for(&p, "logs of ");
 		pty_type(&p, "gG\033[A\033[A\033[5~f");
-		pty_wait_for(&p, "logs of slot 2");
+		pty_wait_for(&p, "logs of ");
 		finish(&p);
 	}
 }
