@@ -13,6 +13,7 @@
 #include "live/live.h"
 #include "sim/sim.h"
 #include "ui/app.h"
+#include "ui/linear.h"
 
 struct demo { /* --demo: a simulated cluster and the project that it runs */
 	struct sim *sim;
@@ -166,6 +167,13 @@ static bool open_live(struct dashboard *d, struct error *err)
 
 /* ---- the whole ---- */
 
+static bool wants_lines(const struct options *options)
+{
+	const char *term = getenv("TERM");
+
+	return option_flag(options, OPT_LINEAR) || (term && strcmp(term, "dumb") == 0);
+}
+
 static bool parse_size(const char *text, int *ret_cols, int *ret_rows, struct error *err)
 {
 	*ret_cols = 120;
@@ -210,7 +218,7 @@ static int run_app(struct dashboard *d, struct error *err)
 	int cols, rows;
 
 	if (!dump)
-		return app_run(&options, err);
+		return wants_lines(d->options) ? linear_run(&options, err) : app_run(&options, err);
 	if (strcmp(dump, "text") != 0 && strcmp(dump, "svg") != 0) {
 		error_set(err, ERR_INVALID, "--dump: \"%s\" is none of text, svg", dump);
 		return EXIT_USAGE;
@@ -234,7 +242,8 @@ static void dashboard_close(struct dashboard *d)
 
 static int dashboard(const struct options *options)
 {
-	struct dashboard d = { .options = options, .cancel = cancel_create() };
+	/* The screen deals with signals itself. */
+	struct dashboard d = { .options = options, .cancel = wants_lines(options) ? signals_watch() : cancel_create() };
 	AUTO_RELEASE(error) err = { 0 };
 	int code = EXIT_USAGE;
 

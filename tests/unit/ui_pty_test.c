@@ -425,6 +425,20 @@ static void without_a_terminal_it_says_so(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void as_lines_it_tells_what_is_broken_and_takes_commands(void **state)
+{
+	(void)state;
+	static const char *const words[] = { "slot 2 degraded: api: CrashLoopBackOff", "cause: ", "Pod api-", "w NAME: why" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		AUTO_FREE char *command = xasprintf("printf 'h\\nw slot 2\\nx\\nq\\n' | LC_ALL=C.UTF-8 %s --demo --linear > lines.$$ 2>&1; status=$?; grep -q '%s' lines.$$ "
+						    "&& ! grep -q \"$(printf '\\033')\" lines.$$; found=$?; rm -f lines.$$; [ $status = 0 ] && [ $found = 0 ]",
+						    getenv("SLOTDECK_BIN"), words[i]);
+
+		assert_int_equal(system(command), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +459,7 @@ int main(void)
 		cmocka_unit_test(it_stops_and_goes_on),
 		cmocka_unit_test(a_lost_terminal_ends_the_program_within_a_moment),
 		cmocka_unit_test(without_a_terminal_it_says_so),
+		cmocka_unit_test(as_lines_it_tells_what_is_broken_and_takes_commands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
