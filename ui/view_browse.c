@@ -212,6 +212,7 @@ static void add_state(struct app *app, struct buf *out, enum role *ret_role)
 		const char *word;
 		enum role role;
 	} words[] = { [SCOPE_UNWATCHED] = { N_("asking"), ROLE_PROGRESS }, [SCOPE_LOADING] = { N_("loading"), ROLE_PROGRESS }, [SCOPE_LIVE] = { N_("live"), ROLE_HEALTHY },
+		      [SCOPE_DOUBTED] = { N_("doubted"), ROLE_PROGRESS },
 		      [SCOPE_BROKEN] = { N_("broken"), ROLE_BAD },		 [SCOPE_FORBIDDEN] = { N_("forbidden"), ROLE_BAD },	 [SCOPE_ABSENT] = { N_("absent"), ROLE_BAD } };
 	const struct table_state *state = table_state(app->browse.table);
 
