@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/process.h"
+#include "base/secret.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "live/browse.h"
@@ -262,6 +263,7 @@ static int dashboard(const struct options *options)
 
 int main(int argc, char **argv)
 {
+	secret_forbid_core_dumps();
 	if (argc > 1 && strcmp(argv[1], "sim") == 0)
 		return sim_main(argc - 1, argv + 1);
 	return command_main(argc, argv, dashboard);
