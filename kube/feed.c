@@ -60,6 +60,7 @@ struct audit {
 	/* What differed in this round and in the one before: hashes of uid and of the version that we have. */
 	uint64_t now[AUDIT_DIFFERENCES], before[AUDIT_DIFFERENCES];
 	size_t nnow, nbefore;
+	bool behind; /* something differed that the watch will bring yet */
 };
 
 struct feed {
@@ -90,6 +91,7 @@ struct feed {
 	unsigned failures, garbage, relists;
 	int64_t opened_ms; /* of the stream, by the loop's clock */
 	int64_t proof_ms;  /* the last one, the same */
+	int64_t moved_ms;  /* when the watch last brought another version, the same */
 	bool answered;	   /* the stream's headers are there */
 	bool asked_to_wait; /* by the server: Retry-After, or its refusal */
 	bool doubted;	   /* a watch missed changes; the next one has not proved itself yet */
@@ -750,6 +752,7 @@ static bool on_watch_data(struct str bytes, void *arg)
 		if (good && event.version && !feed->streaming) {
 			free(feed->version);
 			feed->version = event.version;
+			feed->moved_ms = loop_now(feed);
 		} else {
 			free(event.version);
 		}
@@ -858,9 +861,18 @@ static bool on_audit_field(const struct json_field *field, void *arg, struct err
 	return true;
 }
 
-static void differs(struct feed *feed, uint64_t what)
+/* A watch that is behind (a busy machine, a slow line) and still moves will bring it yet: versions of one kind count up. */
+static bool is_on_its_way(const struct feed *feed, const char *version)
 {
-	if (feed->audit.nnow < AUDIT_DIFFERENCES)
+	return feed->phase == PHASE_WATCHING && feed->version && loop_now(feed) - feed->moved_ms < AUDIT_AGAIN_MS &&
+	       strtoull(version, NULL, 10) > strtoull(feed->version, NULL, 10);
+}
+
+static void differs(struct feed *feed, uint64_t what, const char *version)
+{
+	if (is_on_its_way(feed, version))
+		feed->audit.behind = true;
+	else if (feed->audit.nnow < AUDIT_DIFFERENCES)
 		feed->audit.now[feed->audit.nnow++] = what;
 }
 
@@ -879,6 +891,7 @@ static bool difference_lasts(const struct audit *a)
 static void audit_reset(struct audit *a)
 {
 	a->seen = a->nnow = 0;
+	a->behind = false;
 }
 
 static bool on_audit_data(struct str bytes, void *arg)
@@ -903,7 +916,7 @@ static bool on_audit_data(struct str bytes, void *arg)
 			if (known)
 				known->round = feed->audit.round;
 			if (!known || known->version != version)
-				differs(feed, uid ^ (known ? known->version : 0));
+				differs(feed, uid ^ (known ? known->version : 0), a.version);
 		}
 		free(a.uid);
 		free(a.version);
@@ -912,13 +925,13 @@ static bool on_audit_data(struct str bytes, void *arg)
 }
 
 /* What we have and the whole round did not show. */
-static void audit_leftovers(struct feed *feed)
+static void audit_leftovers(struct feed *feed, const char *version)
 {
 	for (size_t i = 0; i < feed->known.n; i++) {
 		const struct known *k = &feed->known.slots[i];
 
 		if (k->uid > 1 && k->round != feed->audit.round)
-			differs(feed, k->uid);
+			differs(feed, k->uid, version);
 	}
 }
 
@@ -929,14 +942,15 @@ static void audit_plan(struct feed *feed, int64_t ms)
 	loop_timer_set(net_loop(feed->net), &feed->audit.timer, ms, audit_go, feed);
 }
 
-static void audit_judge(struct feed *feed)
+/* version: of the list that was looked at. */
+static void audit_judge(struct feed *feed, const char *version)
 {
 	struct audit *a = &feed->audit;
 	bool whole = !a->next, differences;
 
 	if (whole)
-		audit_leftovers(feed);
-	differences = a->nnow > 0;
+		audit_leftovers(feed, version);
+	differences = a->nnow > 0 || a->behind;
 	if (whole || a->seen >= AUDIT_MAX_OBJECTS) {
 		if (difference_lasts(a)) {
 			a->nbefore = 0;
@@ -1006,8 +1020,8 @@ static void on_audit_end(const struct http_response *refusal, const struct error
 		return;
 	}
 	a->next = envelope.next;
+	audit_judge(feed, envelope.version ? envelope.version : "");
 	free(envelope.version);
-	audit_judge(feed);
 }
 
 static const struct http_stream_ops audit_ops = { .on_data = on_audit_data, .on_end = on_audit_end };

@@ -175,7 +175,8 @@ static void prepare_end(void *arg, void *owner)
 	struct app *app = owner;
 
 	if (!holder->change->good) {
-		app_notice(app, true, "%s: %s", holder->change->plan.title, holder->change->err.message);
+		app_notice(app, true, "%s: %s%s%s", holder->change->plan.title, holder->change->err.message, holder->change->err.hint ? "; " : "",
+			   holder->change->err.hint ? holder->change->err.hint : "");
 		return;
 	}
 	holder->change->good = false;
@@ -440,11 +441,11 @@ static char *reason_against_apply(struct app *app, const struct target *t)
 	return *t->env ? NULL : xasprintf(T("%s is no environment of services.yaml"), t->title);
 }
 
-static bool has_pods(const struct target *t)
+static bool has_pods(const struct target *t, bool service_too)
 {
-	static const char *const kinds[] = { "Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job" };
+	static const char *const kinds[] = { "Service", "Pod", "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job" };
 
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+	for (size_t i = service_too ? 0 : 1; i < ARRAY_LEN(kinds); i++)
 		if (t->object.kind && strcmp(t->object.kind, kinds[i]) == 0)
 			return true;
 	return false;
@@ -468,7 +469,7 @@ char *app_reason_against(struct app *app, const struct target *t, enum action ac
 	if (status.state == LIVE_STALE)
 		return xstrdup(T("no contact with the cluster: what is shown is old"));
 	if (outside)
-		return has_pods(t) ? NULL : xstrdup(T("it has no pods"));
+		return has_pods(t, action == ACTION_FORWARD) ? NULL : xstrdup(T("it has no pods"));
 	if (!live_is_proven(app->live, object_ref_is_empty(&t->object) ? NULL : kind_find_api(t->object.api_version, t->object.kind), "", &stale))
 		return xasprintf(T("what is shown may be old: %s"), buf_cstr(&stale));
 	if (kind == ACT_FREE_SLOT)

@@ -17,6 +17,7 @@
 #define HOLD_MS	      1000 /* rows keep their places behind a key */
 #define WHEEL_ROWS    3
 #define POLL_BUDGET_MS 2
+#define HIDDEN_PACE_MS 2000 /* between two looks at environments that are not shown */
 #define DUMP_LIMIT_MS 5000
 #define DUMP_QUIET_MS 500
 
@@ -153,7 +154,7 @@ static void add_freshness(const struct app *app, struct buf *text, enum role *re
 		enum role role;
 		bool age;
 	} states[] = { [LIVE_LOADING] = { N_("loading"), ROLE_PROGRESS, false },
-		       [LIVE_LIVE] = { N_("live "), ROLE_HEALTHY, true },
+		       [LIVE_LIVE] = { N_("live"), ROLE_HEALTHY, false }, /* younger than 30 s: no number that moves on an idle screen */
 		       [LIVE_PARTLY] = { N_("partly live "), ROLE_PROGRESS, false },
 		       [LIVE_STALE] = { N_("stale "), ROLE_BAD, true } };
 	struct live_status status;
@@ -180,7 +181,7 @@ static void draw_first_line(struct app *app)
 	if (app_job_runs(app))
 		buf_adds(&right, canvas->cols >= 60 ? T("  1 job") : " J");
 	add_clock(&clock, live_now_ms(app->live));
-	buf_truncate(&clock, canvas->cols >= 100 ? clock.len : 5);
+	buf_truncate(&clock, 5); /* hours and minutes: an idle screen is not written to each second */
 	buf_addf(&right, "  %s", buf_cstr(&clock));
 	int room = canvas->cols - 3 - text_width(buf_cstr(&right));
 
@@ -355,11 +356,21 @@ static void take_events(struct app *app)
 	}
 }
 
+/* Below these views nobody sees the environments; they are only kept from growing old. */
+static bool hides_environments(enum view_id view)
+{
+	return view == VIEW_BROWSE || view == VIEW_LOGS;
+}
+
 bool app_poll(struct app *app, int64_t budget_ms)
 {
-	bool live = live_poll(app->live, budget_ms), browse = browse_poll(app->options->browse, budget_ms), tasks = tasks_poll(app->tasks, app);
-	bool logs = logs_view_poll(app, budget_ms);
+	bool live, browse, tasks, logs;
 
+	live_set_pace(app->live, hides_environments(app->view) ? HIDDEN_PACE_MS : 0);
+	live = live_poll(app->live, budget_ms);
+	browse = browse_poll(app->options->browse, budget_ms);
+	tasks = tasks_poll(app->tasks, app);
+	logs = logs_view_poll(app, budget_ms);
 	if (browse && app->wanted)
 		app_open_wanted(app, app->options->open, app->options->open_namespace);
 	take_events(app);

@@ -12,6 +12,7 @@
 #include "ui/text.h"
 
 #define POLL_MS	   1000
+#define QUIET_MS   400
 #define LINE_MAX_B 1024
 
 struct linear {
@@ -177,6 +178,7 @@ int linear_run(const struct app_options *options, struct error *err)
 {
 	struct linear l = { .options = options, .live = options->live, .told = MAP_INIT(free) };
 	struct live_status status;
+	int64_t changed_ms = clock_now_ms(NULL);
 	bool ready = false;
 
 	(void)err;
@@ -186,10 +188,12 @@ int linear_run(const struct app_options *options, struct error *err)
 					{ .fd = cancel_fd(options->cancel), .events = POLLIN },
 					{ .fd = ready && !l.ended ? STDIN_FILENO : -1, .events = POLLIN } };
 
-		poll(fds, ARRAY_LEN(fds), POLL_MS);
-		live_poll(l.live, 0);
+		poll(fds, ARRAY_LEN(fds), ready ? POLL_MS : QUIET_MS);
+		if (live_poll(l.live, 0))
+			changed_ms = clock_now_ms(NULL);
 		live_status(l.live, &status);
-		if (!ready && status.state != LIVE_LOADING && !status.loading) {
+		/* The first lists, and what they mean together. */
+		if (!ready && status.state != LIVE_LOADING && !status.loading && clock_now_ms(NULL) - changed_ms >= QUIET_MS) {
 			ready = true;
 			tell_changes(&l);
 			prompt(&l);

@@ -25,6 +25,7 @@ struct live {
 	size_t nnamespaces, namespaces_cap;
 	bool narrow[ARRAY_LEN(wide_kinds)]; /* not allowed cluster-wide */
 	bool fetch_logs;
+	int64_t pace_ms;   /* least time between two looks at them */
 	int64_t update_ms; /* the environments are not looked at again before, by the clock */
 	bool waits;	   /* something arrived since */
 };
@@ -76,9 +77,16 @@ static void follow_environments(struct live *live)
 
 /* ---- what arrives ---- */
 
+void live_set_pace(struct live *live, int64_t pace_ms)
+{
+	if (pace_ms < live->pace_ms)
+		live->update_ms = 0;
+	live->pace_ms = pace_ms;
+}
+
 bool live_poll(struct live *live, int64_t budget_ms)
 {
-	int64_t began_us;
+	int64_t rest_ms, began_us;
 	bool changed = live->metrics && metrics_take(live->metrics);
 
 	live->waits = watcher_take(live->watcher, live->store, live->health, budget_ms) || live->waits;
@@ -89,7 +97,8 @@ bool live_poll(struct live *live, int64_t budget_ms)
 	began_us = clock_now_us(NULL);
 	changed = envs_update(live->envs, live_now_ms(live)) || changed;
 	/* A tenth of one core at most, however fast the cluster changes; a small one is looked at after each change. */
-	live->update_ms = clock_now_ms(live->clock) + (clock_now_us(NULL) - began_us) * 9 / 1000;
+	rest_ms = (clock_now_us(NULL) - began_us) * 9 / 1000;
+	live->update_ms = clock_now_ms(live->clock) + (rest_ms > live->pace_ms ? rest_ms : live->pace_ms);
 	follow_environments(live);
 	if (live->fetch_logs)
 		watcher_fetch_lines(live->watcher, live->health);

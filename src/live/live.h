@@ -38,6 +38,8 @@ int live_fd(const struct live *live);
  * shown may have changed. Call it when live_fd() is readable and when live_due_ms() has come.
  */
 bool live_poll(struct live *live, int64_t budget_ms);
+/* Environments need not be looked at more often than each pace_ms (0: as they change): nobody sees them now. */
+void live_set_pace(struct live *live, int64_t pace_ms);
 /* When live_poll() is due although nothing arrives, by the clock's monotonic time; INT64_MAX: never. */
 int64_t live_due_ms(const struct live *live);
 /* The server's wall clock, driven by the monotonic one: what store, health and environments call now_ms. */
