@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,10 +22,10 @@
 
 enum { CODE_PASTE_BEGIN = 0x2000, CODE_PASTE_END, CODE_MOUSE, CODE_OLD_MOUSE }; /* above those of ncurses */
 
-/* Written by the handlers, read and reset by term_key(). */
-static volatile sig_atomic_t leave, stop_asked, continued, size_changed;
+/* Written by the handlers, which run on whatever thread the signal came on; read and reset by term_key(). */
+static atomic_int leave, stop_asked, continued, size_changed;
 /* Written by term_watch() and term_unwatch(), used by the handlers. */
-static int wake_fds[2] = { -1, -1 };
+static atomic_int wake_read = -1, wake_write = -1;
 static struct sigaction before[NSIG];
 static char signal_stack[64 << 10]; /* of the main thread, for an overflow of its own */
 
@@ -34,7 +35,7 @@ static void wake(void)
 {
 	int kept = errno;
 
-	(void)!write(wake_fds[1], "", 1);
+	(void)!write(wake_write, "", 1);
 	errno = kept;
 }
 
@@ -99,13 +100,17 @@ bool term_watch(struct term *term, struct error *err)
 {
 	struct term_input *in = &term->input;
 
+	int fds[2] = { -1, -1 };
+
 	leave = stop_asked = continued = size_changed = 0;
 	in->fd = epoll_create1(EPOLL_CLOEXEC);
 	in->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	in->pasted = (struct buf)BUF_INIT(PASTE_MAX);
-	if (in->fd < 0 || pipe2(wake_fds, O_NONBLOCK | O_CLOEXEC) < 0 || !add_to_epoll(in->fd, STDIN_FILENO) || !add_to_epoll(in->fd, wake_fds[0]) ||
+	if (in->fd < 0 || pipe2(fds, O_NONBLOCK | O_CLOEXEC) < 0 || !add_to_epoll(in->fd, STDIN_FILENO) || !add_to_epoll(in->fd, fds[0]) ||
 	    !add_to_epoll(in->fd, in->timer_fd))
 		return error_errno(err, "watching the terminal");
+	wake_read = fds[0];
+	wake_write = fds[1];
 	sigaltstack(&(stack_t){ .ss_sp = signal_stack, .ss_size = sizeof signal_stack }, NULL);
 	for (size_t i = 0; i < ARRAY_LEN(watched); i++)
 		set_handler(watched[i].number, watched[i].handler, watched[i].flags, &before[watched[i].number]);
@@ -114,12 +119,12 @@ bool term_watch(struct term *term, struct error *err)
 
 void term_unwatch(struct term *term)
 {
-	const int fds[] = { term->input.fd, term->input.timer_fd, wake_fds[0], wake_fds[1] };
+	const int fds[] = { term->input.fd, term->input.timer_fd, wake_read, wake_write };
 
 	for (size_t i = 0; i < ARRAY_LEN(watched); i++)
 		sigaction(watched[i].number, &before[watched[i].number], NULL);
 	sigaltstack(&(stack_t){ .ss_flags = SS_DISABLE }, NULL);
-	wake_fds[0] = wake_fds[1] = -1;
+	wake_read = wake_write = -1;
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -369,12 +374,9 @@ static void drain(int fd)
 		;
 }
 
-static bool take(volatile sig_atomic_t *flag)
+static bool take(atomic_int *flag)
 {
-	bool was = *flag;
-
-	*flag = 0;
-	return was;
+	return atomic_exchange(flag, 0) != 0;
 }
 
 /* Whether a resize is to be told now; a storm of them is held back by the timer. */
@@ -396,7 +398,7 @@ static bool resize_is_due(struct term_input *in)
 
 uint32_t term_key(struct term *term)
 {
-	drain(wake_fds[0]);
+	drain(wake_read);
 	drain(term->input.timer_fd);
 	if (leave)
 		return KEY_TERM_GONE;

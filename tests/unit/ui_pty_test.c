@@ -59,6 +59,8 @@ static void a_session_compares_asks_and_applies(void **state)
 	start(&p, 120, 40, "--demo", NULL);
 
 	pty_wait_for(&p, "✗ slot 2");
+	pty_type(&p, "/slot 2\r");
+	pty_wait_for(&p, ">✗ slot 2");
 	pty_type(&p, "A");
 	pty_wait_for(&p, "would-configure");
 	pty_wait_for(&p, "A asks before it applies");
