@@ -156,7 +156,7 @@ soak: deps ## run the demo under random keys and apply again and again for SOAK_
 
 pictures: ## make the README's picture from the real program
 	@$(MAKE) --no-print-directory V=release all
-	build/release/slotdeck --demo --dump svg --size 110x26 > docs/screen.svg
+	build/release/slotdeck --demo --dump svg --size 110x30 > docs/screen.svg
 
 check-layers: ## prove that includes point down only
 	@tests/check-layers
