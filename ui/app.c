@@ -356,17 +356,20 @@ static void take_events(struct app *app)
 	}
 }
 
-/* Below these views nobody sees the environments; they are only kept from growing old. */
-static bool hides_environments(enum view_id view)
+/* Below these views nobody sees the environments; once they are known, they are only kept from growing old. */
+static bool hides_environments(const struct app *app)
 {
-	return view == VIEW_BROWSE || view == VIEW_LOGS;
+	struct live_status status;
+
+	live_status(app->live, &status);
+	return (app->view == VIEW_BROWSE || app->view == VIEW_LOGS) && !status.loading && status.live;
 }
 
 bool app_poll(struct app *app, int64_t budget_ms)
 {
 	bool live, browse, tasks, logs;
 
-	live_set_pace(app->live, hides_environments(app->view) ? HIDDEN_PACE_MS : 0);
+	live_set_pace(app->live, hides_environments(app) ? HIDDEN_PACE_MS : 0);
 	live = live_poll(app->live, budget_ms);
 	browse = browse_poll(app->options->browse, budget_ms);
 	tasks = tasks_poll(app->tasks, app);

@@ -143,8 +143,8 @@ void term_default_stop(bool on)
 		return;
 	}
 	signal(SIGTSTP, SIG_DFL);
-	set_handler(SIGINT, on_nothing, 0, &interrupt); /* a handler, not SIG_IGN: that one would pass on to a child */
-	set_handler(SIGQUIT, on_nothing, 0, &quit);
+	set_handler(SIGINT, on_nothing, SA_RESTART, &interrupt); /* a handler, not SIG_IGN: that one would pass on to a child */
+	set_handler(SIGQUIT, on_nothing, SA_RESTART, &quit);
 }
 
 int term_signal(void)
