@@ -34,17 +34,23 @@ void target_of_environment(struct app *app, struct target *target, const struct 
 	}
 }
 
-void target_of_entry(struct app *app, struct target *target, const struct entry *entry)
+const struct environment *app_environment_in(struct app *app, const char *namespace)
 {
 	const struct environment *env;
 
+	for (size_t i = 0; *namespace && (env = envs_at(live_envs(app->live), i)); i++)
+		if (strcmp(env->namespace, namespace) == 0)
+			return env;
+	return NULL;
+}
+
+void target_of_entry(struct app *app, struct target *target, const struct entry *entry)
+{
+	const struct environment *env = app_environment_in(app, entry->row->namespace);
+
 	object_ref_of_row(&target->object, entry->row);
-	for (size_t i = 0; (env = envs_at(live_envs(app->live), i)); i++) {
-		if (strcmp(env->namespace, entry->row->namespace) == 0 && *env->namespace) {
-			target_of_environment(app, target, env);
-			return;
-		}
-	}
+	if (env)
+		target_of_environment(app, target, env);
 }
 
 void app_target(struct app *app, struct target *ret)
@@ -378,7 +384,7 @@ void app_do(struct app *app, enum action action)
 
 /* ---- what lists and texts have in common ---- */
 
-bool list_act(struct list *list, const struct list_source *source, enum action action, int page)
+bool move_of(enum action action, int page, long *ret_by)
 {
 	static const struct {
 		enum action action;
@@ -387,12 +393,23 @@ bool list_act(struct list *list, const struct list_source *source, enum action a
 	} moves[] = { { ACTION_UP, -1, false },	 { ACTION_DOWN, 1, false },	    { ACTION_PAGE_UP, -1, true },
 		      { ACTION_PAGE_DOWN, 1, true }, { ACTION_FIRST, -100000000, false }, { ACTION_LAST, 100000000, false } };
 
-	list_update(list, source, true);
 	for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
-		if (moves[i].action == action) {
-			list_move(list, source, moves[i].pages ? moves[i].by * page : moves[i].by);
-			return true;
-		}
+		if (moves[i].action != action)
+			continue;
+		*ret_by = moves[i].pages ? moves[i].by * page : moves[i].by;
+		return true;
+	}
+	return false;
+}
+
+bool list_act(struct list *list, const struct list_source *source, enum action action, int page)
+{
+	long by;
+
+	list_update(list, source, true);
+	if (move_of(action, page, &by)) {
+		list_move(list, source, by);
+		return true;
 	}
 	if (action == ACTION_SORT_NEXT || action == ACTION_SORT_PREVIOUS)
 		list_sort_step(list, source, action == ACTION_SORT_NEXT ? 1 : -1);
@@ -413,19 +430,12 @@ void list_find(struct app *app, struct list *list, const char *text)
 bool pager_act(struct app *app, struct pager *pager, enum action action)
 {
 	int page = app->canvas->rows / 2;
-	static const struct {
-		enum action action;
-		long by;
-		bool pages;
-	} moves[] = { { ACTION_UP, -1, false },	 { ACTION_DOWN, 1, false },	    { ACTION_PAGE_UP, -1, true },
-		      { ACTION_PAGE_DOWN, 1, true }, { ACTION_FIRST, -100000000, false }, { ACTION_LAST, 100000000, false } };
+	long by;
 
 	pager_update(pager);
-	for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
-		if (moves[i].action == action) {
-			pager_move(pager, moves[i].pages ? moves[i].by * page : moves[i].by);
-			return true;
-		}
+	if (move_of(action, page, &by)) {
+		pager_move(pager, by);
+		return true;
 	}
 	if (action == ACTION_NEXT_MATCH || action == ACTION_PREVIOUS_MATCH) {
 		if (!pager_next_match(pager, action == ACTION_NEXT_MATCH ? 1 : -1))

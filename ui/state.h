@@ -262,6 +262,8 @@ void target_of_environment(struct app *app, struct target *target, const struct 
 void target_of_entry(struct app *app, struct target *target, const struct entry *entry);
 /* NULL: not known (any more). */
 const struct environment *app_environment(struct app *app, const char *title);
+/* The first one in a namespace. */
+const struct environment *app_environment_in(struct app *app, const char *namespace);
 struct entry *app_entry(struct app *app, const struct object_ref *object);
 
 /* One line below, until the next key. */
@@ -272,6 +274,8 @@ void app_notice(struct app *app, bool bad, const char *fmt, ...) __attribute__((
 bool app_holds_still(const struct app *app);
 
 /* What lists and texts have in common: true when the action was one of theirs. */
+/* How far an action moves a cursor, page rows being a page. False: it is no move. */
+bool move_of(enum action action, int page, long *ret_by);
 bool list_act(struct list *list, const struct list_source *source, enum action action, int page);
 void list_find(struct app *app, struct list *list, const char *text);
 bool pager_act(struct app *app, struct pager *pager, enum action action);

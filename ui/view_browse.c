@@ -327,12 +327,9 @@ static void target(struct app *app, struct target *ret)
 	if (!row)
 		return;
 	object_of(&app->browse, row, &ret->object);
-	for (size_t i = 0; (env = envs_at(live_envs(app->live), i)); i++) {
-		if (!*env->namespace || strcmp(env->namespace, row->namespace) != 0)
-			continue;
+	env = app_environment_in(app, row->namespace);
+	if (env)
 		target_of_environment(app, ret, env);
-		return;
-	}
 }
 
 static bool passes(const struct table_row *row, void *arg)

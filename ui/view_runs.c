@@ -21,12 +21,7 @@ static const struct row *pod_at(struct app *app, size_t n)
 
 static const struct environment *environment_at(struct app *app, size_t n)
 {
-	const struct environment *env;
-
-	for (size_t i = 0; (env = envs_at(live_envs(app->live), i)); i++)
-		if (strcmp(env->namespace, pod_at(app, n)->namespace) == 0)
-			return env;
-	return NULL;
+	return app_environment_in(app, pod_at(app, n)->namespace);
 }
 
 static size_t count(void *app)

@@ -9,19 +9,12 @@ static void draw_apply(struct app *app, struct canvas *canvas, struct area area)
 
 static bool act_apply(struct app *app, enum action action)
 {
-	static const struct {
-		enum action action;
-		long by;
-		bool pages;
-	} moves[] = { { ACTION_UP, -1, false },	    { ACTION_DOWN, 1, false },		{ ACTION_PAGE_UP, -1, true },
-		      { ACTION_PAGE_DOWN, 1, true }, { ACTION_FIRST, -100000000, false }, { ACTION_LAST, 100000000, false } };
+	long by;
 	int page = app->canvas->rows / 2;
 
-	for (size_t i = 0; i < ARRAY_LEN(moves); i++) {
-		if (moves[i].action == action) {
-			deploy_view_move(&app->deploy, moves[i].pages ? moves[i].by * page : moves[i].by);
-			return true;
-		}
+	if (move_of(action, page, &by)) {
+		deploy_view_move(&app->deploy, by);
+		return true;
 	}
 	if (action == ACTION_PREVIOUS_TAB || action == ACTION_NEXT_TAB)
 		deploy_view_scroll(&app->deploy, action == ACTION_NEXT_TAB ? page / 2 : -page / 2);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/url.h"
 #include "base/utc.h"
+#include "job/manifest.h"
 #include "kube/client.h"
 
 #define MERGE	  "application/merge-patch+json"
@@ -176,30 +177,12 @@ struct revisions { /* of one workload, found by its owner reference */
 	json_t *body; /* the object that holds it */
 };
 
-static int64_t revision_of(const json_t *object)
-{
-	const char *text = json_string_value(json_object_get(at(object, "metadata/annotations"), "deployment.kubernetes.io/revision"));
-
-	return text ? strtoll(text, NULL, 10) : int_at(object, "revision", 0);
-}
-
-static bool is_owned_by(const json_t *object, const char *uid)
-{
-	size_t i;
-	json_t *owner;
-
-	json_array_foreach(at(object, "metadata/ownerReferences"), i, owner)
-		if (strcmp(text_at(owner, "uid"), uid) == 0)
-			return true;
-	return false;
-}
-
 static bool on_revision(struct str text, void *arg, struct error *err)
 {
 	struct revisions *r = arg;
 	json_t *object = json_loadb(text.p, text.len, JSON_ALLOW_NUL, NULL);
-	int64_t revision = object ? revision_of(object) : 0;
-	bool fits = object && is_owned_by(object, r->owner_uid) && (r->wanted ? revision == r->wanted : revision < r->present && revision > r->found);
+	int64_t revision = object ? manifest_revision(object) : 0;
+	bool fits = object && manifest_is_owned_by(object, r->owner_uid) && (r->wanted ? revision == r->wanted : revision < r->present && revision > r->found);
 
 	(void)err;
 	if (fits) {
@@ -242,7 +225,7 @@ static void say_images(struct work *work, const json_t *before, const json_t *af
 /* A Deployment's revisions are its ReplicaSets: the template goes back whole. */
 static bool undo_deployment(struct work *work, struct error *err)
 {
-	struct revisions r = { .owner_uid = uid_of(work), .wanted = work->act->number, .present = revision_of(work->object) };
+	struct revisions r = { .owner_uid = uid_of(work), .wanted = work->act->number, .present = manifest_revision(work->object) };
 	bool good = find_revision(work, "ReplicaSet", &r, err);
 
 	if (good) {

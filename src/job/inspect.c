@@ -217,31 +217,16 @@ static void add_images(struct buf *out, const json_t *containers)
 			 json_string_value(json_object_get(container, "image")) ? json_string_value(json_object_get(container, "image")) : "");
 }
 
-static bool is_owned_by(const json_t *metadata, const char *uid)
-{
-	size_t i;
-	json_t *owner;
-
-	json_array_foreach(json_object_get(metadata, "ownerReferences"), i, owner) {
-		const char *of = json_string_value(json_object_get(owner, "uid"));
-
-		if (of && strcmp(of, uid) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool on_revision(struct str text, void *arg, struct error *err)
 {
 	struct revision_list *list = arg;
 	json_t *o = json_loadb(text.p, text.len, JSON_ALLOW_NUL, NULL), *metadata = json_object_get(o, "metadata");
-	const char *number = json_string_value(json_object_get(json_object_get(metadata, "annotations"), "deployment.kubernetes.io/revision"));
 	const json_t *data = json_object_get(o, "data"), *template = json_object_get(json_object_get(data ? data : o, "spec"), "template");
 	AUTO_RELEASE(buf) line = BUF_INIT(0);
 
 	(void)err;
-	if (o && is_owned_by(metadata, list->owner_uid)) {
-		int64_t revision = number ? strtoll(number, NULL, 10) : json_integer_value(json_object_get(o, "revision"));
+	if (o && manifest_is_owned_by(o, list->owner_uid)) {
+		int64_t revision = manifest_revision(o);
 
 		buf_addf(&line, "%-6lld %-22s ", (long long)revision, json_string_value(json_object_get(metadata, "creationTimestamp")));
 		add_images(&line, json_object_get(json_object_get(template, "spec"), "containers"));

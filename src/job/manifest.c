@@ -48,6 +48,28 @@ void manifest_hide_values(json_t *object, const json_t *other)
 	hide_section(object, other, "stringData");
 }
 
+bool manifest_is_owned_by(const json_t *object, const char *uid)
+{
+	size_t i;
+	json_t *owner;
+
+	json_array_foreach(json_object_get(json_object_get(object, "metadata"), "ownerReferences"), i, owner) {
+		const char *of = json_string_value(json_object_get(owner, "uid"));
+
+		if (of && strcmp(of, uid) == 0)
+			return true;
+	}
+	return false;
+}
+
+int64_t manifest_revision(const json_t *object)
+{
+	const json_t *annotations = json_object_get(json_object_get(object, "metadata"), "annotations");
+	const char *text = json_string_value(json_object_get(annotations, "deployment.kubernetes.io/revision"));
+
+	return text ? strtoll(text, NULL, 10) : json_integer_value(json_object_get(object, "revision"));
+}
+
 /* As YAML, which is what people wrote; JSON where that can't be. */
 void manifest_yaml(const json_t *object, struct buf *out)
 {
