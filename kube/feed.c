@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/url.h"
@@ -88,7 +89,8 @@ struct feed {
 	enum scope_state list_state; /* what the list was refused with, while a stream is tried */
 	char *list_why;
 	int64_t no_watch_until_ms, no_stream_until_ms; /* by the loop's clock */
-	unsigned failures, garbage, relists;
+	unsigned garbage, relists;
+	struct backoff backoff;
 	int64_t opened_ms; /* of the stream, by the loop's clock */
 	int64_t proof_ms;  /* the last one, the same */
 	int64_t moved_ms;  /* when the watch last brought another version, the same */
@@ -96,7 +98,6 @@ struct feed {
 	bool asked_to_wait; /* by the server: Retry-After, or its refusal */
 	bool doubted;	   /* a watch missed changes; the next one has not proved itself yet */
 	bool listed;	   /* what we have came from a list, so the list may be asked */
-	uint64_t seed;
 	struct known_set known;
 	struct audit audit;
 	struct error decode_error;
@@ -224,12 +225,6 @@ void feed_note(struct feed *feed, enum row_op op, struct str uid, struct str res
 
 /* ---- pauses ---- */
 
-static uint64_t next_random(struct feed *feed)
-{
-	feed->seed = feed->seed * 6364136223846793005u + 1442695040888963407u;
-	return feed->seed >> 33;
-}
-
 static void resume(void *arg)
 {
 	struct feed *feed = arg;
@@ -248,21 +243,9 @@ static void pause_for(struct feed *feed, int64_t ms)
 	loop_timer_set(net_loop(feed->net), &feed->timer, ms, resume, feed);
 }
 
-/* Doubling, and a random part so that the kinds do not come back all at once. */
-static int64_t backoff_ms(struct feed *feed)
-{
-	unsigned steps = feed->failures < 6 ? feed->failures : 6;
-	int64_t ms = (int64_t)PAUSE_FIRST_MS << steps;
-
-	feed->failures++;
-	if (ms > PAUSE_MAX_MS)
-		ms = PAUSE_MAX_MS;
-	return ms / 2 + (int64_t)(next_random(feed) % (uint64_t)(ms / 2 + 1));
-}
-
 static void trouble(struct feed *feed, const char *why, int64_t at_least_ms)
 {
-	int64_t ms = backoff_ms(feed);
+	int64_t ms = backoff_next_ms(&feed->backoff);
 
 	feed->asked_to_wait = at_least_ms > 0;
 	if (at_least_ms > ms)
@@ -275,7 +258,7 @@ void feed_hurry(struct feed *feed)
 {
 	if (feed->phase != PHASE_PAUSED)
 		return;
-	feed->failures = 0;
+	feed->backoff.failures = 0;
 	loop_timer_clear(net_loop(feed->net), &feed->timer);
 	resume(feed);
 }
@@ -433,7 +416,7 @@ static void refused(struct feed *feed, const struct http_response *refusal)
 		stay_out(feed, state_of_refusal(refusal->status), buf_cstr(&why), refusal->status == 401 ? PAUSE_MAX_MS : REFUSED_MS);
 	} else {
 		/* A watch that the server does not like (old resource version in other words) is cured by a list. */
-		if (refusal->status != 429 && feed->failures >= 2)
+		if (refusal->status != 429 && feed->backoff.failures >= 2)
 			list_afresh(feed);
 		trouble(feed, buf_cstr(&why), refusal->retry_after_ms > 0 ? refusal->retry_after_ms < REFUSED_MS ? refusal->retry_after_ms : REFUSED_MS : 0);
 	}
@@ -567,7 +550,7 @@ static bool is_polled(const struct feed *feed)
 
 static void list_whole(struct feed *feed)
 {
-	feed->failures = 0;
+	feed->backoff.failures = 0;
 	mark(feed, ROW_LIST_END);
 	flush(feed);
 	feed->told = SCOPE_LIVE;
@@ -784,7 +767,7 @@ static void on_watch_end(const struct http_response *refusal, const struct error
 	stream_drop(&feed->stream);
 	feed->list_again = false;
 	if (lasted_ms >= GOOD_MS)
-		feed->failures = feed->relists = feed->garbage = 0;
+		feed->backoff.failures = feed->relists = feed->garbage = 0;
 	if (refusal) {
 		refused(feed, refusal);
 	} else if (again) {
@@ -801,7 +784,7 @@ static void on_watch_end(const struct http_response *refusal, const struct error
 	} else if (err) {
 		trouble(feed, err->message, 0);
 	} else if (lasted_ms < WATCH_SHORTEST_MS) {
-		pause_for(feed, backoff_ms(feed)); /* a clean end, but no reason to spin */
+		pause_for(feed, backoff_next_ms(&feed->backoff)); /* a clean end, but no reason to spin */
 	} else {
 		feed_watch(feed);
 	}
@@ -812,7 +795,7 @@ static const struct http_stream_ops watch_ops = { .on_open = on_watch_open, .on_
 static void watch_open(struct feed *feed)
 {
 	AUTO_RELEASE(buf) path = BUF_INIT(0);
-	AUTO_FREE char *timeout = xasprintf("%u", 300 + (unsigned)(next_random(feed) % 300));
+	AUTO_FREE char *timeout = xasprintf("%u", 300 + (unsigned)(backoff_random(&feed->backoff) % 300));
 
 	path_add(feed, &path);
 	url_add_query(&path, "watch", STR("1"));
@@ -1089,7 +1072,7 @@ struct feed *feed_create(struct net *net, struct http *http, const struct feed_s
 	feed->ops = ops;
 	feed->arg = arg;
 	feed->event_fields = json_fields_create(event_paths, ARRAY_LEN(event_paths));
-	feed->seed = hash_str(buf_str(&feed->path)) ^ (uint64_t)clock_now_us(net_clock(net));
+	feed->backoff = (struct backoff){ PAUSE_FIRST_MS, PAUSE_MAX_MS, .seed = hash_str(buf_str(&feed->path)) ^ (uint64_t)clock_now_us(net_clock(net)) };
 	feed->told = SCOPE_UNWATCHED;
 	return feed;
 }

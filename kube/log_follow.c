@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/backoff.h"
 #include "base/url.h"
 #include "base/utc.h"
 #include "kube/status.h"
@@ -60,8 +61,7 @@ struct log_follow {
 	struct buf body;	   /* of aside */
 	struct timer timer, silence;
 	bool held, waits; /* waits: the timer of a pause runs */
-	unsigned failures;
-	uint64_t seed;
+	struct backoff backoff;
 	int64_t opened_ms, heard_ms;
 
 	int32_t run, last_exit_code;
@@ -289,19 +289,6 @@ static void pause_for(struct log_follow *follow, int64_t ms)
 	loop_timer_set(net_loop(follow->net), &follow->timer, ms, end_pause, follow);
 }
 
-/* Doubling, and a random part so that streams do not come back all at once. */
-static int64_t backoff_ms(struct log_follow *follow)
-{
-	unsigned steps = follow->failures < 7 ? follow->failures : 7;
-	int64_t ms = (int64_t)PAUSE_FIRST_MS << steps;
-
-	follow->failures++;
-	follow->seed = follow->seed * 6364136223846793005u + 1442695040888963407u;
-	if (ms > PAUSE_MAX_MS)
-		ms = PAUSE_MAX_MS;
-	return ms / 2 + (int64_t)((follow->seed >> 33) % (uint64_t)(ms / 2 + 1));
-}
-
 void log_follow_hurry(struct log_follow *follow)
 {
 	if (!follow->waits)
@@ -468,7 +455,7 @@ static void end_stream_state(struct log_follow *follow, bool clean)
 	follow->match = MATCH_NONE;
 	follow->clean = clean;
 	if (loop_now_ms(net_loop(follow->net)) - follow->opened_ms >= GOOD_MS)
-		follow->failures = 0;
+		follow->backoff.failures = 0;
 }
 
 static void begin_run(struct log_follow *follow, int32_t run)
@@ -498,7 +485,7 @@ static void on_previous_end(struct log_follow *follow, const struct http_respons
 {
 	if (err) {
 		tell(follow, LOG_FOLLOW_WAITING, err->message);
-		pause_for(follow, backoff_ms(follow));
+		pause_for(follow, backoff_next_ms(&follow->backoff));
 		return;
 	}
 	if (!refusal || follow->seen.second) {
@@ -534,7 +521,7 @@ static void on_log_end(const struct http_response *refusal, const struct error *
 		if (follow->clean && follow->delivered)
 			check(follow);
 		else
-			pause_for(follow, backoff_ms(follow));
+			pause_for(follow, backoff_next_ms(&follow->backoff));
 	}
 }
 
@@ -620,7 +607,7 @@ static void on_stopped(struct log_follow *follow, const struct row_pod *pod, con
 	}
 	why = xasprintf("%s exited, code %d", follow->container, follow->last_exit_code);
 	tell(follow, LOG_FOLLOW_WAITING, why);
-	pause_for(follow, backoff_ms(follow));
+	pause_for(follow, backoff_next_ms(&follow->backoff));
 }
 
 static void on_pod(struct log_follow *follow, const struct row *row)
@@ -670,7 +657,7 @@ static void on_pod_end(const struct http_response *refusal, const struct error *
 	}
 	describe_end(refusal, err, &why);
 	tell(follow, LOG_FOLLOW_WAITING, buf_cstr(&why));
-	pause_for(follow, backoff_ms(follow));
+	pause_for(follow, backoff_next_ms(&follow->backoff));
 }
 
 static void check(struct log_follow *follow)
@@ -714,7 +701,7 @@ struct log_follow *log_follow_create(struct net *net, struct http *http, const s
 	follow->tail = options->tail;
 	follow->run = options->run;
 	follow->last_exit_code = options->last_exit_code;
-	follow->seed = hash_line(0, str_of(options->uid));
+	follow->backoff = (struct backoff){ PAUSE_FIRST_MS, PAUSE_MAX_MS, .seed = hash_line(0, str_of(options->uid)) };
 	follow->body = (struct buf)BUF_INIT(POD_MAX);
 	follow->step = STEP_CURRENT;
 	/* While it waits for its next start, the log at hand is the former run's already. */
