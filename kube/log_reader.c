@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/queue.h"
+#include "base/net_half.h"
 #include "kube/log_merge.h"
 
 #define START_MS 100
@@ -25,10 +25,8 @@ struct stream {
 
 /* Lives on the net thread. Both threads touch queue, waiting_bytes and blocked. */
 struct far {
-	struct net_member member;
+	struct net_half half;
 	struct watcher_options options;
-	struct net *net;
-	struct queue *queue;
 	struct log_merge *merge;
 	struct stream *streams; /* in order of adding */
 	size_t nrunning;
@@ -37,7 +35,6 @@ struct far {
 	struct log_block *block;
 	_Atomic size_t waiting_bytes;
 	_Atomic bool blocked; /* the owner is to call when there is room */
-	bool ended;
 };
 
 struct log_reader {
@@ -61,7 +58,7 @@ static void news_free(void *item)
 
 static int64_t now_ms(const struct far *far)
 {
-	return loop_now_ms(net_loop(far->net));
+	return loop_now_ms(net_loop(far->half.net));
 }
 
 /* ---- net thread: lines ---- */
@@ -76,7 +73,7 @@ static void post_block(struct far *far)
 	news->block = log_block_trim(far->block);
 	far->block = NULL;
 	atomic_fetch_add(&far->waiting_bytes, news->block->len);
-	queue_push(far->queue, news);
+	queue_push(far->half.queue, news);
 }
 
 static void hold_what_is_full(struct far *far)
@@ -109,7 +106,7 @@ static void pump(void *arg)
 	bool more = true;
 	int64_t due_ms;
 
-	if (far->ended)
+	if (far->half.ended)
 		return;
 	while (more && has_room(far)) {
 		if (!far->block)
@@ -121,7 +118,7 @@ static void pump(void *arg)
 	hold_what_is_full(far);
 	due_ms = log_merge_due_ms(far->merge);
 	if (due_ms != INT64_MAX && !more)
-		loop_timer_set(net_loop(far->net), &far->merge_timer, due_ms - now_ms(far), pump, far);
+		loop_timer_set(net_loop(far->half.net), &far->merge_timer, due_ms - now_ms(far), pump, far);
 }
 
 static void on_line(const struct log_line *line, void *arg)
@@ -145,7 +142,7 @@ static void tell(struct stream *s, enum log_follow_state state, const char *why)
 	struct log_news *news = xcalloc(1, sizeof *news);
 
 	*news = (struct log_news){ .source = s->source, .state = state, .why = xstrdup(why) };
-	queue_push(s->far->queue, news);
+	queue_push(s->far->half.queue, news);
 }
 
 static void on_state(enum log_follow_state state, const char *why, void *arg)
@@ -160,7 +157,7 @@ static void on_state(enum log_follow_state state, const char *why, void *arg)
 	if (state == LOG_FOLLOW_ENDED && !s->ended) {
 		s->ended = true;
 		far->nrunning--;
-		loop_timer_set(net_loop(far->net), &far->start_timer, 0, start_more, far);
+		loop_timer_set(net_loop(far->half.net), &far->start_timer, 0, start_more, far);
 	}
 }
 
@@ -177,7 +174,7 @@ static const struct log_follow_ops follow_ops = { .on_line = on_line, .on_chunk 
 static void start(struct far *far, struct stream *s)
 {
 	log_input_set_open(s->input, true, now_ms(far));
-	s->follow = log_follow_create(far->net, far->options.http, &s->options, &follow_ops, s);
+	s->follow = log_follow_create(far->half.net, far->options.http, &s->options, &follow_ops, s);
 	far->nrunning++;
 }
 
@@ -218,12 +215,12 @@ static void start_more(void *arg)
 	if (far->burst < START_BURST)
 		far->burst++;
 	if (remove_ended(far))
-		loop_timer_set(net_loop(far->net), &far->start_timer, REMOVE_MS, start_more, far);
+		loop_timer_set(net_loop(far->half.net), &far->start_timer, REMOVE_MS, start_more, far);
 	for (struct stream *s = far->streams; s; s = s->next) {
 		if (s->follow || s->ended || far->nrunning >= LOG_READER_STREAMS)
 			continue;
 		if (!far->burst) {
-			loop_timer_set(net_loop(far->net), &far->start_timer, START_MS, start_more, far);
+			loop_timer_set(net_loop(far->half.net), &far->start_timer, START_MS, start_more, far);
 			return;
 		}
 		far->burst--;
@@ -245,7 +242,7 @@ static void far_add(void *arg)
 	struct far *far = c->far;
 	struct stream **end = &far->streams;
 
-	if (far->ended) {
+	if (far->half.ended) {
 		stream_free(c->stream);
 	} else {
 		while (*end)
@@ -253,7 +250,7 @@ static void far_add(void *arg)
 		*end = c->stream;
 		c->stream->input = log_merge_add(far->merge, c->stream->source);
 		if (!timer_is_set(&far->start_timer))
-			loop_timer_set(net_loop(far->net), &far->start_timer, 0, start_more, far);
+			loop_timer_set(net_loop(far->half.net), &far->start_timer, 0, start_more, far);
 	}
 	free(c);
 }
@@ -262,21 +259,19 @@ static void far_hurry(void *arg)
 {
 	struct command *c = arg;
 
-	for (struct stream *s = c->far->streams; s && !c->far->ended; s = s->next)
+	for (struct stream *s = c->far->streams; s && !c->far->half.ended; s = s->next)
 		if (s->source == c->source && s->follow && !s->ended)
 			log_follow_hurry(s->follow);
 	free(c);
 }
 
-static void far_end(struct far *far)
+static void far_end(struct net_half *half)
 {
+	struct far *far = (struct far *)half; /* first in it */
 	struct stream *next;
 
-	if (far->ended)
-		return;
-	far->ended = true;
-	loop_timer_clear(net_loop(far->net), &far->merge_timer);
-	loop_timer_clear(net_loop(far->net), &far->start_timer);
+	loop_timer_clear(net_loop(far->half.net), &far->merge_timer);
+	loop_timer_clear(net_loop(far->half.net), &far->start_timer);
 	for (struct stream *s = far->streams; s; s = next) {
 		next = s->next;
 		stream_free(s);
@@ -286,29 +281,7 @@ static void far_end(struct far *far)
 	log_block_unref(far->block);
 }
 
-static void far_end_with_net(struct net_member *member)
-{
-	far_end((struct far *)member); /* first in it */
-}
-
-static void far_start(void *arg)
-{
-	struct far *far = arg;
-
-	far->member.end = far_end_with_net;
-	net_join(far->net, &far->member);
-}
-
-static void far_destroy(void *arg)
-{
-	struct far *far = arg;
-
-	if (!far->ended)
-		net_leave(far->net, &far->member);
-	far_end(far);
-	queue_destroy(far->queue);
-	free(far);
-}
+static const struct net_half_ops half_ops = { .end = far_end };
 
 /* ---- owner's thread ---- */
 
@@ -379,12 +352,12 @@ struct log_reader *log_reader_create(const struct watcher_options *options)
 	struct far *far = xcalloc(1, sizeof *far);
 
 	far->options = *options;
-	far->net = reader->net = options->net;
-	far->queue = reader->queue = queue_create(news_free);
 	far->merge = log_merge_create();
 	far->burst = START_BURST;
 	reader->far = far;
-	net_post(reader->net, far_start, far);
+	reader->net = options->net;
+	net_half_start(&far->half, &half_ops, options->net, news_free);
+	reader->queue = far->half.queue;
 	return reader;
 }
 
@@ -392,8 +365,6 @@ void log_reader_destroy(struct log_reader *reader)
 {
 	if (!reader)
 		return;
-	/* Waiting for the far side (a turn of the loop, no socket) lets the caller free what prepare() uses at once. */
-	queue_close(reader->queue);
-	net_post_and_wait(reader->net, far_destroy, reader->far);
+	net_half_destroy(&reader->far->half);
 	free(reader);
 }

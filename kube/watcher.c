@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/queue.h"
+#include "base/net_half.h"
 #include "kube/client.h"
 #include "kube/last_line.h"
 #include "kube/row_feed.h"
@@ -31,10 +31,8 @@ struct message {
 
 /* Lives on the net thread and dies there, after watcher_destroy() has returned. */
 struct far {
-	struct net_member member;
-	struct net *net;
+	struct net_half half;
 	struct http *http;
-	struct queue *queue;
 	struct server_clock clock; /* both threads ask it */
 	struct row_feed **feeds;
 	size_t nfeeds, feeds_cap;
@@ -42,7 +40,6 @@ struct far {
 	struct scout *scout;
 	void (*prepare)(struct http_request *request, void *arg);
 	void *prepare_arg;
-	bool ended;
 };
 
 struct scope_name {
@@ -92,7 +89,7 @@ static void far_on_batch(struct row_batch *batch, void *arg)
 
 	m->what = MESSAGE_BATCH;
 	m->batch = batch;
-	queue_push(far->queue, m);
+	queue_push(far->half.queue, m);
 }
 
 static void far_on_state(const struct kind *kind, const char *namespace, enum scope_state state, const char *why,
@@ -107,7 +104,7 @@ static void far_on_state(const struct kind *kind, const char *namespace, enum sc
 	m->state = state;
 	m->why = xstrdup(why);
 	m->retry_ms = retry_ms;
-	queue_push(far->queue, m);
+	queue_push(far->half.queue, m);
 	if (state == SCOPE_BROKEN || state == SCOPE_DOUBTED || (state == SCOPE_LOADING && *why))
 		scout_go(far->scout);
 }
@@ -122,7 +119,7 @@ static void far_on_line(const struct health_log_wish *wish, const char *line, vo
 	m->container = xstrdup(wish->container);
 	m->restarts = wish->restarts;
 	m->line = xstrdup(line);
-	queue_push(far->queue, m);
+	queue_push(far->half.queue, m);
 }
 
 static void far_prepare(struct http_request *request, void *arg)
@@ -173,8 +170,8 @@ static void far_watch(void *arg)
 	struct far *far = c->far;
 	struct row_feed *feed;
 
-	if (!far->ended) {
-		feed = row_feed_create(far->net, far->http, c->kind, c->namespace, &far_ops, far);
+	if (!far->half.ended) {
+		feed = row_feed_create(far->half.net, far->http, c->kind, c->namespace, &far_ops, far);
 		LIST_PUSH(far->feeds, far->nfeeds, far->feeds_cap) = feed;
 		row_feed_start(feed);
 	}
@@ -186,7 +183,7 @@ static void far_unwatch(void *arg)
 	struct command *c = arg;
 	struct far *far = c->far;
 
-	for (size_t i = 0; i < far->nfeeds && !far->ended; i++) {
+	for (size_t i = 0; i < far->nfeeds && !far->half.ended; i++) {
 		if (!row_feed_is(far->feeds[i], c->kind, c->namespace))
 			continue;
 		row_feed_destroy(far->feeds[i]);
@@ -200,7 +197,7 @@ static void far_fetch(void *arg)
 {
 	struct command *c = arg;
 
-	if (!c->far->ended)
+	if (!c->far->half.ended)
 		last_lines_fetch(c->far->lines, &c->wish);
 	command_free(c);
 }
@@ -213,12 +210,10 @@ static void far_hurry(void *arg)
 		row_feed_hurry(far->feeds[i]);
 }
 
-/* Ends the work; what was posted before and comes later finds it ended. */
-static void far_end(struct far *far)
+static void far_end(struct net_half *half)
 {
-	if (far->ended)
-		return;
-	far->ended = true;
+	struct far *far = (struct far *)half; /* first in it */
+
 	for (size_t i = 0; i < far->nfeeds; i++)
 		row_feed_destroy(far->feeds[i]);
 	last_lines_destroy(far->lines);
@@ -228,32 +223,20 @@ static void far_end(struct far *far)
 	far->nfeeds = 0;
 }
 
-static void far_end_with_net(struct net_member *member)
+static void far_begin(struct net_half *half)
 {
-	far_end((struct far *)member); /* first in it */
-}
+	struct far *far = (struct far *)half;
 
-static void far_start(void *arg)
-{
-	struct far *far = arg;
-
-	far->scout = scout_create(far->net, far->http, &scout_ops, far);
+	far->scout = scout_create(half->net, far->http, &scout_ops, far);
 	far->lines = last_lines_create(far->http, far_on_line, far_prepare, far);
-	far->member.end = far_end_with_net;
-	net_join(far->net, &far->member);
 }
 
-static void far_destroy(void *arg)
+static void far_release(struct net_half *half)
 {
-	struct far *far = arg;
-
-	if (!far->ended)
-		net_leave(far->net, &far->member);
-	far_end(far);
-	queue_destroy(far->queue);
-	free(far->feeds);
-	free(far);
+	free(((struct far *)half)->feeds);
 }
+
+static const struct net_half_ops half_ops = { .begin = far_begin, .end = far_end, .release = far_release };
 
 /* ---- owner's thread ---- */
 
@@ -408,15 +391,15 @@ struct watcher *watcher_create(const struct watcher_options *options)
 	struct watcher *watcher = xcalloc(1, sizeof *watcher);
 	struct far *far = xcalloc(1, sizeof *far);
 
-	far->net = watcher->net = options->net;
+	watcher->net = options->net;
 	far->http = options->http;
 	far->prepare = options->prepare;
 	far->prepare_arg = options->prepare_arg;
 	watcher->clock = options->clock;
 	server_clock_init(&far->clock, options->clock);
-	far->queue = watcher->queue = queue_create(message_free);
 	watcher->far = far;
-	net_post(watcher->net, far_start, far);
+	net_half_start(&far->half, &half_ops, options->net, message_free);
+	watcher->queue = far->half.queue;
 	return watcher;
 }
 
@@ -424,10 +407,7 @@ void watcher_destroy(struct watcher *watcher)
 {
 	if (!watcher)
 		return;
-	/* The far side goes on its own thread, behind all that was posted. Waiting for it (a turn of the loop, no socket) lets
-	 * the caller free kinds and whatever prepare() uses at once. */
-	queue_close(watcher->queue);
-	net_post_and_wait(watcher->net, far_destroy, watcher->far);
+	net_half_destroy(&watcher->far->half);
 	for (size_t i = 0; i < watcher->nscopes; i++)
 		free(watcher->scopes[i].namespace);
 	free(watcher->scopes);

@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/map.h"
-#include "base/queue.h"
+#include "base/net_half.h"
 #include "base/url.h"
 #include "model/quantity.h"
 
@@ -41,10 +41,8 @@ struct message {
 
 /* On the net thread; dies there. */
 struct far {
-	struct net_member member;
-	struct net *net;
+	struct net_half half;
 	struct http *http;
-	struct queue *queue;
 	void (*prepare)(struct http_request *request, void *arg);
 	void *prepare_arg;
 	struct timer timer;
@@ -53,7 +51,7 @@ struct far {
 	struct json_fields *fields;
 	char **namespaces;
 	size_t nnamespaces, namespaces_cap;
-	bool narrow, ended;
+	bool narrow;
 	enum metrics_state last; /* how the last round ended */
 	/* The round at hand. */
 	size_t at; /* namespace */
@@ -184,9 +182,9 @@ static void round_end(struct far *far, enum metrics_state state, const char *why
 	if (state == METRICS_FORBIDDEN)
 		far->narrow = false; /* rights may have grown when we ask again */
 	far->round->why = xstrdup(why);
-	queue_push(far->queue, far->round);
+	queue_push(far->half.queue, far->round);
 	far->round = NULL;
-	loop_timer_set(net_loop(far->net), &far->timer, pause_ms, round_begin, far);
+	loop_timer_set(net_loop(far->half.net), &far->timer, pause_ms, round_begin, far);
 }
 
 /* The next request of this round, or its end. */
@@ -266,46 +264,35 @@ static void ask(struct far *far)
 
 /* ---- net thread: life ---- */
 
-static void far_end(struct far *far)
+static void far_end(struct net_half *half)
 {
-	if (far->ended)
-		return;
-	far->ended = true;
-	loop_timer_clear(net_loop(far->net), &far->timer);
+	struct far *far = (struct far *)half; /* first in it */
+
+	loop_timer_clear(net_loop(far->half.net), &far->timer);
 	http_stream_close(far->stream);
 	far->stream = NULL;
 }
 
-static void far_end_with_net(struct net_member *member)
+static void far_begin(struct net_half *half)
 {
-	far_end((struct far *)member); /* first in it */
+	struct far *far = (struct far *)half;
+
+	loop_timer_set(net_loop(far->half.net), &far->timer, FIRST_MS, round_begin, far);
 }
 
-static void far_start(void *arg)
+static void far_release(struct net_half *half)
 {
-	struct far *far = arg;
+	struct far *far = (struct far *)half;
 
-	far->member.end = far_end_with_net;
-	net_join(far->net, &far->member);
-	loop_timer_set(net_loop(far->net), &far->timer, FIRST_MS, round_begin, far);
-}
-
-static void far_destroy(void *arg)
-{
-	struct far *far = arg;
-
-	if (!far->ended)
-		net_leave(far->net, &far->member);
-	far_end(far);
 	message_free(far->round);
-	queue_destroy(far->queue);
 	json_reader_destroy(far->reader);
 	json_fields_destroy(far->fields);
 	for (size_t i = 0; i < far->nnamespaces; i++)
 		free(far->namespaces[i]);
 	free(far->namespaces);
-	free(far);
 }
+
+static const struct net_half_ops half_ops = { .begin = far_begin, .end = far_end, .release = far_release };
 
 struct command {
 	struct far *far;
@@ -319,8 +306,8 @@ static void far_add_namespace(void *arg)
 
 	LIST_PUSH(far->namespaces, far->nnamespaces, far->namespaces_cap) = GIVE(c->namespace);
 	/* Refused for want of a place to ask: not any more. */
-	if (!far->ended && far->last == METRICS_FORBIDDEN && !far->stream)
-		loop_timer_set(net_loop(far->net), &far->timer, FIRST_MS, round_begin, far);
+	if (!far->half.ended && far->last == METRICS_FORBIDDEN && !far->stream)
+		loop_timer_set(net_loop(far->half.net), &far->timer, FIRST_MS, round_begin, far);
 	free(c);
 }
 
@@ -331,18 +318,18 @@ struct metrics *metrics_create(const struct metrics_options *options)
 	struct metrics *metrics = xcalloc(1, sizeof *metrics);
 	struct far *far = xcalloc(1, sizeof *far);
 
-	far->net = metrics->net = options->net;
+	metrics->net = options->net;
 	far->http = options->http;
 	far->prepare = options->prepare;
 	far->prepare_arg = options->prepare_arg;
-	far->queue = metrics->queue = queue_create(message_free);
 	far->reader = json_reader_create(JSON_LIST, OBJECT_MAX);
 	far->fields = json_fields_create(paths, ARRAY_LEN(paths));
 	metrics->clock = options->clock;
 	metrics->pods = metrics->nodes = (struct map)MAP_INIT(free);
 	metrics->far = far;
 	metrics->why = xstrdup("");
-	net_post(metrics->net, far_start, far);
+	net_half_start(&far->half, &half_ops, options->net, message_free);
+	metrics->queue = far->half.queue;
 	return metrics;
 }
 
@@ -350,8 +337,7 @@ void metrics_destroy(struct metrics *metrics)
 {
 	if (!metrics)
 		return;
-	queue_close(metrics->queue);
-	net_post_and_wait(metrics->net, far_destroy, metrics->far);
+	net_half_destroy(&metrics->far->half);
 	map_release(&metrics->pods);
 	map_release(&metrics->nodes);
 	free(metrics->why);

@@ -12,10 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/backoff.h"
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/net.h"
+#include "base/net_half.h"
 #include "base/queue.h"
 #include "base/secret.h"
 #include "base/timer.h"
@@ -300,6 +302,65 @@ static void the_net_thread_runs_what_is_posted_in_order(void **state)
 	assert_false(net_is_mine(net));
 }
 
+static void pauses_double_up_to_their_limit_and_differ_by_chance(void **state)
+{
+	struct backoff one = { .first_ms = 100, .max_ms = 1000, .seed = 1 }, other = { .first_ms = 100, .max_ms = 1000, .seed = 2 };
+	static const int64_t whole[] = { 100, 200, 400, 800, 1000, 1000 };
+	bool differ = false;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
+		int64_t ms = backoff_next_ms(&one);
+
+		assert_in_range(ms, whole[i] / 2, whole[i]);
+		differ = differ || ms != backoff_next_ms(&other);
+	}
+	assert_true(differ);
+	one.failures = 1000;
+	assert_in_range(backoff_next_ms(&one), 500, 1000);
+	one.failures = 0;
+	assert_in_range(backoff_next_ms(&one), 50, 100);
+}
+
+struct half {
+	struct net_half half;
+	_Atomic int *begun, *ended, *released;
+};
+
+static void half_begin(struct net_half *half)
+{
+	++*((struct half *)half)->begun;
+}
+
+static void half_end(struct net_half *half)
+{
+	++*((struct half *)half)->ended;
+}
+
+static void half_release(struct net_half *half)
+{
+	++*((struct half *)half)->released;
+}
+
+static void a_half_on_the_net_thread_ends_once_with_its_owner(void **state)
+{
+	static const struct net_half_ops ops = { .begin = half_begin, .end = half_end, .release = half_release };
+	AUTO_RELEASE(error) err = { 0 };
+
+	(void)state;
+	_Atomic int begun = 0, ended = 0, released = 0;
+	AUTO(net) net = net_create(NULL, &err);
+	struct half *half = xcalloc(1, sizeof *half);
+
+	*half = (struct half){ .begun = &begun, .ended = &ended, .released = &released };
+	net_half_start(&half->half, &ops, net, free);
+	queue_push(half->half.queue, xstrdup("never taken"));
+	net_half_destroy(&half->half);
+	assert_int_equal(begun, 1);
+	assert_int_equal(ended, 1);
+	assert_int_equal(released, 1);
+}
+
 struct errand {
 	struct net *net;
 	atomic_int worked, done;
@@ -537,6 +598,8 @@ int main(void)
 		cmocka_unit_test(waiting_on_a_clock_ends_with_cancel),
 		cmocka_unit_test(a_queue_keeps_the_order_of_its_producers),
 		cmocka_unit_test(the_net_thread_runs_what_is_posted_in_order),
+		cmocka_unit_test(pauses_double_up_to_their_limit_and_differ_by_chance),
+		cmocka_unit_test(a_half_on_the_net_thread_ends_once_with_its_owner),
 		cmocka_unit_test(ending_the_network_waits_for_helpers),
 		cmocka_unit_test(a_text_record_has_time_level_message_and_fields),
 		cmocka_unit_test(a_json_record_is_one_object),
