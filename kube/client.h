@@ -178,6 +178,16 @@ struct kube_access {
 /* Asks SelfSubjectAccessReview for all at once, in parallel. */
 bool kube_can(struct kube *kube, struct kube_access *questions, size_t n, const struct cancel *cancel,
 	      struct error *err);
+struct kube_rules;
+/* All that we may do in one namespace, at once (SelfSubjectRulesReview). Gives. */
+bool kube_rules_ask(struct kube *kube, const char *namespace, const struct cancel *cancel, struct kube_rules **ret,
+		    struct error *err);
+void kube_rules_destroy(struct kube_rules *rules);
+DEFINE_AUTO(kube_rules);
+/* False: the server left some out (authorizers that don't list rules), so each question wants kube_can(). */
+bool kube_rules_are_complete(const struct kube_rules *rules);
+/* As RBAC reads rules, wildcards and names too. The question's namespace doesn't count: it is that of the rules. */
+bool kube_rules_allow(const struct kube_rules *rules, const struct kube_access *question);
 /* Who the server thinks we are; "" when it can't tell (before 1.28). Gives. */
 bool kube_whoami(struct kube *kube, const struct cancel *cancel, char **ret, struct error *err);
 

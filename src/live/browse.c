@@ -212,14 +212,15 @@ static void take(struct browse *browse, struct message *m)
 
 struct discovery {
 	struct kube *kube;
-	struct error error;
+	struct error error, no_writes;
 };
 
 static void discovery_work(const struct cancel *cancel, void *arg)
 {
 	struct discovery *d = arg;
 
-	kube_discover(d->kube, cancel, &d->error);
+	if (kube_discover(d->kube, cancel, &d->error))
+		kube_may_write(d->kube, cancel, &d->no_writes);
 }
 
 /* The same kind in a version that comes earlier: the server's order is that of preference. */
@@ -270,6 +271,8 @@ static void discovery_end(void *arg, void *owner)
 	browse->kinds_why = *failed ? xasprintf("these groups do not answer: %s", failed) : xstrdup("");
 	browse->kinds_state = KINDS_KNOWN;
 	collect_kinds(browse);
+	free(browse->only_looks);
+	browse->only_looks = xstrdup(d->no_writes.kind == ERR_DENIED ? d->no_writes.message : "");
 }
 
 static void discovery_release(void *arg)
@@ -277,6 +280,7 @@ static void discovery_release(void *arg)
 	struct discovery *d = arg;
 
 	error_release(&d->error);
+	error_release(&d->no_writes);
 	free(d);
 }
 
@@ -412,6 +416,7 @@ struct browse *browse_create(const struct browse_options *options)
 	watch_fd(browse->poll_fd, tasks_fd(browse->tasks));
 	browse->arena = arena_create();
 	browse->kinds_why = xstrdup("");
+	browse->only_looks = xstrdup("");
 	browse->rights = (struct map)MAP_INIT(browse_right_free);
 	browse_refresh_kinds(browse);
 	return browse;
@@ -431,6 +436,7 @@ void browse_destroy(struct browse *browse)
 	free(browse->tables);
 	free(browse->kinds);
 	free(browse->kinds_why);
+	free(browse->only_looks);
 	free(browse->builtin);
 	free(browse->asks);
 	free(browse);

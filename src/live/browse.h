@@ -120,17 +120,22 @@ void browse_forget(struct browse *browse, browse_id id);
 /* ---- rights ---- */
 
 enum browse_right {
-	RIGHT_ASKED,  /* under way: ask again after the next browse_poll() that said true */
+	RIGHT_UNKNOWN, /* not asked, not answered yet, or the server does not say: let the person try */
 	RIGHT_YES,
-	RIGHT_NO,     /* *ret_why: "no right to delete pods in namespace shop" and the server's reason */
-	RIGHT_UNTOLD  /* the server does not say: let the person try */
+	RIGHT_NO
 };
+/* Whether we may, as far as it is known; asks nothing. The group of question is never NULL. */
+enum browse_right browse_may(const struct browse *browse, const struct kube_access *question);
 /*
- * Whether we may: verb "get", "patch", "delete", "create", …; subresource NULL: the object. Answered from a cache of 60 s; what
- * is older is asked again, and the old answer holds until then. ret_why may be NULL, and is borrowed until the next
- * browse_poll().
+ * Sees to it that browse_may() will know: asks beside the screen what is not known, or older than 5 min; the old answer holds
+ * until then. Costs one request for a whole namespace (SelfSubjectRulesReview); single ones (SelfSubjectAccessReview) for
+ * cluster-wide kinds, and for what is not in a list that the server calls incomplete. Call it again and again.
  */
-enum browse_right browse_may(struct browse *browse, const char *verb, const struct kube_resource *resource,
-			     const char *subresource, const char *namespace, const char **ret_why);
+void browse_ask_right(struct browse *browse, const struct kube_access *question);
+/* The server refused something: what is known is asked anew, by and by. */
+void browse_doubt_rights(struct browse *browse);
+/* Why this server is only looked at ("… is 1.23: …"); "": it is not, or its version is not known yet. Borrowed until the
+ * next browse_poll(). */
+const char *browse_only_looks(const struct browse *browse);
 
 #endif

@@ -5,13 +5,12 @@
 
 #define ANSWER_MAX_BYTES (16 << 20)
 #define EVENTS_MAX 500
-#define RIGHT_AGE_MS 60000
 
 /*
  * An ask is made on the owner's thread, worked on by a worker, and told on the owner's thread; between those it has one
  * owner at a time. fn and arg are the owner's thread's alone.
  */
-enum ask_what { ASK_GET, ASK_EVENTS, ASK_SEND, ASK_DELETE, ASK_RIGHT };
+enum ask_what { ASK_GET, ASK_EVENTS, ASK_SEND, ASK_DELETE };
 
 struct ask {
 	browse_id id;
@@ -31,8 +30,6 @@ struct ask {
 	struct http_response response;
 	struct row **events;
 	size_t nevents, events_cap;
-	bool allowed;
-	char *why; /* of a right that we have not */
 };
 
 static char *copy_or_null(const char *text)
@@ -54,7 +51,6 @@ static void ask_release(void *arg)
 	free(ask->resource_version);
 	free(ask->propagation);
 	free(ask->verb);
-	free(ask->why);
 	buf_release(&ask->body);
 	error_release(&ask->error);
 	kube_status_release(&ask->status);
@@ -137,26 +133,10 @@ static bool fetch_events(struct ask *ask, const struct cancel *cancel)
 	return good;
 }
 
-static bool ask_right(struct ask *ask, const struct cancel *cancel)
-{
-	struct kube_access question = { .verb = ask->verb, .group = ask->resource->group, .resource = ask->resource->resource,
-					.subresource = ask->subresource, .namespace = ask->namespace };
-	bool good = kube_can(ask->kube, &question, 1, cancel, &ask->error);
-
-	ask->allowed = question.allowed;
-	if (good && !question.allowed)
-		ask->why = xasprintf("no right to %s %s%s%s%s%s%s%s", ask->verb, ask->resource->resource, ask->subresource ? "/" : "",
-				     ask->subresource ? ask->subresource : "", ask->namespace ? " in namespace " : "",
-				     ask->namespace ? ask->namespace : "", question.reason ? ": " : "",
-				     question.reason ? question.reason : "");
-	free(question.reason);
-	return good;
-}
-
 static void ask_work(const struct cancel *cancel, void *arg)
 {
 	static bool (*const works[])(struct ask *ask, const struct cancel *cancel) = {
-		[ASK_GET] = send, [ASK_EVENTS] = fetch_events, [ASK_SEND] = send, [ASK_DELETE] = send_delete, [ASK_RIGHT] = ask_right,
+		[ASK_GET] = send, [ASK_EVENTS] = fetch_events, [ASK_SEND] = send, [ASK_DELETE] = send_delete,
 	};
 	struct ask *ask = arg;
 
@@ -202,12 +182,12 @@ static struct ask *ask_create(struct browse *browse, enum ask_what what, const s
 	return ask;
 }
 
-static browse_id ask_run(struct browse *browse, struct ask *ask, void (*end)(void *arg, void *owner))
+static browse_id ask_run(struct browse *browse, struct ask *ask)
 {
 	browse_id id = ask->id;
 
 	LIST_PUSH(browse->asks, browse->nasks, browse->asks_cap) = ask;
-	tasks_run(browse->tasks, &(struct task){ .work = ask_work, .end = end, .release = ask_release, .arg = ask });
+	tasks_run(browse->tasks, &(struct task){ .work = ask_work, .end = ask_end, .release = ask_release, .arg = ask });
 	return id;
 }
 
@@ -223,12 +203,12 @@ browse_id browse_get(struct browse *browse, const struct browse_object *object, 
 	struct ask *ask = ask_create(browse, ASK_GET, object, fn, arg);
 
 	ask->verb = xstrdup("get");
-	return ask_run(browse, ask, ask_end);
+	return ask_run(browse, ask);
 }
 
 browse_id browse_events(struct browse *browse, const struct browse_object *object, browse_fn *fn, void *arg)
 {
-	return ask_run(browse, ask_create(browse, ASK_EVENTS, object, fn, arg), ask_end);
+	return ask_run(browse, ask_create(browse, ASK_EVENTS, object, fn, arg));
 }
 
 browse_id browse_patch(struct browse *browse, const struct browse_object *object, enum browse_patch type, const char *subresource,
@@ -245,7 +225,7 @@ browse_id browse_patch(struct browse *browse, const struct browse_object *object
 	ask->subresource = copy_or_null(subresource);
 	ask->dry_run = dry_run;
 	buf_add_str(&ask->body, body);
-	return ask_run(browse, ask, ask_end);
+	return ask_run(browse, ask);
 }
 
 browse_id browse_create_object(struct browse *browse, const struct browse_object *object, struct str body, bool dry_run,
@@ -260,7 +240,7 @@ browse_id browse_create_object(struct browse *browse, const struct browse_object
 	ask->content_type = "application/json";
 	ask->dry_run = dry_run;
 	buf_add_str(&ask->body, body);
-	return ask_run(browse, ask, ask_end);
+	return ask_run(browse, ask);
 }
 
 browse_id browse_delete(struct browse *browse, const struct browse_object *object, const char *resource_version,
@@ -271,66 +251,5 @@ browse_id browse_delete(struct browse *browse, const struct browse_object *objec
 	ask->resource_version = copy_or_null(resource_version);
 	ask->propagation = copy_or_null(propagation);
 	ask->dry_run = dry_run;
-	return ask_run(browse, ask, ask_end);
-}
-
-/* ---- rights ---- */
-
-struct right {
-	enum browse_right state;
-	char *why;
-	bool asked; /* under way */
-	int64_t told_ms;
-};
-
-void browse_right_free(void *item)
-{
-	struct right *right = item;
-
-	free(right->why);
-	free(right);
-}
-
-static char *right_key(const char *verb, const struct kube_resource *resource, const char *subresource, const char *namespace)
-{
-	return xasprintf("%s %s %s/%s %s", verb, resource->group, resource->resource, subresource ? subresource : "",
-			 namespace ? namespace : "");
-}
-
-static void right_end(void *arg, void *owner)
-{
-	struct ask *ask = arg;
-	struct browse *browse = owner;
-	AUTO_FREE char *key = right_key(ask->verb, ask->resource, ask->subresource, ask->namespace);
-	struct right *right = map_get(&browse->rights, str_of(key));
-
-	right->asked = false;
-	right->told_ms = clock_now_ms(browse->clock);
-	free(right->why);
-	right->why = ask->error.kind ? xstrdup(ask->error.message) : GIVE(ask->why);
-	right->state = ask->error.kind ? RIGHT_UNTOLD : ask->allowed ? RIGHT_YES : RIGHT_NO;
-	ask_end(ask, owner);
-}
-
-enum browse_right browse_may(struct browse *browse, const char *verb, const struct kube_resource *resource,
-			     const char *subresource, const char *namespace, const char **ret_why)
-{
-	AUTO_FREE char *key = right_key(verb, resource, subresource, namespace);
-	struct right *right = map_get(&browse->rights, str_of(key));
-	struct ask *ask;
-
-	if (!right) {
-		right = xcalloc(1, sizeof *right);
-		map_set(&browse->rights, str_of(key), right);
-	}
-	if (ret_why)
-		*ret_why = right->why ? right->why : "";
-	if (right->asked || (right->told_ms && clock_now_ms(browse->clock) - right->told_ms < RIGHT_AGE_MS))
-		return right->state;
-	right->asked = true;
-	ask = ask_create(browse, ASK_RIGHT, &(struct browse_object){ .resource = resource, .namespace = namespace }, NULL, NULL);
-	ask->verb = xstrdup(verb);
-	ask->subresource = copy_or_null(subresource);
-	ask_run(browse, ask, right_end);
-	return right->state;
+	return ask_run(browse, ask);
 }

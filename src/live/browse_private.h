@@ -36,7 +36,8 @@ struct browse {
 	struct ask **asks; /* open ones */
 	size_t nasks, asks_cap;
 	browse_id last_ask;
-	struct map rights; /* struct right, by "verb group resource/subresource namespace" */
+	struct map rights; /* struct right, by namespace, and by single question */
+	char *only_looks;
 };
 
 void browse_right_free(void *right);

@@ -352,11 +352,35 @@ static void access_review(struct sim *sim, const struct request *request, json_t
 				      json_pack("{s:b}", "allowed", 0));
 }
 
-static void rules_review(json_t *tree)
+/* Of a resource (sub "": itself), a rule with the verbs that no script denies. */
+static void add_rule(struct sim *sim, const char *token, const struct resource *r, const char *sub, const char *ns, json_t *rules)
 {
+	static const char *const verbs[] = { "get", "list", "watch", "create", "update", "patch", "delete", "deletecollection" };
+	json_t *may = json_array();
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (rbac_allows(sim->rbac, token, verbs[i], r->group, r->plural, sub, ns, ""))
+			json_array_append_new(may, json_string(verbs[i]));
+	if (json_array_size(may)) {
+		AUTO_FREE char *whole = *sub ? xasprintf("%s/%s", r->plural, sub) : xstrdup(r->plural);
+
+		json_array_append_new(rules, json_pack("{s:O,s:[s],s:[s]}", "verbs", may, "apiGroups", r->group, "resources", whole));
+	}
+	json_decref(may);
+}
+
+/* What a denial by name takes away can't be said in rules: these are as if there were none. */
+static void rules_review(struct sim *sim, const struct request *request, json_t *tree)
+{
+	static const char *const subresources[] = { "", "status", "scale", "log", "exec", "attach", "portforward", "eviction" };
+	json_t *rules = json_array();
+
+	for (size_t i = 0; i < sim->nresources; i++)
+		for (size_t s = 0; s < ARRAY_LEN(subresources); s++)
+			add_rule(sim, token_of(request), sim->resources[i], subresources[s], jstr(jget(tree, "spec"), "namespace"), rules);
 	json_object_set_new(tree, "status",
-			    json_pack("{s:[{s:[s],s:[s],s:[s]}],s:[{s:[s],s:[s]}],s:b}", "resourceRules", "verbs", "*", "apiGroups", "*",
-				      "resources", "*", "nonResourceRules", "verbs", "*", "nonResourceURLs", "*", "incomplete", 0));
+			    json_pack("{s:o,s:[{s:[s],s:[s]}],s:b}", "resourceRules", rules, "nonResourceRules", "verbs", "*", "nonResourceURLs", "*",
+				      "incomplete", 0));
 }
 
 void rest_review(struct sim *sim, const struct request *request, const struct target *target, struct reply *reply)
@@ -379,7 +403,7 @@ void rest_review(struct sim *sim, const struct request *request, const struct ta
 					      rbac_user(sim->rbac, token_of(request)), "groups", "system:masters",
 					      "system:authenticated"));
 	else if (!strcmp(kind, "SelfSubjectRulesReview"))
-		rules_review(tree);
+		rules_review(sim, request, tree);
 	else
 		access_review(sim, request, tree);
 	reply_json(reply, 201, tree);

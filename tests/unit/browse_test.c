@@ -623,47 +623,111 @@ static void changes_carry_preconditions_and_the_servers_message(void **state)
 
 /* ---- rights ---- */
 
-static void a_right_is_asked_once_a_minute_and_the_old_answer_holds_meanwhile(void **state)
+#define REVIEWS "selfsubjectaccessreviews"
+#define RULES "selfsubjectrulesreviews"
+
+static const struct kube_access delete_maps = { .verb = "delete", .group = "", .resource = "configmaps", .namespace = "shop" };
+static const struct kube_access read_logs = { .verb = "get", .group = "", .resource = "pods", .subresource = "log", .namespace = "shop" };
+
+static enum browse_right may(struct bed *bed, const struct kube_access *question)
+{
+	browse_ask_right(bed->browse, question);
+	return browse_may(bed->browse, question);
+}
+
+static void all_rights_of_a_namespace_cost_one_request_and_hold_for_five_minutes(void **state)
 {
 	(void)state;
 	AUTO(clock) clock = clock_create_manual(INT64_C(1700000000000));
 	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ .clock = clock });
-	const struct kube_resource *maps;
-	const char *why;
 
 	kube_bed_deny(&bed.kube, "[{'verb':'delete','resource':'configmaps','namespace':'shop'}]");
 	bed_browse(&bed);
 	wait_for_kinds(&bed);
-	maps = browse_find_kind(bed.browse, "configmaps");
-	assert_int_equal(browse_may(bed.browse, "delete", maps, NULL, "shop", &why), RIGHT_ASKED);
-	UNTIL(&bed, browse_may(bed.browse, "delete", maps, NULL, "shop", &why) == RIGHT_NO);
-	assert_non_null(strstr(why, "no right to delete configmaps in namespace shop"));
-	UNTIL(&bed, browse_may(bed.browse, "get", browse_find_kind(bed.browse, "pods"), "log", "shop", &why) == RIGHT_YES);
-	assert_int_equal(kube_bed_requests(&bed.kube, "selfsubjectaccessreviews", NULL), 2);
+	assert_int_equal(browse_may(bed.browse, &delete_maps), RIGHT_UNKNOWN);
+	assert_int_equal(kube_bed_requests(&bed.kube, RULES, NULL), 0);
+	UNTIL(&bed, may(&bed, &delete_maps) == RIGHT_NO);
+	assert_int_equal(may(&bed, &read_logs), RIGHT_YES);
+	assert_int_equal(kube_bed_requests(&bed.kube, RULES, NULL), 1);
+	assert_int_equal(kube_bed_requests(&bed.kube, REVIEWS, NULL), 0);
 	kube_bed_deny(&bed.kube, "[]");
+	clock_advance(clock, 299000);
+	assert_int_equal(may(&bed, &delete_maps), RIGHT_NO);
 	turn(&bed);
-	assert_int_equal(browse_may(bed.browse, "delete", maps, NULL, "shop", &why), RIGHT_NO);
-	assert_int_equal(kube_bed_requests(&bed.kube, "selfsubjectaccessreviews", NULL), 2);
-	clock_advance(clock, 60000);
-	assert_int_equal(browse_may(bed.browse, "delete", maps, NULL, "shop", &why), RIGHT_NO);
-	UNTIL(&bed, browse_may(bed.browse, "delete", maps, NULL, "shop", &why) == RIGHT_YES);
-	assert_string_equal(why, "");
+	assert_int_equal(kube_bed_requests(&bed.kube, RULES, NULL), 1);
+	clock_advance(clock, 1000);
+	assert_int_equal(may(&bed, &delete_maps), RIGHT_NO);
+	UNTIL(&bed, may(&bed, &delete_maps) == RIGHT_YES);
+}
+
+static void after_a_refusal_the_rights_are_asked_anew(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+
+	bed_browse(&bed);
+	UNTIL(&bed, may(&bed, &delete_maps) == RIGHT_YES);
+	kube_bed_deny(&bed.kube, "[{'verb':'delete'}]");
+	browse_doubt_rights(bed.browse);
+	UNTIL(&bed, may(&bed, &delete_maps) == RIGHT_NO);
+}
+
+static void what_an_incomplete_list_does_not_hold_is_asked_by_itself(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	const struct kube_access delete_one = { .verb = "delete", .group = "", .resource = "configmaps", .namespace = "shop", .name = "a" };
+	const struct kube_access delete_other = { .verb = "delete", .group = "", .resource = "configmaps", .namespace = "shop", .name = "b" };
+	const struct kube_access delete_pods = { .verb = "delete", .group = "", .resource = "pods", .namespace = "shop" };
+
+	kube_bed_faults(&bed.kube, "[{'path':'selfsubjectrulesreviews','status':201,'contentType':'application/json','body':'{\\'status\\':{\\'incomplete\\':true,"
+				   "\\'resourceRules\\':[{\\'verbs\\':[\\'get\\'],\\'apiGroups\\':[\\'\\'],\\'resources\\':[\\'*/log\\']},"
+				   "{\\'verbs\\':[\\'*\\'],\\'apiGroups\\':[\\'\\'],\\'resources\\':[\\'configmaps\\'],\\'resourceNames\\':[\\'a\\']}]}}'}]");
+	kube_bed_deny(&bed.kube, "[{'verb':'delete','resource':'configmaps'}]");
+	bed_browse(&bed);
+	UNTIL(&bed, may(&bed, &read_logs) == RIGHT_YES);
+	assert_int_equal(may(&bed, &delete_one), RIGHT_YES);
+	assert_int_equal(kube_bed_requests(&bed.kube, REVIEWS, NULL), 0);
+	UNTIL(&bed, may(&bed, &delete_other) == RIGHT_NO);
+	UNTIL(&bed, may(&bed, &delete_pods) == RIGHT_YES);
+	assert_int_equal(kube_bed_requests(&bed.kube, RULES, NULL), 1);
+}
+
+static void rights_on_cluster_wide_kinds_are_asked_one_by_one(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+	const struct kube_access delete_volume = { .verb = "delete", .group = "", .resource = "persistentvolumes", .name = "data" };
+
+	kube_bed_deny(&bed.kube, "[{'verb':'delete','resource':'persistentvolumes'}]");
+	bed_browse(&bed);
+	UNTIL(&bed, may(&bed, &delete_volume) == RIGHT_NO);
+	assert_int_equal(kube_bed_requests(&bed.kube, RULES, NULL), 0);
 }
 
 static void when_the_server_does_not_tell_the_person_may_try(void **state)
 {
 	(void)state;
 	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
-	const struct kube_resource *maps;
-	const char *why;
 
-	kube_bed_faults(&bed.kube, "[{'path':'selfsubjectaccessreviews','status':403,'reason':'Forbidden','message':'ask nothing'}]");
+	kube_bed_faults(&bed.kube, "[{'path':'selfsubject','status':403,'reason':'Forbidden','message':'ask nothing'}]");
 	bed_browse(&bed);
+	UNTIL(&bed, (may(&bed, &delete_maps), kube_bed_requests(&bed.kube, REVIEWS, NULL) == 1));
+	turn(&bed);
+	assert_int_equal(may(&bed, &delete_maps), RIGHT_UNKNOWN);
+	assert_int_equal(kube_bed_requests(&bed.kube, RULES, NULL), 1);
+}
+
+static void an_old_server_is_known_before_a_change_is_tried(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create(&(struct kube_bed_options){ 0 });
+
+	kube_bed_faults(&bed.kube, "[{'path':'^/version','status':200,'contentType':'application/json','body':'{\\'major\\':\\'1\\',\\'minor\\':\\'23\\',\\'gitVersion\\':\\'v1.23.1\\'}'}]");
+	bed_browse(&bed);
+	assert_string_equal(browse_only_looks(bed.browse), "");
 	wait_for_kinds(&bed);
-	maps = browse_find_kind(bed.browse, "configmaps");
-	UNTIL(&bed, browse_may(bed.browse, "delete", maps, NULL, "shop", &why) == RIGHT_UNTOLD);
-	browse_may(bed.browse, "delete", maps, NULL, "shop", &why);
-	assert_non_null(strstr(why, "ask nothing"));
+	assert_non_null(strstr(browse_only_looks(bed.browse), "1.23"));
 }
 
 static void it_ends_at_once_while_the_server_hangs(void **state)
@@ -705,8 +769,12 @@ int main(void)
 		cmocka_unit_test(a_forgotten_question_is_not_answered),
 		cmocka_unit_test(events_are_those_of_the_object_newest_last),
 		cmocka_unit_test(changes_carry_preconditions_and_the_servers_message),
-		cmocka_unit_test(a_right_is_asked_once_a_minute_and_the_old_answer_holds_meanwhile),
+		cmocka_unit_test(all_rights_of_a_namespace_cost_one_request_and_hold_for_five_minutes),
+		cmocka_unit_test(after_a_refusal_the_rights_are_asked_anew),
+		cmocka_unit_test(what_an_incomplete_list_does_not_hold_is_asked_by_itself),
+		cmocka_unit_test(rights_on_cluster_wide_kinds_are_asked_one_by_one),
 		cmocka_unit_test(when_the_server_does_not_tell_the_person_may_try),
+		cmocka_unit_test(an_old_server_is_known_before_a_change_is_tried),
 		cmocka_unit_test(it_ends_at_once_while_the_server_hangs),
 	};
 
