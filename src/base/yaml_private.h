@@ -9,6 +9,7 @@ enum yaml_mark {
 	YAML_MARK_OPEN = 2,   /* an anchored collection that is still being read */
 	YAML_MARK_MERGE = 4,  /* a `<<` that merges when it is a key */
 	YAML_MARK_TAGGED = 8, /* a string by its tag (!local, !!binary): as a key it makes its mapping general */
+	YAML_MARK_ALIAS = 16, /* a collection that stands where an alias stood */
 };
 
 /* A timestamp whatever the tag of the scalar. */

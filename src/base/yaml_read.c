@@ -778,7 +778,10 @@ static bool add_alias(struct yaml_stream *stream, const yaml_event_t *event)
 	stream->doc_nodes++;
 	struct yaml_node *copy = expand(stream, &place, target, stream->nframes);
 
-	return copy && add_child(stream, copy);
+	if (!copy)
+		return false;
+	copy->marks |= YAML_MARK_ALIAS;
+	return add_child(stream, copy);
 }
 
 /* ---- end of a document ---- */
@@ -820,10 +823,13 @@ static void save_anchors(struct yaml_stream *stream)
 		save(stream, stream->marked[next].node, &next);
 }
 
+/* As yaml.v3: a list of mappings must be written in place, not be named by an alias. */
 static bool is_merge_value(const struct yaml_node *value)
 {
 	if (value->kind != YAML_SEQUENCE)
 		return value->kind == YAML_MAPPING;
+	if (value->marks & YAML_MARK_ALIAS)
+		return false;
 	for (uint32_t i = 0; i < value->seq.n; i++)
 		if (value->seq.items[i]->kind != YAML_MAPPING)
 			return false;
@@ -845,7 +851,8 @@ static bool collect(struct yaml_stream *stream, struct yaml_node *map, struct me
 		bool merges = (pair.key->marks & YAML_MARK_MERGE) != 0, fits = is_merge_value(pair.value);
 
 		if (merges && !fits && !stream->limits.lenient)
-			return FAIL_NODE(stream, ERR_INVALID, pair.value,
+			return FAIL_NODE(stream, ERR_INVALID,
+					 pair.value->marks & YAML_MARK_ALIAS ? pair.key : pair.value,
 					 "map merge requires map or sequence of maps as the value");
 		if (merges && fits)
 			merged = pair.value;
@@ -866,30 +873,32 @@ static bool collect(struct yaml_stream *stream, struct yaml_node *map, struct me
 }
 
 /* A mapping whose own keys are all strings takes every merged key as a string. */
-static void make_merged_keys_strings(struct merge *merge)
+static bool make_merged_keys_strings(struct yaml_stream *stream, struct merge *merge)
 {
 	for (size_t i = 0; i < merge->nown; i++)
 		if (merge->pairs[i].key->kind != YAML_STRING || (merge->pairs[i].key->marks & YAML_MARK_TAGGED))
-			return;
+			return true;
 	for (size_t i = merge->nown; i < merge->n; i++) {
 		struct yaml_node *key = merge->pairs[i].key;
 
+		if (key->kind == YAML_NULL && !stream->limits.lenient)
+			return FAIL_NODE(stream, ERR_INVALID, key, "a null key; its value would be lost");
 		if (key->kind >= YAML_SEQUENCE || key->kind == YAML_NULL)
 			continue;
 		key->kind = YAML_STRING;
 		key->marks &= (uint8_t)~YAML_MARK_TAGGED;
 	}
+	return true;
 }
 
 static bool merge_map(struct yaml_stream *stream, struct yaml_node *map)
 {
 	struct merge merge = { 0 };
 
-	if (!collect(stream, map, &merge)) {
+	if (!collect(stream, map, &merge) || !make_merged_keys_strings(stream, &merge)) {
 		free(merge.pairs);
 		return false;
 	}
-	make_merged_keys_strings(&merge);
 	merge.n = yaml_drop_later(merge.pairs, merge.n, merge.nown, false);
 	merge.n = yaml_drop_later(merge.pairs, merge.n, merge.nown, true);
 	map->map.pairs = arena_alloc(stream->arena, merge.n * sizeof *map->map.pairs);

@@ -225,6 +225,8 @@ static void merge_keys_give_way_to_own_and_earlier_ones(void **state)
 	check_written("a: &a {x: 1, y: 2}\nb: &b {x: 3, z: 4}\nc: {<<: [*a, *b], y: 5}\n",
 		      "a:\n  x: 1\n  \"y\": 2\nb:\n  x: 3\n  z: 4\nc:\n  x: 1\n  \"y\": 5\n  z: 4\n");
 	check_written("a: &a {<<: {p: 1}, q: 2}\nb: {<<: *a}\n", "a:\n  p: 1\n  q: 2\nb:\n  p: 1\n  q: 2\n");
+	check_error("a: &a [{x: 1}]\nb: {<<: *a}\n", "f.yaml:2:5: map merge requires map or sequence of maps as the value");
+	check_error("b: {<<: {~: x}}\n", "f.yaml:1:10: a null key; its value would be lost");
 	check_written("b: {<<: {1: x}}\nc: {<<: {1: x}, 2: y}\n", "b:\n  \"1\": x\nc:\n  1: x\n  2: \"y\"\n");
 }
 
