@@ -12,6 +12,7 @@
 
 #include "template/format.h"
 #include "template/literal.h"
+#include "template/node.h"
 #include "template/unicode.h"
 
 /* What one function may make. */
@@ -336,12 +337,14 @@ FUNCTION(go_len)
 FUNCTION(go_call)
 {
 	struct value callee = unboxed(args[0]);
-	struct str name = exec_callee(exec);
+	AUTO_RELEASE(buf) name = BUF_INIT(0);
 
 	(void)ret;
 	if (!callee.type)
 		return exec_fail(exec, "call of nil");
-	return exec_fail(exec, "non-function %.*s of type %s", STR_ARG(name), callee.type->name);
+	buf_add_str(&name, exec_callee(exec));
+	template_show_nul(&name);
+	return exec_fail(exec, "non-function %s of type %s", buf_cstr(&name), callee.type->name);
 }
 
 /* Logic and comparison */

@@ -38,6 +38,7 @@ struct open {
 	struct node_branch *branch;
 	struct str name;		  /* of a define or block */
 	const struct node_template *call; /* of a block */
+	unsigned line;			  /* where a block's action ends */
 	struct tree outer;
 };
 
@@ -807,6 +808,7 @@ static bool open_block(struct parser *p)
 	open = open_clause(p, OPEN_BLOCK);
 	open->name = name;
 	open->call = call;
+	open->line = p->tokens[0].line;
 	open->variables = variables;
 	start_tree(p);
 	return true;
@@ -903,6 +905,8 @@ static bool parse_else(struct parser *p)
 	p->tree.action_line = 0;
 	if (open->kind == OPEN_ROOT)
 		return fail(p, "unexpected {{else}}");
+	if (open->call)
+		p->tokens[0].line = open->line; /* Go tells it from the tree around the block */
 	if (!open->branch)
 		return fail(p, "unexpected {{else}} in %s", open_words[open->kind]);
 	if (open->in_else)

@@ -209,6 +209,13 @@ static void findings_name_the_place_and_what_was_printed(void **state)
 			    "0 v:2:6 .zz => <no value>\n1 v:2:15 printf \"%d\" \"x\" => %!d(string=x)\n");
 }
 
+static void an_else_inside_a_block_is_told_at_the_line_of_the_block(void **state)
+{
+	(void)state;
+	assert_fails("a\n{{ block \"b\" 1\n}}x\n\n{{ if true }}{{ else }}{{ end }}\n{{ else }}", NULL, ERR_INVALID,
+		     "template: v:3: unexpected {{else}} in block clause");
+}
+
 static void a_nul_in_the_template_does_not_cut_the_message(void **state)
 {
 	(void)state;
@@ -222,6 +229,8 @@ static void a_nul_in_the_template_does_not_cut_the_message(void **state)
 	assert_string_equal(
 		err.message,
 		"template: v:1:3: executing \"v\" at <`a\\x00b`>: can't give argument to non-function `a\\x00b`");
+	assert_false(template_render("v", STR("{{ call `a\0b` }}"), value_none(), NULL, &out, &err));
+	assert_non_null(strstr(err.message, "non-function `a\\x00b` of type string"));
 	assert_true(template_render("v", STR("a\0{{ `b\0` }}"), value_none(), NULL, &out, &err));
 	assert_memory_equal(out.p, "a\0b\0", 4);
 }
@@ -311,6 +320,7 @@ int main(void)
 		cmocka_unit_test(the_hint_shows_the_line_and_counts_columns_from_one),
 		cmocka_unit_test(strict_refuses_what_is_missing_and_what_printf_got_wrong),
 		cmocka_unit_test(findings_name_the_place_and_what_was_printed),
+		cmocka_unit_test(an_else_inside_a_block_is_told_at_the_line_of_the_block),
 		cmocka_unit_test(a_nul_in_the_template_does_not_cut_the_message),
 		cmocka_unit_test(variables_declared_in_parentheses_outlive_their_action),
 		cmocka_unit_test(quote_is_for_templates_of_our_own),
