@@ -7,7 +7,8 @@
 #include "ui/term.h"
 #include "ui/text.h"
 
-#define WIDTH 76
+#define WIDTH	   76
+#define LEAST_COLS 20 /* with less nobody can read what is asked */
 
 void dialog_close(struct dialog *dialog)
 {
@@ -54,7 +55,7 @@ bool dialog_key(struct dialog *dialog, struct app *app, uint32_t key)
 {
 	if (dialog->kind == DIALOG_NONE)
 		return false;
-	if (scrolls(dialog, key))
+	if ((!dialog->seen && key != KEY_TERM_ESCAPE) || scrolls(dialog, key))
 		return true;
 	if (dialog->kind == DIALOG_CONFIRM) {
 		if (keymap_latin(key) == 'y')
@@ -99,6 +100,7 @@ void dialog_draw(struct dialog *dialog, struct canvas *canvas)
 	int rows = lines + 3, row = (canvas->rows - rows) / 2, col = (canvas->cols - cols) / 2;
 
 	row = row < 0 ? 0 : row;
+	dialog->seen = lines > 0 && cols >= LEAST_COLS;
 	canvas_cool(canvas);
 	canvas_box(canvas, row, col, rows, cols, dialog->title);
 	pager_draw(&dialog->body, canvas, row + 1, lines, col + 1, cols - 3);

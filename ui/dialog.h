@@ -2,7 +2,8 @@
  * dialog: one question in a box above the screen. Private to ui.
  *
  * The key that confirms is never the one that asked: y, or Enter behind a word that must be typed, or behind a text that is asked for.
- * Anything else but scrolling is a no.
+ * Anything else but scrolling is a no. Keys that were typed before the question was on the screen are no answer to it: of them only
+ * Esc is heard.
  */
 #ifndef SLOTDECK_UI_DIALOG_H
 #define SLOTDECK_UI_DIALOG_H
@@ -21,6 +22,7 @@ enum dialog_kind {
 
 struct dialog {
 	enum dialog_kind kind;
+	bool seen; /* it was drawn */
 	char *title;
 	char *word;  /* DIALOG_TYPE: what must be typed; DIALOG_ASK: what is asked for */
 	struct pager body;

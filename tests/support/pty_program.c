@@ -109,11 +109,11 @@ static void run_shell(const struct pty_options *options, int report_fd, int comm
 }
 
 /* cmocka cuts a long message. */
-static void fail_without(const char *text, const char *screen)
+static void fail_showing(const char *screen, const char *text, const char *what)
 {
 	for (const char *line = screen, *end; (end = strchr(line, '\n')); line = end + 1)
 		print_error("|%.*s\n", (int)(end - line), line);
-	fail_msg("\"%s\" did not come", text);
+	fail_msg("\"%s\" %s", text, what);
 }
 
 static struct report read_report(struct pty *pty)
@@ -126,7 +126,7 @@ static struct report read_report(struct pty *pty)
 			AUTO_FREE char *screen = pty_screen(pty);
 
 			kill(pty->pid, SIGKILL);
-			fail_without("the end or a stop of the program", screen);
+			fail_showing(screen, "the end or a stop of the program", "did not come");
 		}
 		if (pty->fd < 0 || !pty_pump(pty))
 			poll(&(struct pollfd){ .fd = pty->report_fd, .events = POLLIN }, 1, 50);
@@ -199,18 +199,28 @@ char *pty_screen(const struct pty *pty)
 	return buf_give(&out);
 }
 
-void pty_wait_for(struct pty *pty, const char *text)
+static void wait_until(struct pty *pty, const char *text, bool there, const char *what)
 {
 	int64_t due_ms = clock_now_ms(NULL) + PTY_LIMIT_MS;
 
 	for (;;) {
 		AUTO_FREE char *now = pty_screen(pty);
 
-		if (strstr(now, text))
+		if (!strstr(now, text) == !there)
 			return;
 		if (!pty_pump(pty) || clock_now_ms(NULL) > due_ms)
-			fail_without(text, now);
+			fail_showing(now, text, what);
 	}
+}
+
+void pty_wait_for(struct pty *pty, const char *text)
+{
+	wait_until(pty, text, true, "did not come");
+}
+
+void pty_wait_gone(struct pty *pty, const char *text)
+{
+	wait_until(pty, text, false, "did not go");
 }
 
 void pty_wait_for_output(struct pty *pty, size_t from, const char *text)

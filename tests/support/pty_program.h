@@ -40,6 +40,7 @@ bool pty_pump(struct pty *pty);
 /* The screen as lines; gives. */
 char *pty_screen(const struct pty *pty);
 void pty_wait_for(struct pty *pty, const char *text);
+void pty_wait_gone(struct pty *pty, const char *text);
 /* Until the output has text somewhere after its byte from. */
 void pty_wait_for_output(struct pty *pty, size_t from, const char *text);
 void pty_type(struct pty *pty, const char *keys);

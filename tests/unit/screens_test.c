@@ -221,16 +221,21 @@ static void close_deck(struct deck *deck)
 	assert_int_equal(system(command), 0);
 }
 
+static void press(struct deck *deck, uint32_t key)
+{
+	app_key(&deck->app, key == '\r' ? KEY_TERM_ENTER : key == 27 ? KEY_TERM_ESCAPE : key);
+}
+
 static void type(struct deck *deck, const char *keys)
 {
 	struct str rest = str_of(keys);
 	uint32_t key;
 
 	while (utf8_next(&rest, &key)) {
-		app_key(&deck->app, key == '\r' ? KEY_TERM_ENTER : key == 27 ? KEY_TERM_ESCAPE : key);
+		press(deck, key);
 		take(deck);
+		app_draw(&deck->app);
 	}
-	app_draw(&deck->app);
 }
 
 /* Seconds of the clock and of "live" move while a test runs. */
@@ -338,6 +343,27 @@ static void a_workload_of_a_slot_is_restarted_after_a_yes(void **state)
 	assert_int_equal(writes(&deck, "deployments/codex"), 1);
 	type(&deck, "@");
 	see(&deck, "kubectl rollout restart deployment/codex -n shop-dev-2");
+	close_deck(&deck);
+}
+
+/* Whoever types faster than the cluster answers has not read what is asked. */
+static void a_question_that_was_not_on_the_screen_yet_takes_no_answer(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, "3j\r");
+	press(&deck, 'R');
+	take(&deck);
+	assert_int_equal(deck.app.dialog.kind, DIALOG_CONFIRM);
+	press(&deck, 'y');
+	press(&deck, '\r');
+	take(&deck);
+	assert_int_equal(writes(&deck, ""), 0);
+	see(&deck, "Restart Deployment codex"); /* still asked */
+	type(&deck, "y");
+	assert_int_equal(writes(&deck, "deployments/codex"), 1);
 	close_deck(&deck);
 }
 
@@ -474,6 +500,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_screen_looks_as_its_golden),
 		cmocka_unit_test(a_workload_of_a_slot_is_restarted_after_a_yes),
+		cmocka_unit_test(a_question_that_was_not_on_the_screen_yet_takes_no_answer),
 		cmocka_unit_test(outside_of_slots_the_name_must_be_typed),
 		cmocka_unit_test(a_slot_is_freed_and_its_evidence_kept),
 		cmocka_unit_test(a_value_of_a_secret_shows_by_its_key_only),
