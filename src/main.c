@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/secret.h"
+#include "base/state_file.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "live/browse.h"
@@ -139,10 +140,21 @@ static void add_places(struct dashboard *d)
 	}
 }
 
+/* The record of a cluster and a project. The demo is another cluster each time, and where nothing can be kept there is none. */
+static char *strip_path(const struct dashboard *d)
+{
+	const struct kube_login *login = kube_login_of(d->kube);
+	const char *const words[] = { login->context, d->stack ? d->stack->project.text : "", login->server, NULL };
+	AUTO_RELEASE(error) ignored = { 0 };
+
+	return d->demo.sim ? NULL : state_path("health", words, &ignored);
+}
+
 static bool open_live(struct dashboard *d, struct error *err)
 {
 	struct kube_options kube_options = kube_options_from(d->options);
 	struct live_options options = { .fetch_logs = true, .fetch_metrics = true };
+	AUTO_FREE char *path = NULL;
 
 	if (d->demo.kubeconfig)
 		kube_options.kubeconfig.path = d->demo.kubeconfig;
@@ -158,6 +170,7 @@ static bool open_live(struct dashboard *d, struct error *err)
 		options.envs.state_namespace = state ? state->configmap_namespace.text : "";
 		options.envs.record_prefix = state && *state->configmap_prefix.text ? state->configmap_prefix.text : "codex-env-";
 	}
+	options.strip_path = path = strip_path(d);
 	d->live = live_create(&options);
 	if (d->stack)
 		add_places(d);

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/state_file.h"
 #include "base/utc.h"
-#include "job/history.h"
 #include "job/manifest.h"
 #include "kube/client.h"
 

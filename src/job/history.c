@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/state_file.h"
 
 #define FILE_MAX (4 << 20)
 
@@ -30,22 +31,6 @@ void history_release(struct history *history)
 		history_record_release(&history->items[i]);
 	free(history->items);
 	*history = (struct history){ 0 };
-}
-
-char *state_folder(struct error *err)
-{
-	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	AUTO_FREE char *folder = NULL;
-
-	if (state && *state == '/')
-		folder = xasprintf("%s/slotdeck", state);
-	else if (home && *home == '/')
-		folder = xasprintf("%s/.local/state/slotdeck", home);
-	else
-		error_set(err, ERR_NOT_FOUND, "neither XDG_STATE_HOME nor HOME names a folder: nothing can be kept");
-	if (folder && !file_make_folders(folder, 0700, err))
-		return NULL;
-	return GIVE(folder);
 }
 
 /* ---- writing ---- */

@@ -25,8 +25,6 @@ struct history_record {
 void history_record_release(struct history_record *record);
 DEFINE_AUTO_RELEASE(history_record);
 
-/* $XDG_STATE_HOME/slotdeck, else ~/.local/state/slotdeck; made when missing (0700). Gives; NULL with err. */
-char *state_folder(struct error *err);
 /* Appends. False: nothing was written, err says why. */
 bool history_write(const struct history_record *record, struct error *err);
 

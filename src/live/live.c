@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define STALE_MS 30000
+#define NOTE_MS	 1000 /* of health that does not change */
 
 static const struct kind *const wide_kinds[] = {
 	&kind_namespace, &kind_pod,	&kind_deployment, &kind_replica_set, &kind_stateful_set, &kind_daemon_set, &kind_job,
@@ -28,6 +29,8 @@ struct live {
 	int64_t pace_ms;   /* least time between two looks at them */
 	int64_t update_ms; /* the environments are not looked at again before, by the clock */
 	bool waits;	   /* something arrived since */
+	struct health_strip *strip;
+	int64_t noted_ms;  /* by the server's clock */
 };
 
 /* ---- what is watched ---- */
@@ -77,6 +80,26 @@ static void follow_environments(struct live *live)
 
 /* ---- what arrives ---- */
 
+/* Lists that are not complete say of healthy things that they are not. */
+static bool note_health(struct live *live, bool changed)
+{
+	int64_t now_ms = live_now_ms(live);
+	const struct environment *env;
+	struct live_status status;
+	bool noted = false;
+
+	if (!changed && llabs(now_ms - live->noted_ms) < NOTE_MS)
+		return false;
+	live->noted_ms = now_ms;
+	live_status(live, &status);
+	if (status.loading || !status.live)
+		return false;
+	for (size_t i = 0; (env = envs_at(live->envs, i)); i++)
+		noted |= health_strip_note(live->strip, env->title, env->shown, now_ms);
+	health_strip_flush(live->strip, now_ms);
+	return noted;
+}
+
 void live_set_pace(struct live *live, int64_t pace_ms)
 {
 	if (pace_ms < live->pace_ms)
@@ -102,7 +125,7 @@ bool live_poll(struct live *live, int64_t budget_ms)
 	follow_environments(live);
 	if (live->fetch_logs)
 		watcher_fetch_lines(live->watcher, live->health);
-	return changed;
+	return note_health(live, changed) || changed;
 }
 
 int live_fd(const struct live *live)
@@ -152,6 +175,11 @@ const struct watcher_options *live_connection(const struct live *live)
 const struct metrics *live_metrics(const struct live *live)
 {
 	return live->metrics;
+}
+
+const struct health_strip *live_strip(const struct live *live)
+{
+	return live->strip;
 }
 
 void live_hurry(struct live *live)
@@ -281,6 +309,7 @@ struct live *live_create(const struct live_options *options)
 	live->health = health_create(live->store, &options->health);
 	live->envs = envs_create(live->store, live->health, &options->envs);
 	live->fetch_logs = options->fetch_logs;
+	live->strip = health_strip_create(options->strip_path);
 	for (size_t k = 0; k < ARRAY_LEN(wide_kinds); k++)
 		watcher_watch(live->watcher, live->store, wide_kinds[k], "");
 	if (state_namespace && *state_namespace)
@@ -295,6 +324,7 @@ void live_destroy(struct live *live)
 	close(live->fd);
 	metrics_destroy(live->metrics);
 	watcher_destroy(live->watcher);
+	health_strip_destroy(live->strip);
 	envs_destroy(live->envs);
 	health_destroy(live->health);
 	store_destroy(live->store);

@@ -12,6 +12,7 @@
 #define SLOTDECK_LIVE_LIVE_H
 
 #include "kube/watcher.h"
+#include "live/health_strip.h"
 #include "live/metrics.h"
 #include "model/env.h"
 
@@ -23,6 +24,7 @@ struct live_options {
 	struct health_config health; /* zero: defaults */
 	bool fetch_logs;	   /* last log lines for cause chains; needs get on pods/log */
 	bool fetch_metrics;	   /* CPU and memory, where the server has them */
+	const char *strip_path;	   /* file of the record of health, which is copied; NULL: none is kept */
 };
 
 struct live *live_create(const struct live_options *options);
@@ -56,6 +58,9 @@ const struct watcher_options *live_connection(const struct live *live);
 
 /* What pods and nodes use (live/metrics.h); NULL without fetch_metrics. */
 const struct metrics *live_metrics(const struct live *live);
+
+/* How the environments were in the last hours; noted by live_poll() once the first lists are complete. */
+const struct health_strip *live_strip(const struct live *live);
 
 /* The feed as a whole, for the head line. */
 enum live_state {
