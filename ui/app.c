@@ -365,6 +365,18 @@ static bool hides_environments(const struct app *app)
 	return (app->view == VIEW_BROWSE || app->view == VIEW_LOGS) && !status.loading && status.live;
 }
 
+/* What is wrong with the record of health is said once. */
+static void tell_strip_trouble(struct app *app)
+{
+	const char *trouble = health_strip_trouble(live_strip(app->live));
+
+	if (!*trouble || (app->strip_trouble && strcmp(app->strip_trouble, trouble) == 0))
+		return;
+	free(app->strip_trouble);
+	app->strip_trouble = xstrdup(trouble);
+	app_notice(app, true, "%s", trouble);
+}
+
 bool app_poll(struct app *app, int64_t budget_ms)
 {
 	bool live, browse, tasks, logs;
@@ -377,6 +389,7 @@ bool app_poll(struct app *app, int64_t budget_ms)
 	if (browse && app->wanted)
 		app_open_wanted(app, app->options->open, app->options->open_namespace);
 	take_events(app);
+	tell_strip_trouble(app);
 	return live | browse | tasks | logs | forwards_poll(app->forwards);
 }
 
@@ -453,6 +466,7 @@ void app_release(struct app *app)
 	dialog_close(&app->dialog);
 	picker_close(&app->picker);
 	free(app->message);
+	free(app->strip_trouble);
 	queue_destroy(app->events);
 	canvas_destroy(app->canvas);
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "ui/piece.h"
+#include "ui/strip.h"
 #include "ui/text.h"
 
 #define POLL_MS	   1000
@@ -19,6 +20,7 @@ struct linear {
 	const struct app_options *options;
 	struct live *live;
 	struct map told; /* title → what was said of it last */
+	char *trouble; /* with the record of health, as last told */
 	struct buf input;
 	bool ended, quit; /* no more input; leave */
 };
@@ -72,6 +74,17 @@ static void tell_changes(struct linear *l)
 	}
 }
 
+static void tell_trouble(struct linear *l)
+{
+	const char *trouble = health_strip_trouble(live_strip(l->live));
+
+	if (!*trouble || (l->trouble && strcmp(l->trouble, trouble) == 0))
+		return;
+	free(l->trouble);
+	l->trouble = xstrdup(trouble);
+	say(trouble);
+}
+
 /* ---- commands ---- */
 
 static void list(struct linear *l, const char *rest)
@@ -81,6 +94,19 @@ static void list(struct linear *l, const char *rest)
 	(void)rest;
 	for (size_t i = 0; (env = envs_at(live_envs(l->live), i)); i++)
 		say_env(l, env, T(health_state_name(env->shown)));
+}
+
+/* In words; the cells themselves for who looks at them. */
+static void say_strip(struct linear *l, const struct environment *env)
+{
+	char cells[HEALTH_STRIP_CELLS + 1];
+	AUTO_RELEASE(buf) words = BUF_INIT(0);
+	AUTO_FREE char *line = NULL;
+
+	health_strip_cells(live_strip(l->live), env->title, live_now_ms(l->live), cells);
+	strip_words(cells, &words);
+	line = xasprintf(T("  last 6 h: %s |%s|"), buf_cstr(&words), cells);
+	say(line);
 }
 
 static void why(struct linear *l, const char *title)
@@ -101,6 +127,7 @@ static void why(struct linear *l, const char *title)
 		cause_format(&env->causes->items[i], &line);
 		say(buf_cstr(&line));
 	}
+	say_strip(l, env);
 }
 
 static void quit(struct linear *l, const char *rest)
@@ -200,10 +227,12 @@ int linear_run(const struct app_options *options, struct error *err)
 		} else if (ready) {
 			tell_changes(&l);
 		}
+		tell_trouble(&l);
 		if (fds[2].fd >= 0 && fds[2].revents)
 			take_input(&l);
 	}
 	map_release(&l.told);
+	free(l.trouble);
 	buf_release(&l.input);
 	return cancel_requested(options->cancel) && cancel_signal(options->cancel) ? 128 + cancel_signal(options->cancel) : EXIT_DONE;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/journal.h"
+#include "ui/strip.h"
 #include "ui/term.h"
 #include "ui/text.h"
 
@@ -101,6 +102,29 @@ static void add_members(struct app *app, struct pager *pager, const struct envir
 	pager_addf(pager, ROLE_HEALTHY, "✓ %zu of %zu objects healthy", healthy, members.len);
 }
 
+static void add_strip(struct app *app, struct pager *pager, const struct environment *env)
+{
+	char cells[HEALTH_STRIP_CELLS + 1];
+	AUTO_RELEASE(buf) words = BUF_INIT(0);
+
+	health_strip_cells(live_strip(app->live), env->title, live_now_ms(app->live), cells);
+	strip_words(cells, &words);
+	pager_add(pager, ROLE_TEXT, "");
+	pager_addf(pager, ROLE_TEXT, "last 6 h, each 5 min: %s", buf_cstr(&words));
+	pager_addf(pager, ROLE_TEXT, "  |%s|", cells);
+}
+
+void add_why_environment(struct app *app, struct pager *pager, const struct environment *env)
+{
+	pager_addf(pager, role_of_state(env->shown), "%s %s: %s", mark_of_state(env->shown), env->title, T(health_state_name(env->shown)));
+	if (env->worst_kind)
+		pager_addf(pager, ROLE_TEXT, "  because %s %s is, by rule %s", env->worst_kind->kind, env->worst_name, env->rule_id);
+	if (*env->finding)
+		pager_addf(pager, ROLE_PROGRESS, "  %s", env->finding);
+	add_members(app, pager, env);
+	add_strip(app, pager, env);
+}
+
 void page_why(struct app *app, struct pager *pager)
 {
 	const struct object_ref *object = &app->page.object;
@@ -115,12 +139,7 @@ void page_why(struct app *app, struct pager *pager)
 	} else if (!object_ref_is_empty(object)) {
 		pager_addf(pager, ROLE_UNKNOWN, "%s %s is gone, or its kind is not judged", object->kind, object->name);
 	} else if (env) {
-		pager_addf(pager, role_of_state(env->shown), "%s %s: %s", mark_of_state(env->shown), env->title, T(health_state_name(env->shown)));
-		if (env->worst_kind)
-			pager_addf(pager, ROLE_TEXT, "  because %s %s is, by rule %s", env->worst_kind->kind, env->worst_name, env->rule_id);
-		if (*env->finding)
-			pager_addf(pager, ROLE_PROGRESS, "  %s", env->finding);
-		add_members(app, pager, env);
+		add_why_environment(app, pager, env);
 	} else {
 		pager_add(pager, ROLE_DIM, T("what this was about is no longer there"));
 	}

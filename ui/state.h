@@ -196,6 +196,7 @@ struct app {
 	size_t nnotices;
 	char *message; /* one line, until the next key */
 	bool message_is_bad;
+	char *strip_trouble; /* with the record of health, as last told; NULL: nothing */
 	bool dirty, quit;
 	bool behind; /* the last turn could not take in all that had come */
 	int64_t drawn_ms, key_ms; /* monotonic */
@@ -321,6 +322,8 @@ void app_copy(struct app *app, const char *text, const char *what);
 
 void page_help(struct app *app, struct pager *pager);
 void page_why(struct app *app, struct pager *pager);
+/* How an environment is and was, and each object of it that is not healthy. */
+void add_why_environment(struct app *app, struct pager *pager, const struct environment *env);
 void page_jobs(struct app *app, struct pager *pager);
 void page_commands(struct app *app, struct pager *pager);
 void page_events(struct app *app, struct pager *pager);

@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "ui/state.h"
+#include "ui/strip.h"
 #include "ui/text.h"
 
 #define NARROW 60 /* columns: below there is room for one list only */
+#define STRIP_ROOM 100 /* columns: from there on the strip stands in the preview */
 #define WIDE   180 /* columns: there the preview stands beside the list */
 
 enum { COLUMN_ENV, COLUMN_READY, COLUMN_WHY, COLUMN_RUN, COLUMN_ISSUE, COLUMN_AGE };
@@ -161,6 +163,44 @@ static void draw_section(struct app *app, const char *title, void (*add)(struct 
 	pager_release(&pager);
 }
 
+static void cells_of(struct app *app, const struct environment *env, char ret[HEALTH_STRIP_CELLS + 1])
+{
+	health_strip_cells(live_strip(app->live), env->title, live_now_ms(app->live), ret);
+}
+
+static int draw_own_strip(struct app *app, const struct environment *env, struct canvas *canvas, int row)
+{
+	char cells[HEALTH_STRIP_CELLS + 1];
+	int col = 1 + canvas_textf(canvas, row, 1, canvas->cols - HEALTH_STRIP_CELLS - 3, ROLE_DIM, "last 6 h, each 5 min ");
+
+	cells_of(app, env, cells);
+	canvas_text(canvas, row, col, 1, ROLE_DIM, "|");
+	strip_draw(canvas, row, col + 1, HEALTH_STRIP_CELLS, cells);
+	canvas_text(canvas, row, col + 1 + HEALTH_STRIP_CELLS, 1, ROLE_DIM, "|");
+	return row + 1;
+}
+
+/* The strips of all that are listed, in the order of the list. */
+static void draw_strips(struct app *app, struct canvas *canvas, int row, int rows, int width)
+{
+	const struct list *list = &app->envs.list;
+	int end = row + rows;
+
+	canvas_textf(canvas, row++, 1, width - 2, ROLE_DIM, "health over the last 6 h (1 cell = 5 min; healthy '_', progressing '-', degraded '#', no data ' ')");
+	for (size_t i = 0; i < list->len && row < end; i++, row++) {
+		const struct environment *env = env_at(app, list->order[i]);
+		char cells[HEALTH_STRIP_CELLS + 1];
+
+		if (row == end - 1 && i + 1 < list->len) {
+			canvas_textf(canvas, row, 1, width - 2, ROLE_DIM, "and %zu more", list->len - i);
+			break;
+		}
+		cells_of(app, env, cells);
+		canvas_name(canvas, row, 1, 16, ROLE_TEXT, env->title);
+		strip_draw(canvas, row, 18, HEALTH_STRIP_CELLS, cells);
+	}
+}
+
 static void draw_preview(struct app *app, const struct environment *env, struct canvas *canvas, int row, int end)
 {
 	AUTO_RELEASE(buf) since = BUF_INIT(0);
@@ -178,6 +218,8 @@ static void draw_preview(struct app *app, const struct environment *env, struct 
 		canvas_text(canvas, row++, 1, canvas->cols - 2, ROLE_PROGRESS, env->finding);
 	if (row < end)
 		row = draw_members(app, env, canvas, row, end);
+	if (canvas->cols >= STRIP_ROOM && rest >= 14 && row < end)
+		row = draw_own_strip(app, env, canvas, row);
 	if (*env->changed && row < end)
 		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TEXT, "changed: %s", env->changed);
 	if (row < end)
@@ -189,25 +231,27 @@ static void draw_preview(struct app *app, const struct environment *env, struct 
 	}
 }
 
-/* The list left, its preview right. */
-static void draw_wide(struct app *app, const struct environment *env, struct canvas *canvas, int row, int rows)
-{
-	struct list_source source = source_of(app);
-	int left = canvas->cols * 3 / 5;
-	AUTO(canvas) pane = canvas_create(canvas->cols - left - 1, rows, canvas->ascii);
-
-	list_draw(&app->envs.list, &source, canvas, row, rows, 0, left);
-	if (env)
-		draw_preview(app, env, pane, 0, rows);
-	canvas_column(canvas, left, row, rows);
-	canvas_paste(canvas, row, left + 1, pane);
-}
-
 static int list_rows(const struct list *list, int room, bool preview)
 {
 	int wanted = (int)list->len + 1 < 4 ? 4 : (int)list->len + 1, most = room * 2 / 5 + 1;
 
 	return !preview ? room : wanted > most ? most : wanted;
+}
+
+/* The list and the strips left, the preview right. */
+static void draw_wide(struct app *app, const struct environment *env, struct canvas *canvas, int row, int rows)
+{
+	struct list_source source = source_of(app);
+	int left = canvas->cols * 3 / 5, listed = list_rows(&app->envs.list, rows, true), strips = rows - listed - 1;
+	AUTO(canvas) pane = canvas_create(canvas->cols - left - 1, rows, canvas->ascii);
+
+	list_draw(&app->envs.list, &source, canvas, row, strips >= 3 ? listed : rows, 0, left);
+	if (strips >= 3)
+		draw_strips(app, canvas, row + listed + 1, strips, left);
+	if (env)
+		draw_preview(app, env, pane, 0, rows);
+	canvas_column(canvas, left, row, rows);
+	canvas_paste(canvas, row, left + 1, pane);
 }
 
 static void draw(struct app *app, struct canvas *canvas, struct area area)
@@ -275,6 +319,46 @@ static void target(struct app *app, struct target *ret)
 		target_of_environment(app, ret, env);
 }
 
+static void add_row_text(struct app *app, size_t n, struct buf *out)
+{
+	const struct environment *env = env_at(app, n);
+
+	buf_adds(out, mark_of_state(env->shown));
+	for (size_t column = 0; column < ARRAY_LEN(columns); column++) {
+		AUTO_RELEASE(buf) text = BUF_INIT(0);
+
+		cell(app, n, column, &text);
+		buf_addf(out, " %-*s", columns[column].min, buf_cstr(&text));
+	}
+	buf_addc(out, '\n');
+}
+
+/* All that are listed, why the one under the cursor is as it is, and how all were. */
+static void text(struct app *app, struct buf *out)
+{
+	const struct environment *env = current(app);
+	const struct list *list = &app->envs.list;
+	struct pager why = { 0 };
+
+	for (size_t i = 0; i < list->len; i++)
+		add_row_text(app, list->order[i], out);
+	if (env) {
+		buf_addc(out, '\n');
+		add_why_environment(app, &why, env);
+		pager_update(&why);
+		pager_text(&why, out);
+		pager_release(&why);
+	}
+	buf_addf(out, "\n%s\n", T("health over the last 6 h (1 cell = 5 min; healthy '_', progressing '-', degraded '#', no data ' ')"));
+	for (size_t i = 0; i < list->len; i++) {
+		char cells[HEALTH_STRIP_CELLS + 1];
+
+		env = env_at(app, list->order[i]);
+		cells_of(app, env, cells);
+		buf_addf(out, "|%s| %s\n", cells, env->title);
+	}
+}
+
 static void find(struct app *app, const char *text)
 {
 	list_find(app, &app->envs.list, text);
@@ -285,4 +369,4 @@ static void release(struct app *app)
 	list_release(&app->envs.list);
 }
 
-const struct view_ops envs_view_ops = { .name = N_("Envs"), .tab = 1, .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops envs_view_ops = { .name = N_("Envs"), .tab = 1, .draw = draw, .act = act, .target = target, .find = find, .text = text, .release = release };

@@ -456,6 +456,28 @@ static void the_way_back_is_the_way_that_was_gone(void **state)
 	close_deck(&deck);
 }
 
+static void the_strip_shows_what_was_seen_and_is_saved_as_text(void **state)
+{
+	(void)state;
+	struct deck deck;
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+
+	open_deck(&deck, 200, 60);
+	see(&deck, "health over the last 6 h (1 cell = 5 min;");
+	for (int64_t passed_ms = 0; passed_ms < HEALTH_STRIP_CELL_MS; passed_ms += 5000) {
+		clock_advance(deck.clock, 5000);
+		usleep(5000);
+		app_poll(&deck.app, 0);
+	}
+	take(&deck);
+	see(&deck, "                ##");
+	views[VIEW_ENVS]->text(&deck.app, &text);
+	assert_non_null(strstr(buf_cstr(&text), " ##| slot 2\n"));
+	assert_non_null(strstr(buf_cstr(&text), " __| slot 3\n"));
+	assert_non_null(strstr(buf_cstr(&text), "degraded 10m, no data 5h50m"));
+	close_deck(&deck);
+}
+
 /* No key string, however long, changes what lies outside of slots, and none ends the program otherwise than by asking. */
 static void a_million_random_keys_do_no_harm(void **state)
 {
@@ -506,6 +528,7 @@ int main(void)
 		cmocka_unit_test(a_value_of_a_secret_shows_by_its_key_only),
 		cmocka_unit_test(read_only_offers_no_change_and_says_why),
 		cmocka_unit_test(the_way_back_is_the_way_that_was_gone),
+		cmocka_unit_test(the_strip_shows_what_was_seen_and_is_saved_as_text),
 		cmocka_unit_test(a_million_random_keys_do_no_harm),
 	};
 
