@@ -78,8 +78,8 @@ struct yaml_limits {
 	size_t max_expanded_bytes; /* of text in them; 10 MiB */
 	size_t max_memory_bytes;   /* of one document; 40 MiB */
 	unsigned max_depth;	   /* 1000; the original tool allows 10,000 */
-	/* Accept duplicate keys, and a `<<` that is not a mapping as a plain key: for looking at a file before its
-	 * templating, where both may be meant. */
+	/* Accept duplicate keys, a `<<` that is not a mapping as a plain key, and as text what is not of the type that its
+	 * tag says: for looking at a file before its templating, where all of these may be meant. */
 	bool lenient;
 };
 #define YAML_LIMITS_INIT                                                                                               \

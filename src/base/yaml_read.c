@@ -496,7 +496,8 @@ static bool resolve_binary(struct yaml_stream *stream, struct yaml_node *node)
 	size_t len;
 
 	if (!decode_base64(node->text, bytes, &len))
-		return FAIL_NODE(stream, ERR_INVALID, node, "!!binary value contains invalid base64 data");
+		return stream->limits.lenient ||
+		       FAIL_NODE(stream, ERR_INVALID, node, "!!binary value contains invalid base64 data");
 	bytes[len] = '\0';
 	node->text = (struct str){ bytes, len };
 	node->kind = YAML_STRING;
@@ -525,6 +526,10 @@ static bool resolve_as(struct yaml_stream *stream, struct yaml_node *node, enum 
 	if (tag == TAG_FLOAT && node->kind == YAML_INT) {
 		node->f = (double)node->i;
 		node->kind = YAML_FLOAT;
+		return true;
+	}
+	if (stream->limits.lenient) {
+		node->kind = YAML_STRING;
 		return true;
 	}
 	return FAIL_NODE(stream, ERR_INVALID, node, "cannot decode !!%s `%.*s%s` as a !!%s", short_tag(node->kind),

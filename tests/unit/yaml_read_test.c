@@ -204,7 +204,7 @@ static void duplicate_keys_are_refused_with_both_lines(void **state)
 	check_error(buf_cstr(&many), "f.yaml:1001:1: mapping key \"k7\" already defined at line 8");
 }
 
-static void lenient_reading_lets_duplicates_and_odd_merges_pass(void **state)
+static void lenient_reading_lets_duplicates_odd_merges_and_texts_of_another_type_pass(void **state)
 {
 	(void)state;
 	struct yaml_limits limits = YAML_LIMITS_INIT;
@@ -212,10 +212,12 @@ static void lenient_reading_lets_duplicates_and_odd_merges_pass(void **state)
 	struct yaml_doc *read;
 
 	limits.lenient = true;
-	assert_true(yaml_read(STR("a: 1\na: 2\n<<: x\nr: {{ .Env }}\n"), NULL, &limits, &read, &err));
+	assert_true(yaml_read(STR("a: 1\na: 2\n<<: x\nr: {{ .Env }}\nt: !!int '{{ .Slot }}'\nb: !!binary '{{ 1 }}'\n"), NULL,
+			      &limits, &read, &err));
 	AUTO(yaml_doc) doc = read;
 
-	assert_int_equal(doc->root->map.n, 4);
+	assert_int_equal(doc->root->map.n, 6);
+	assert_true(str_is(yaml_map_text(doc->root, "t"), "{{ .Slot }}"));
 	assert_int_equal(yaml_map_get(doc->root, "r")->map.pairs[0].key->kind, YAML_MAPPING);
 }
 
@@ -364,7 +366,7 @@ int main(void)
 		cmocka_unit_test(errors_name_place_and_cause),
 		cmocka_unit_test(common_mistakes_get_a_hint),
 		cmocka_unit_test(duplicate_keys_are_refused_with_both_lines),
-		cmocka_unit_test(lenient_reading_lets_duplicates_and_odd_merges_pass),
+		cmocka_unit_test(lenient_reading_lets_duplicates_odd_merges_and_texts_of_another_type_pass),
 		cmocka_unit_test(merge_keys_give_way_to_own_and_earlier_ones),
 		cmocka_unit_test(expanded_nodes_are_not_shared),
 		cmocka_unit_test(anchors_live_on_in_later_documents),
