@@ -147,10 +147,13 @@ static bool read_as_lines(struct vars *vars, struct str text, const char *file, 
 
 static bool read_as_yaml(struct vars *vars, struct str text, const char *file)
 {
+	AUTO(yaml_stream) stream = yaml_stream_create(text, file, NULL);
 	AUTO(yaml_doc) doc = NULL;
+	AUTO(yaml_doc) second = NULL;
 	AUTO_RELEASE(error) err = { 0 };
 
-	if (!yaml_read(text, file, NULL, &doc, &err) || !doc || !yaml_is_map(doc->root))
+	if (!yaml_stream_next(stream, &doc, &err) || !doc || !yaml_is_map(doc->root) ||
+	    !yaml_stream_next(stream, &second, &err) || second)
 		return false;
 	for (size_t i = 0; i < doc->root->map.n; i++) {
 		const struct yaml_pair *pair = &doc->root->map.pairs[i];

@@ -145,6 +145,17 @@ static void a_var_file_that_is_yaml_is_read_as_yaml(void **state)
 	assert_int_equal(diags.len, 0);
 }
 
+static void a_line_of_dashes_in_a_var_file_hides_nothing_behind_it(void **state)
+{
+	AUTO_RELEASE(vars) vars = VARS_INIT;
+	AUTO_RELEASE(error) err = { 0 };
+
+	(void)state;
+	assert_true(vars_add_var_file(&vars, STR("A: 1\n---\nB: 2\n"), "v.yaml", NULL, &err));
+	assert_string_equal(vars_text(&vars, "A"), "1");
+	assert_string_equal(vars_text(&vars, "B"), "2");
+}
+
 static void a_var_file_with_a_value_of_many_lines_is_read_as_dotenv(void **state)
 {
 	AUTO_RELEASE(vars) vars = VARS_INIT;
@@ -200,6 +211,7 @@ int main(void)
 		cmocka_unit_test(a_broken_line_is_named_by_file_line_and_column_without_its_value),
 		cmocka_unit_test(an_unread_line_of_a_var_file_is_reported),
 		cmocka_unit_test(a_var_file_that_is_yaml_is_read_as_yaml),
+		cmocka_unit_test(a_line_of_dashes_in_a_var_file_hides_nothing_behind_it),
 		cmocka_unit_test(a_var_file_with_a_value_of_many_lines_is_read_as_dotenv),
 		cmocka_unit_test(a_single_variable_may_hold_commas),
 		cmocka_unit_test(an_inline_error_does_not_show_the_value),
