@@ -75,6 +75,7 @@ struct log_follow {
 	bool whole;	  /* from the start of the run: no since, no tail */
 	int64_t from_second; /* where a log began of which nothing was read yet; 0: at its start */
 
+	struct log_level_state level;
 	struct seen seen, old; /* of this stream; of the one before, while match is not NONE */
 	enum match match;
 	uint64_t matched;
@@ -233,6 +234,7 @@ static void take_line(struct log_follow *follow, struct str text, uint64_t more)
 			return;
 	}
 	line.text = text;
+	line.level = log_level_next(&follow->level, text);
 	line.more_bytes = more > UINT32_MAX ? UINT32_MAX : (uint32_t)more;
 	follow->delivered++;
 	follow->ops->on_line(&line, follow->arg);
@@ -466,6 +468,7 @@ static void begin_run(struct log_follow *follow, int32_t run)
 	follow->step = STEP_CURRENT;
 	if (follow->unsure_run)
 		return; /* what was read last is of this run already */
+	follow->level = (struct log_level_state){ 0 };
 	follow->old.second = follow->seen.second = follow->from_second = 0;
 	follow->whole = !follow->first_run;
 	follow->first_run = false;

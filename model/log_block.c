@@ -4,7 +4,7 @@
 #include <string.h>
 
 /*
- * A line: varint source << 2 | kind, varint of the time since the line before (zigzag), varint length << 1 | longer, if longer a
+ * A line: varint source << 5 | level << 2 | kind, varint of the time since the line before (zigzag), varint length << 1 | longer, if longer a
  * varint of the bytes left out, then the bytes.
  */
 #define HEAD_MAX 28
@@ -63,7 +63,7 @@ bool log_block_add(struct log_block *block, const struct log_line *line)
 
 	if (block->cap - block->len < log_line_bytes(line))
 		return false;
-	at = put(at, (uint64_t)line->source << 2 | line->kind);
+	at = put(at, (uint64_t)line->source << 5 | (uint64_t)line->level << 2 | line->kind);
 	at = put(at, step << 1 ^ (step >> 63 ? ~UINT64_C(0) : 0));
 	at = put(at, (uint64_t)line->text.len << 1 | (line->more_bytes != 0));
 	if (line->more_bytes)
@@ -93,7 +93,7 @@ bool log_block_next(const struct log_block *block, struct log_cursor *at, struct
 	step = get(block->bytes, &at->offset);
 	len = get(block->bytes, &at->offset);
 	at->time_ns = (int64_t)((uint64_t)at->time_ns + (step >> 1 ^ (step & 1 ? ~UINT64_C(0) : 0)));
-	*ret = (struct log_line){ .source = (uint16_t)(head >> 2), .kind = head & 3, .time_ns = at->time_ns };
+	*ret = (struct log_line){ .source = (uint16_t)(head >> 5), .level = head >> 2 & 7, .kind = head & 3, .time_ns = at->time_ns };
 	if (len & 1)
 		ret->more_bytes = (uint32_t)get(block->bytes, &at->offset);
 	ret->text = (struct str){ (const char *)block->bytes + at->offset, len >> 1 };

@@ -9,7 +9,7 @@
 
 #include <stdatomic.h>
 
-#include "base/str.h"
+#include "model/log_level.h"
 
 #define LOG_LINE_MAX	16384 /* bytes of one line that are kept; of the rest only the number */
 #define LOG_BLOCK_BYTES 65536 /* of a full block */
@@ -25,7 +25,8 @@ struct log_line {
 	int64_t time_ns;
 	uint32_t more_bytes; /* that the line had beyond text */
 	uint16_t source;
-	uint8_t kind; /* enum log_line_kind */
+	uint8_t kind;  /* enum log_line_kind */
+	uint8_t level; /* enum log_level */
 };
 
 struct log_block {

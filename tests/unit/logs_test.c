@@ -36,8 +36,8 @@ static uint64_t number_in(const struct log_line *line)
 static void a_block_gives_back_what_was_put_in(void **state)
 {
 	(void)state;
-	const struct log_line lines[] = { { .text = STR("one"), .time_ns = INT64_C(1767225600000000001), .source = 3 },
-					  { .text = STR(""), .time_ns = INT64_C(1767225599999999999), .source = 65535, .kind = LOG_GAP },
+	const struct log_line lines[] = { { .text = STR("one"), .time_ns = INT64_C(1767225600000000001), .source = 3, .level = LOG_LEVEL_FATAL },
+					  { .text = STR(""), .time_ns = INT64_C(1767225599999999999), .source = 65535, .kind = LOG_GAP, .level = LOG_LEVEL_WARN },
 					  { .text = { "\0\xff\n", 3 }, .time_ns = -1, .more_bytes = UINT32_MAX, .kind = LOG_CUT } };
 	struct log_block *block = log_block_create(LOG_BLOCK_BYTES);
 	struct log_cursor at = { 0 };
@@ -50,7 +50,7 @@ static void a_block_gives_back_what_was_put_in(void **state)
 		assert_true(log_block_next(block, &at, &line));
 		assert_true(str_eq(line.text, lines[i].text));
 		assert_true(line.time_ns == lines[i].time_ns && line.more_bytes == lines[i].more_bytes);
-		assert_true(line.source == lines[i].source && line.kind == lines[i].kind);
+		assert_true(line.source == lines[i].source && line.kind == lines[i].kind && line.level == lines[i].level);
 	}
 	assert_false(log_block_next(block, &at, &line));
 	log_block_unref(block);
