@@ -54,6 +54,7 @@ static const char *const names[ACTION_COUNT] = {
 	[ACTION_WRAP] = "wrap",
 	[ACTION_FOLLOW] = "follow",
 	[ACTION_PREVIOUS_CONTAINER] = "previous-container",
+	[ACTION_LEVEL] = "level",
 	[ACTION_ZOOM] = "zoom",
 	[ACTION_BROWSER] = "browser",
 	[ACTION_EDITOR] = "editor",

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "model/log_level.h"
 
 #define FIELDS_MAX 64
 
@@ -96,26 +97,20 @@ static void add_piece(struct log_lines *lines, struct style style, struct str te
 	buf_add_str(&lines->text, text);
 }
 
-/* What programs call their levels: words, the numbers of bunyan and pino, those of syslog do not occur as text. */
-static const struct {
-	const char *name, *shown;
-	uint32_t colour;
-} levels[] = {
-	{ "trace", "TRACE", COLOUR_INDEX(8) }, { "10", "TRACE", COLOUR_INDEX(8) }, { "debug", "DEBUG", COLOUR_INDEX(8) }, { "20", "DEBUG", COLOUR_INDEX(8) },
-	{ "info", "INFO ", COLOUR_INDEX(2) },  { "30", "INFO ", COLOUR_INDEX(2) }, { "warn", "WARN ", COLOUR_INDEX(3) },  { "warning", "WARN ", COLOUR_INDEX(3) },
-	{ "40", "WARN ", COLOUR_INDEX(3) },    { "error", "ERROR", COLOUR_INDEX(1) }, { "err", "ERROR", COLOUR_INDEX(1) }, { "50", "ERROR", COLOUR_INDEX(1) },
-	{ "fatal", "FATAL", COLOUR_INDEX(1) }, { "60", "FATAL", COLOUR_INDEX(1) }, { "panic", "PANIC", COLOUR_INDEX(1) }, { "critical", "CRIT ", COLOUR_INDEX(1) },
-};
-
-static void add_level(struct log_lines *lines, struct str level)
+static void add_level(struct log_lines *lines, struct str text)
 {
-	for (size_t i = 0; i < ARRAY_LEN(levels); i++)
-		if (str_ieq(level, str_of(levels[i].name))) {
-			add_piece(lines, (struct style){ .fg = levels[i].colour, .attributes = STYLE_BOLD }, str_of(levels[i].shown));
-			add_piece(lines, (struct style){ 0 }, STR(" "));
-			return;
-		}
-	add_piece(lines, (struct style){ .attributes = STYLE_BOLD }, level);
+	static const struct {
+		const char *shown;
+		uint32_t colour;
+	} levels[LOG_LEVEL_COUNT] = { [LOG_LEVEL_TRACE] = { "TRACE", COLOUR_INDEX(8) }, [LOG_LEVEL_DEBUG] = { "DEBUG", COLOUR_INDEX(8) },
+				      [LOG_LEVEL_INFO] = { "INFO ", COLOUR_INDEX(2) },	[LOG_LEVEL_WARN] = { "WARN ", COLOUR_INDEX(3) },
+				      [LOG_LEVEL_ERROR] = { "ERROR", COLOUR_INDEX(1) }, [LOG_LEVEL_FATAL] = { "FATAL", COLOUR_INDEX(1) } };
+	enum log_level level = log_level_of_word(text);
+
+	if (level)
+		add_piece(lines, (struct style){ .fg = levels[level].colour, .attributes = STYLE_BOLD }, str_of(levels[level].shown));
+	else
+		add_piece(lines, (struct style){ .attributes = STYLE_BOLD }, text);
 	add_piece(lines, (struct style){ 0 }, STR(" "));
 }
 

@@ -14,11 +14,13 @@
 #define MATCHES_MAX  50 /* coloured in one line */
 #define MATCH_BYTES  2000 /* of a line that are looked at for colouring */
 #define SEARCH_LINES 64 /* between two looks at the clock */
+#define PART_GAP     3  /* cells between the parts of a status line */
+#define LEVEL_COLS   60 /* of a screen that has room for a mark of the level */
 
 struct layout {
 	int head, body, status; /* rows */
 	bool trouble;
-	int time_col, time_width, source_col, source_width, text_col, text_width;
+	int time_col, time_width, source_col, source_width, level_col /* 0: no room */, text_col, text_width;
 };
 
 /* ---- layout ---- */
@@ -69,6 +71,10 @@ static struct layout layout_of(const struct log_pane *pane, const struct log_sce
 	l.body = l.body > 0 ? l.body : 0;
 	l.source_col = l.time_col + l.time_width + (l.time_width > 0);
 	l.text_col = l.source_col + l.source_width + (l.source_width > 0);
+	if (cols >= LEVEL_COLS) {
+		l.level_col = l.text_col;
+		l.text_col += 2;
+	}
 	l.text_width = cols - l.text_col - 1;
 	l.text_width = l.text_width > 1 ? l.text_width : 1;
 	return l;
@@ -317,16 +323,52 @@ bool log_pane_work(struct log_pane *pane, const struct log_scene *scene, int64_t
 	return false;
 }
 
+static bool hides_by_pattern(const struct log_pane *pane)
+{
+	return pane->filter && pane->filter_mode != LOG_FILTER_CONTEXT;
+}
+
 static bool wants(const struct log_line *line, void *arg)
 {
 	const struct log_pane *pane = arg;
 
-	return line_matches(pane, pane->filter, line) == (pane->filter_mode == LOG_FILTER_ONLY);
+	if (pane->only >= 0 && line->source != pane->only)
+		return false;
+	if (pane->level && (line->level ? line->level : LOG_LEVEL_INFO) < pane->level)
+		return false;
+	return !hides_by_pattern(pane) || line_matches(pane, pane->filter, line) == (pane->filter_mode == LOG_FILTER_ONLY);
 }
 
 log_filter_fn *log_pane_filter(const struct log_pane *pane)
 {
-	return pane->filter && pane->filter_mode != LOG_FILTER_CONTEXT ? wants : NULL;
+	return pane->level || pane->only >= 0 || hides_by_pattern(pane) ? wants : NULL;
+}
+
+static const struct {
+	enum log_level level;
+	const char *words;
+} level_steps[] = { { LOG_LEVEL_NONE, N_("level all") },
+		    { LOG_LEVEL_INFO, N_("level info and above") },
+		    { LOG_LEVEL_WARN, N_("level warn and above") },
+		    { LOG_LEVEL_ERROR, N_("level error") } };
+
+static size_t level_step(enum log_level level)
+{
+	size_t at = 0;
+
+	while (at + 1 < ARRAY_LEN(level_steps) && level_steps[at].level != level)
+		at++;
+	return at;
+}
+
+void log_pane_step_level(struct log_pane *pane)
+{
+	pane->level = level_steps[(level_step(pane->level) + 1) % ARRAY_LEN(level_steps)].level;
+}
+
+const char *log_level_words(enum log_level level)
+{
+	return T(level_steps[level_step(level)].words);
 }
 
 /* ---- ranges ---- */
@@ -391,6 +433,19 @@ static void paint_matches(const struct log_pane *pane, struct canvas *canvas, in
 	}
 }
 
+/* A letter beside the colour; what is as usual has none. */
+static void draw_level(struct canvas *canvas, int row, const struct layout *l, const struct log_line *line)
+{
+	static const struct {
+		const char *letter;
+		enum role role;
+	} marks[LOG_LEVEL_COUNT] = { [LOG_LEVEL_TRACE] = { "T", ROLE_DIM },	[LOG_LEVEL_DEBUG] = { "D", ROLE_DIM }, [LOG_LEVEL_WARN] = { "W", ROLE_PROGRESS },
+				     [LOG_LEVEL_ERROR] = { "E", ROLE_BAD }, [LOG_LEVEL_FATAL] = { "F", ROLE_BAD } };
+
+	if (l->level_col && marks[line->level].letter)
+		canvas_text(canvas, row, l->level_col, 1, marks[line->level].role, marks[line->level].letter);
+}
+
 static void draw_cut(const struct log_scene *scene, struct canvas *canvas, int row, const struct log_line *line)
 {
 	AUTO_RELEASE(buf) text = BUF_INIT(0);
@@ -435,6 +490,7 @@ static int draw_line(const struct log_pane *pane, const struct log_scene *scene,
 		}
 		if (n == 0 && at >= 0) {
 			draw_time(pane, canvas, at, l, line.time_ns);
+			draw_level(canvas, at, l, &line);
 			if (l->source_width && line.source < scene->nsources)
 				canvas_name(canvas, at, l->source_col, l->source_width, (enum role)(ROLE_SERIES + line.source % ROLE_SERIES_COUNT),
 					    scene->sources[line.source].short_name);
@@ -485,19 +541,18 @@ static void add_counter(struct buf *out, const char *name, uint64_t count)
 	add_count(out, count);
 }
 
-/* Parts stand beside each other as far as there is room: what does not fit is left out, never cut. */
-static void draw_parts(struct canvas *canvas, int row, const char *const *parts, size_t n)
+/* Parts stand beside each other from col on as far as there is room: what does not fit is left out, never cut. The column behind. */
+static int draw_parts(struct canvas *canvas, int row, int col, const char *const *parts, size_t n)
 {
-	int col = 1;
-
 	for (size_t i = 0; i < n; i++) {
 		int width = text_width(parts[i]);
 
 		if (!*parts[i] || col + width > canvas->cols - 1)
 			continue;
 		canvas_text(canvas, row, col, width, ROLE_DIM, parts[i]);
-		col += width + 3;
+		col += width + PART_GAP;
 	}
+	return col;
 }
 
 static const char *filter_word(const struct log_pane *pane)
@@ -507,7 +562,22 @@ static const char *filter_word(const struct log_pane *pane)
 	return T(words[pane->filter_mode]);
 }
 
-static void draw_counts(const struct log_scene *scene, struct canvas *canvas, int row)
+static const char *search_state(const struct log_pane *pane)
+{
+	return pane->searching ? " ..." : pane->search_failed ? T(" (no more)") : "";
+}
+
+/* Behind the counters stands how lines are shown. */
+static void draw_manner(const struct log_pane *pane, struct canvas *canvas, int row, int col)
+{
+	static const char *const times[LOG_TIMES_COUNT] = { N_("time ms"), N_("time full"), N_("time off") };
+	AUTO_FREE char *search = pane->search ? xasprintf(T("search %s%s"), pane->search_text, search_state(pane)) : xstrdup(T("search none"));
+	const char *const parts[] = { search, T(times[pane->times]), pane->wrap ? T("wrap on") : T("wrap off"), pane->fold_json ? T("JSON folded") : "" };
+
+	draw_parts(canvas, row, col, parts, ARRAY_LEN(parts));
+}
+
+static void draw_counts(const struct log_pane *pane, const struct log_scene *scene, struct canvas *canvas, int row)
 {
 	struct log_counts counts = log_store_counts(scene->store);
 	AUTO_RELEASE(buf) text = BUF_INIT(0), shorter = BUF_INIT(0);
@@ -519,7 +589,7 @@ static void draw_counts(const struct log_scene *scene, struct canvas *canvas, in
 	if (counts.unseen)
 		add_counter(&text, T("to filter"), counts.unseen);
 	if (text_width(buf_cstr(&text)) <= canvas->cols - 2) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, buf_cstr(&text));
+		draw_manner(pane, canvas, row, 1 + canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, buf_cstr(&text)) + PART_GAP);
 		return;
 	}
 	add_count(&shorter, counts.received);
@@ -541,12 +611,14 @@ static size_t count_of(const struct log_scene *scene, enum log_follow_state stat
 	return n;
 }
 
-/* "containers 8, 2 not read yet, 3 gone" */
+/* "containers 58 (50 at a time), 8 not read yet, 3 gone" */
 static void add_sources(const struct log_scene *scene, struct buf *out)
 {
 	size_t ended = count_of(scene, LOG_FOLLOW_ENDED), opening = count_of(scene, LOG_FOLLOW_OPENING);
 
 	buf_addf(out, T("containers %zu"), scene->nsources - ended);
+	if (scene->nsources - ended > LOGS_STREAMS)
+		buf_addf(out, T(" (%d at a time)"), LOGS_STREAMS);
 	if (opening)
 		buf_addf(out, T(", %zu not read yet"), opening);
 	if (ended)
@@ -555,20 +627,26 @@ static void add_sources(const struct log_scene *scene, struct buf *out)
 
 static void draw_choices(const struct log_pane *pane, const struct log_scene *scene, struct canvas *canvas, int row)
 {
-	static const char *const times[LOG_TIMES_COUNT] = { N_("time ms"), N_("time full"), N_("time off") };
 	AUTO_RELEASE(buf) range = BUF_INIT(0);
 	AUTO_RELEASE(buf) sources = BUF_INIT(0);
 	AUTO_FREE char *filter = pane->filter ? xasprintf("%s %s", filter_word(pane), pane->filter_text) : xstrdup(T("filter none"));
-	AUTO_FREE char *search = pane->search ? xasprintf(T("search %s%s"), pane->search_text, pane->searching ? " ..." : pane->search_failed ? T(" (no more)") : "")
-					      : xstrdup(T("search none"));
 
 	log_range_name(&scene->range, &range);
 	add_sources(scene, &sources);
-	draw_parts(canvas, row,
-		   (const char *const[]){ pane->follow ? T("follow on") : T("follow off"), filter, search, buf_cstr(&range), buf_cstr(&sources),
-				    scene->range.previous ? T("previous on") : T("previous off"), pane->wrap ? T("wrap on") : T("wrap off"), T(times[pane->times]),
-				    pane->fold_json ? T("JSON folded") : "" },
-		   9);
+	const char *const parts[] = { pane->follow ? T("follow on") : T("follow off"), buf_cstr(&range), log_level_words(pane->level), buf_cstr(&sources),
+				      scene->range.previous ? T("previous on") : T("previous off") };
+	int col = draw_parts(canvas, row, 1, parts, pane->filter ? 3 : ARRAY_LEN(parts));
+
+	if (!pane->filter) {
+		draw_parts(canvas, row, col, (const char *const[]){ filter }, 1);
+		return;
+	}
+	/* What is typed is more than what is usual: it has the room first, and is cut where it needs more. */
+	int left = canvas->cols - 1 - col;
+
+	if (left > 0)
+		col += canvas_text(canvas, row, col, left, ROLE_DIM, filter) + PART_GAP;
+	draw_parts(canvas, row, col, parts + 3, ARRAY_LEN(parts) - 3);
 }
 
 static void draw_trouble(const struct log_scene *scene, struct canvas *canvas, int row)
@@ -589,7 +667,9 @@ void log_pane_draw(const struct log_pane *pane, const struct log_scene *scene, s
 	int row = top + l.head + l.body;
 
 	if (l.head) {
-		AUTO_FREE char *title = xasprintf(T("logs of %s"), scene->title);
+		bool one = pane->only >= 0 && (size_t)pane->only < scene->nsources;
+		AUTO_FREE char *title = one ? xasprintf(T("logs of %s, only %s"), scene->title, scene->sources[pane->only].short_name)
+					    : xasprintf(T("logs of %s"), scene->title);
 
 		canvas_rule(canvas, top, title, pane->pattern_error ? pane->pattern_error : scene->held ? T("full: lines wait at the servers; f goes on") : pane->follow ? T("follow on") : T("follow off"));
 	}
@@ -599,14 +679,14 @@ void log_pane_draw(const struct log_pane *pane, const struct log_scene *scene, s
 	if (l.status == 2)
 		draw_choices(pane, scene, canvas, row++);
 	if (l.status)
-		draw_counts(scene, canvas, row);
+		draw_counts(pane, scene, canvas, row);
 }
 
 /* ---- life ---- */
 
 void log_pane_init(struct log_pane *pane)
 {
-	*pane = (struct log_pane){ .follow = true, .top = LOG_SERIAL_NONE, .found = LOG_SERIAL_NONE, .lines = log_lines_create() };
+	*pane = (struct log_pane){ .follow = true, .only = -1, .top = LOG_SERIAL_NONE, .found = LOG_SERIAL_NONE, .lines = log_lines_create() };
 }
 
 void log_pane_release(struct log_pane *pane)

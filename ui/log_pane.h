@@ -28,6 +28,8 @@ struct log_pane {
 	bool follow, wrap, fold_json;
 	enum log_times times;
 	enum log_filter filter_mode;
+	enum log_level level; /* lines below it are hidden; LOG_LEVEL_NONE: all are shown. A line that names none counts as INFO */
+	int only;	      /* the one source that is shown; -1: all */
 	int shift; /* cells scrolled to the right, without wrap */
 	uint64_t at; /* the line that stays in place, without follow */
 	int at_row;  /* of its rows, when it is wrapped */
@@ -65,6 +67,9 @@ void log_pane_set_filter(struct log_pane *pane, const char *text);
 void log_pane_next_match(struct log_pane *pane, const struct log_scene *scene, int direction);
 /* Searches on, until until_us (clock_now_us of the real clock). True: it is not at the end yet. */
 bool log_pane_work(struct log_pane *pane, const struct log_scene *scene, int64_t until_us);
+/* To the next level: all, INFO, WARN, ERROR, all. */
+void log_pane_step_level(struct log_pane *pane);
+const char *log_level_words(enum log_level level);
 /* For log_store_set_filter(), with the pane; NULL when nothing is hidden. */
 log_filter_fn *log_pane_filter(const struct log_pane *pane);
 

@@ -166,6 +166,8 @@ static void read_anew(struct app *app)
 	view->pane.follow = true;
 	view->pane.top = view->pane.found = LOG_SERIAL_NONE;
 	view->pane.searching = 0;
+	view->pane.only = -1; /* sources are counted anew */
+	apply_filter(view);
 	logs_set_range(view->logs, &view->range);
 }
 
@@ -226,6 +228,38 @@ static void step_times(struct app *app)
 static void toggle_json(struct app *app)
 {
 	app->logs.pane.fold_json = !app->logs.pane.fold_json;
+}
+
+static void step_level(struct app *app)
+{
+	log_pane_step_level(&app->logs.pane);
+	apply_filter(&app->logs);
+	app_say(app, "%s", log_level_words(app->logs.pane.level));
+}
+
+static void show_only(struct app *app, const struct pick_item *item)
+{
+	if (!app->logs.logs)
+		return;
+	app->logs.pane.only = item->tag;
+	apply_filter(&app->logs);
+}
+
+/* All are read on, so that nothing is missing when another one is chosen. */
+static void choose_container(struct app *app)
+{
+	static const char *const states[] = { [LOG_FOLLOW_OPENING] = N_("not read yet"), [LOG_FOLLOW_LIVE] = N_("followed"), [LOG_FOLLOW_WAITING] = N_("waits"),
+					      [LOG_FOLLOW_REFUSED] = N_("refused"), [LOG_FOLLOW_ENDED] = N_("gone") };
+	const struct logs_source *source;
+
+	picker_open(&app->picker, T("show the lines of"), show_only);
+	picker_add(&app->picker, -1, T("all containers"), NULL, "", NULL, NULL);
+	for (size_t i = 0; (source = logs_source(app->logs.logs, i)); i++) {
+		size_t lines = log_store_counts_of(logs_store(app->logs.logs), (uint16_t)i).received;
+		AUTO_FREE char *detail = xasprintf(TN("%s, %zu line", "%s, %zu lines", lines), T(states[source->state]), lines);
+
+		picker_add(&app->picker, (int)i, source->short_name, detail, "", NULL, NULL);
+	}
 }
 
 static void step_filter_mode(struct app *app)
@@ -320,7 +354,7 @@ static const struct {
 	{ ACTION_FOLLOW, toggle_follow },      { ACTION_WRAP, toggle_wrap },	  { ACTION_TIMESTAMPS, step_times },
 	{ ACTION_FOLD, toggle_json },	       { ACTION_NEXT_MATCH, next_newer }, { ACTION_PREVIOUS_MATCH, next_older }, { ACTION_SORT_INVERT, step_filter_mode },
 	{ ACTION_SORT_NEXT, go_farther },      { ACTION_SORT_PREVIOUS, go_nearer }, { ACTION_RETRY, retry },	      { ACTION_SAVE, save },
-	{ ACTION_PREVIOUS_CONTAINER, toggle_previous },
+	{ ACTION_PREVIOUS_CONTAINER, toggle_previous }, { ACTION_LEVEL, step_level }, { ACTION_OPEN, choose_container },
 };
 
 static bool act(struct app *app, enum action action)

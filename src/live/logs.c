@@ -7,6 +7,8 @@
 #include "kube/log_reader.h"
 #include "live/log_save.h"
 
+_Static_assert(LOGS_STREAMS == LOG_READER_STREAMS, "what is said is what is done");
+
 #define SYNC_MS 200 /* the pods are looked at again no more often */
 
 struct known { /* what the live model said of a source when it was last looked at */

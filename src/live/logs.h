@@ -16,6 +16,7 @@
 #include "model/log_store.h"
 
 #define LOGS_MAX_BYTES (32u << 20) /* of kept lines */
+#define LOGS_STREAMS   50	   /* containers that are followed at a time; others wait until one ends */
 
 struct logs;
 

@@ -20,6 +20,7 @@ struct bed {
 	struct logs_source sources[2];
 	struct log_scene scene;
 	struct log_pane pane;
+	struct log_level_state levels[2];
 	uint64_t n;
 };
 
@@ -43,9 +44,10 @@ DEFINE_AUTO_RELEASE(bed);
 static void add(struct bed *bed, uint16_t source, enum log_line_kind kind, struct str text)
 {
 	struct log_block *block = log_block_create(LOG_BLOCK_BYTES);
+	enum log_level level = kind == LOG_LINE ? log_level_next(&bed->levels[source], text) : LOG_LEVEL_NONE;
 
 	assert_true(log_block_add(block, &(struct log_line){ .text = text, .time_ns = START_NS + (int64_t)bed->n++ * 1500000000 + 7000000, .source = source,
-							     .kind = (uint8_t)kind }));
+							     .kind = (uint8_t)kind, .level = (uint8_t)level }));
 	assert_true(log_store_add(bed->store, log_block_trim(block), LOG_SERIAL_NONE));
 }
 
@@ -124,6 +126,72 @@ static void screens_of_logs_are_as_recorded(void **state)
 
 		check_screen(canvas, "logs-filtered");
 	}
+}
+
+static void check_counts(struct bed *bed, uint64_t received, uint64_t shown, uint64_t filtered)
+{
+	struct log_counts counts = log_store_counts(bed->store);
+
+	assert_int_equal(counts.received, received);
+	assert_int_equal(log_counts_shown(&counts), shown);
+	assert_int_equal(counts.filtered, filtered);
+	assert_int_equal(counts.dropped + counts.unseen, 0);
+}
+
+static void one_key_goes_round_the_levels_and_the_counters_stay_exact(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create();
+
+	add(&bed, 0, LOG_LINE, STR("DEBUG of a kind"));
+	add(&bed, 0, LOG_LINE, STR("no level at all"));
+	add(&bed, 1, LOG_LINE, STR("{\"level\":40,\"msg\":\"slow\"}"));
+	add(&bed, 0, LOG_LINE, STR("ERROR it broke"));
+	add(&bed, 1, LOG_LINE, STR("INFO between"));
+	add(&bed, 0, LOG_LINE, STR("\tat Main.java:3"));
+	add(&bed, 0, LOG_CUT, STR("container users exited, code 1, restart 6"));
+	assert_shows(&bed, " W {", true);
+	assert_shows(&bed, " E ERROR it broke", true);
+	assert_shows(&bed, " E  at Main.java", true);
+	assert_shows(&bed, "level all", true);
+	log_pane_step_level(&bed.pane);
+	work(&bed);
+	check_counts(&bed, 6, 5, 1);
+	assert_shows(&bed, "level info", true);
+	assert_shows(&bed, "DEBUG", false);
+	assert_shows(&bed, "no level at all", true);
+	log_pane_step_level(&bed.pane);
+	work(&bed);
+	check_counts(&bed, 6, 3, 3);
+	assert_shows(&bed, "INFO between", false);
+	assert_shows(&bed, "slow", true);
+	log_pane_step_level(&bed.pane);
+	work(&bed);
+	check_counts(&bed, 6, 2, 4);
+	assert_shows(&bed, "slow", false);
+	assert_shows(&bed, "at Main.java", true); /* belongs to its line, though the other container wrote between */
+	assert_shows(&bed, "users exited", true);
+	log_pane_set_filter(&bed.pane, "broke");
+	work(&bed);
+	check_counts(&bed, 6, 1, 5);
+	log_pane_step_level(&bed.pane);
+	log_pane_set_filter(&bed.pane, "");
+	work(&bed);
+	check_counts(&bed, 6, 6, 0);
+}
+
+static void one_container_can_be_chosen_and_the_others_are_counted_as_filtered(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create();
+
+	add_numbered(&bed, 9);
+	bed.pane.only = 1;
+	work(&bed);
+	check_counts(&bed, 9, 4, 5);
+	assert_shows(&bed, "only gw-p9q", true);
+	assert_shows(&bed, "line 9", false);
+	assert_shows(&bed, "line 8", true);
 }
 
 static void the_position_never_moves_by_itself(void **state)
@@ -208,8 +276,8 @@ static void a_filter_hides_inverts_or_dims(void **state)
 	work(&bed);
 	AUTO(canvas) canvas = drawn(&bed, 80, 24);
 
-	assert_int_equal(canvas->cells[3 * 80 + 22].role, ROLE_DIM);  /* line 1 */
-	assert_int_equal(canvas->cells[17 * 80 + 22].role, ROLE_TEXT); /* line 15 */
+	assert_int_equal(canvas->cells[3 * 80 + 24].role, ROLE_DIM);  /* line 1 */
+	assert_int_equal(canvas->cells[17 * 80 + 24].role, ROLE_TEXT); /* line 15 */
 	assert_shows(&bed, "received 15   shown 15   filtered 0   dropped 0", true);
 }
 
@@ -365,6 +433,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(screens_of_logs_are_as_recorded),
+		cmocka_unit_test(one_key_goes_round_the_levels_and_the_counters_stay_exact),
+		cmocka_unit_test(one_container_can_be_chosen_and_the_others_are_counted_as_filtered),
 		cmocka_unit_test(the_position_never_moves_by_itself),
 		cmocka_unit_test(moving_ends_at_both_ends),
 		cmocka_unit_test(a_wrapped_line_is_walked_row_by_row),
