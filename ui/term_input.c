@@ -240,7 +240,7 @@ const char *term_pasted(const struct term *term)
 
 static void take_pasted(struct term_input *in, wint_t key)
 {
-	in->paste_ms = clock_now_ms(NULL);
+	in->paste_ms = clock_machine_us() / 1000;
 	if (key == '\r')
 		key = '\n';
 	else if (key == '\t')
@@ -323,7 +323,7 @@ static uint32_t pasted_key(struct term_input *in, int kind, wint_t key)
 {
 	if (kind == KEY_CODE_YES && key == CODE_PASTE_BEGIN) {
 		buf_reset(&in->pasted);
-		in->paste_ms = clock_now_ms(NULL);
+		in->paste_ms = clock_machine_us() / 1000;
 		in->pasting = true;
 	} else if (kind == KEY_CODE_YES && key == CODE_PASTE_END) {
 		bool was = in->pasting;
@@ -356,7 +356,7 @@ static uint32_t next_key(struct term *term)
 		if (ours != KEY_TERM_NONE)
 			return ours;
 	}
-	if (in->pasting && clock_now_ms(NULL) - in->paste_ms > PASTE_QUIET_MS) {
+	if (in->pasting && clock_machine_us() / 1000 - in->paste_ms > PASTE_QUIET_MS) {
 		in->pasting = false;
 		return KEY_TERM_PASTE;
 	}
@@ -382,7 +382,7 @@ static bool take(atomic_int *flag)
 /* Whether a resize is to be told now; a storm of them is held back by the timer. */
 static bool resize_is_due(struct term_input *in)
 {
-	int64_t now_ms = clock_now_ms(NULL), left_ms = in->resize_ms + RESIZE_EVERY_MS - now_ms;
+	int64_t now_ms = clock_machine_us() / 1000, left_ms = in->resize_ms + RESIZE_EVERY_MS - now_ms;
 
 	in->resized = take(&size_changed) || in->resized;
 	if (!in->resized)

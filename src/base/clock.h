@@ -27,6 +27,12 @@ void clock_advance(struct clock *clock, int64_t milliseconds);
 /* The machine sleeps: only wall time and clock_suspended_ms() move, and nothing wakes. Manual clocks only. */
 void clock_suspend(struct clock *clock, int64_t milliseconds);
 
+/* From now on NULL means that manual clock (NULL: the system's again): for programs that live a recorded time. The main thread alone,
+ * while no other runs. */
+void clock_drive_system(struct clock *clock);
+/* The machine's own monotonic time, whatever NULL means. */
+int64_t clock_machine_us(void);
+
 bool clock_is_manual(const struct clock *clock);
 int64_t clock_now_ms(const struct clock *clock);
 int64_t clock_now_us(const struct clock *clock);

@@ -8,6 +8,7 @@
  *   http_upgrade.c   a connection that left HTTP behind: both ways, byte by byte
  *   http_transfer.c  one request from submission to its end: attempts, deadlines, retries
  *   http_lane.c      one curl multi handle on the loop: its connections, its sockets, its probe
+ *   http_tape.c      what goes into a recording, and what comes out of one instead of a server
  *   http_retry.c     what is tried again and when, as functions of plain values
  *   http_tls.c       PEM checks, and the words for what went wrong with TLS and transport
  *
@@ -123,6 +124,9 @@ void stream_unref(struct http_stream *stream);
 
 enum transfer_state { TRANSFER_NEW, TRANSFER_QUEUED, TRANSFER_AUTHORISING, TRANSFER_ON_WIRE, TRANSFER_PAUSING };
 
+struct track;	 /* of one attempt, into a recording */
+struct exchange; /* one attempt, out of a recording */
+
 struct transfer {
 	struct transfer *next, **prev; /* in http->transfers; net thread only */
 	struct transfer *next_waiting; /* in the bucket's or the authoriser's line */
@@ -149,7 +153,9 @@ struct transfer {
 	/* The attempt under way. */
 	CURL *easy;
 	struct upgrade *upgrade; /* it is ours to read and write, or NULL */
-	struct lane *lane;
+	struct track *track;	 /* NULL: nothing is recorded */
+	struct exchange *exchange; /* that stands for the wire, or NULL */
+	struct lane *lane;	 /* NULL with exchange */
 	struct identity *identity;
 	struct curl_slist *lines, *connect_to;
 	char curl_text[CURL_ERROR_SIZE];
@@ -198,6 +204,24 @@ size_t transfer_take_body(char *bytes, size_t size, size_t n, void *transfer);
 void transfer_tell_drained(struct transfer *t);
 /* Adds the method and URL to err. */
 void transfer_wrap(const struct transfer *t, struct error *err);
+
+/* What curl, or a recording in its stead, tells in the end; takes what is in err. */
+void transfer_end_attempt(struct transfer *t, enum cause cause, struct error *err);
+
+/* Into a recording; each does nothing when there is none. */
+void tape_begin(struct transfer *t);
+void tape_head(struct transfer *t);
+void tape_body(struct transfer *t, struct str bytes);
+void tape_answered(struct transfer *t);
+void tape_failed(struct transfer *t, enum cause cause, const struct error *err);
+/* The attempt is over, whether or not it came to an end. */
+void tape_end(struct transfer *t);
+/* Out of one: the attempt goes to the player instead of a server; false: there is no player. */
+bool tape_plays(struct transfer *t);
+/* The attempt is given up. */
+void tape_leave(struct transfer *t);
+/* It is not paused any more. */
+void tape_go_on(struct transfer *t);
 
 /* HTTP_UPGRADE: curl has made the connection. Sends the request, and reads from now on. */
 bool upgrade_begin(struct transfer *t, struct error *err);

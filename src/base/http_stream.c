@@ -143,6 +143,8 @@ static void go_on_posted(void *arg)
 		curl_easy_pause(t->easy, CURLPAUSE_CONT);
 		lane_kick(lane);
 		lane_unref(lane);
+	} else if (t && t->exchange) {
+		tape_go_on(t);
 	}
 	stream_unref(stream);
 }

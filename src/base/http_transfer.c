@@ -82,6 +82,8 @@ static void leave_wire(struct transfer *t)
 	if (t->upgrade)
 		upgrade_end(t->upgrade);
 	t->upgrade = NULL;
+	tape_end(t);
+	tape_leave(t);
 	if (t->easy) {
 		lane_remove(lane, t);
 		curl_easy_cleanup(t->easy);
@@ -328,7 +330,8 @@ static bool refuse(struct transfer *t, enum err_kind kind, const char *why)
 static void touch(struct transfer *t)
 {
 	t->received = true;
-	t->lane->last_byte_ms = http_now_ms(t->http);
+	if (t->lane)
+		t->lane->last_byte_ms = http_now_ms(t->http);
 }
 
 static bool header_value(const struct http_response *response, const char *name, struct str *ret_value)
@@ -372,6 +375,7 @@ static void end_head(struct transfer *t)
 	t->head_done = true;
 	t->head_due_ms = 0;
 	read_head(t);
+	tape_head(t);
 	open_stream(t);
 	if (t->mode == HTTP_ANSWER) {
 		t->progress_due_ms = http_now_ms(t->http) + PROGRESS_WINDOW_MS;
@@ -437,6 +441,7 @@ size_t transfer_take_body(char *bytes, size_t size, size_t n, void *arg)
 	if (t->stream && t->stream->paused && t->mode == HTTP_ALONE)
 		return CURL_WRITEFUNC_PAUSE;
 	touch(t);
+	tape_body(t, chunk);
 	t->body_bytes += (int64_t)chunk.len;
 	if (t->stream && t->opened) {
 		if (t->mode == HTTP_ANSWER && t->body_bytes > (int64_t)limit)
@@ -653,6 +658,12 @@ static void enter_wire(struct transfer *t)
 	t->state = TRANSFER_ON_WIRE;
 	if (!t->refreshed || !t->attempt)
 		t->attempt++;
+	if (t->attempt_timeout_ms)
+		t->attempt_due_ms = http_now_ms(t->http) + t->attempt_timeout_ms;
+	arm(t);
+	if (tape_plays(t))
+		return;
+	tape_begin(t);
 	if (!t->lane)
 		t->lane = lane_get(t->http, t->mode);
 	identity_unref(t->identity);
@@ -664,9 +675,6 @@ static void enter_wire(struct transfer *t)
 	set_tls(t);
 	set_body(t);
 	set_headers(t);
-	if (t->attempt_timeout_ms)
-		t->attempt_due_ms = http_now_ms(t->http) + t->attempt_timeout_ms;
-	arm(t);
 	if (lane_add(t->lane, t))
 		return;
 	AUTO_RELEASE(error) err = { 0 };
@@ -801,6 +809,8 @@ void transfer_break(struct transfer *t, enum cause cause, struct error *err)
 {
 	int64_t wait_ms;
 
+	tape_failed(t, cause, err);
+
 	if (!wants_retry(t, cause, &wait_ms)) {
 		conclude(t, err);
 		return;
@@ -818,6 +828,8 @@ static void on_answer(struct transfer *t)
 {
 	AUTO_FREE char *reason = xasprintf("HTTP %d", t->response.status);
 	int64_t wait_ms;
+
+	tape_answered(t);
 
 	if (wants_refresh(t)) {
 		leave_wire(t);
@@ -851,10 +863,26 @@ static struct error *cut_in_head(struct error *err)
 	return err;
 }
 
+void transfer_end_attempt(struct transfer *t, enum cause cause, struct error *err)
+{
+	AUTO_RELEASE(error) ours = { 0 };
+
+	if (t->error.kind) {
+		error_move(&ours, &t->error);
+		transfer_break(t, t->cause, &ours);
+	} else if (err->kind) {
+		transfer_break(t, cause, err);
+	} else if (t->head_done) {
+		on_answer(t);
+	} else {
+		transfer_break(t, CAUSE_BROKEN, cut_in_head(err));
+	}
+}
+
 void transfer_finish_attempt(struct transfer *t, CURLcode code)
 {
 	AUTO_RELEASE(error) err = { 0 };
-	enum cause cause = t->cause;
+	enum cause cause = CAUSE_NONE;
 
 	read_facts(t);
 	if (t->stream && t->stream->closed) {
@@ -866,17 +894,8 @@ void transfer_finish_attempt(struct transfer *t, CURLcode code)
 			transfer_break(t, CAUSE_FINAL, &err);
 		return;
 	}
-	if (code == CURLE_OK && !t->error.kind) {
-		if (t->head_done)
-			on_answer(t);
-		else
-			transfer_break(t, CAUSE_BROKEN, cut_in_head(&err));
-		return;
-	}
-	if (t->error.kind)
-		error_move(&err, &t->error);
-	else
+	if (code != CURLE_OK && !t->error.kind)
 		cause = http_explain(t->easy, code, t->curl_text, &t->lane->report, t->http->check_name,
 				     clock_wall_us(net_clock(t->http->net)), &err);
-	transfer_break(t, cause, &err);
+	transfer_end_attempt(t, cause, &err);
 }

@@ -19,6 +19,7 @@ struct loop {
 	pthread_mutex_t lock; /* of posts and thread */
 	struct post *posts;
 	size_t len, cap;
+	uint64_t activity; /* loop thread only */
 	bool stop;
 	pthread_t thread;
 	bool running;
@@ -33,6 +34,7 @@ static void run_posts(struct loop *loop)
 	loop->posts = NULL;
 	loop->len = loop->cap = 0;
 	pthread_mutex_unlock(&loop->lock);
+	loop->activity += n;
 	for (size_t i = 0; i < n; i++)
 		posts[i].fn(posts[i].arg);
 	free(posts);
@@ -41,7 +43,7 @@ static void run_posts(struct loop *loop)
 static void turn(struct loop *loop)
 {
 	run_posts(loop);
-	timers_run(&loop->timers, clock_now_ms(loop->clock));
+	loop->activity += timers_run(&loop->timers, clock_now_ms(loop->clock));
 	pthread_mutex_lock(&loop->lock);
 	bool stop = loop->stop;
 
@@ -161,6 +163,11 @@ void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
 	LIST_PUSH(loop->posts, loop->len, loop->cap) = (struct post){ fn, arg };
 	pthread_mutex_unlock(&loop->lock);
 	uv_async_send(&loop->wake);
+}
+
+uint64_t loop_activity(const struct loop *loop)
+{
+	return loop->activity;
 }
 
 bool loop_is_mine(const struct loop *loop)

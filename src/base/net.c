@@ -12,6 +12,8 @@ struct net {
 	struct net_member *members; /* net thread only */
 	unsigned working;	    /* net_work() calls under way; net thread only */
 	bool stopping;
+	struct recorder *recorder;
+	struct player *player;
 };
 
 static void *run(void *arg)
@@ -119,6 +121,26 @@ struct loop *net_loop(struct net *net)
 struct clock *net_clock(const struct net *net)
 {
 	return loop_clock(net->loop);
+}
+
+void net_set_recorder(struct net *net, struct recorder *recorder)
+{
+	net->recorder = recorder;
+}
+
+void net_set_player(struct net *net, struct player *player)
+{
+	net->player = player;
+}
+
+struct recorder *net_recorder(const struct net *net)
+{
+	return net->recorder;
+}
+
+struct player *net_player(const struct net *net)
+{
+	return net->player;
 }
 
 void net_post(struct net *net, void (*fn)(void *arg), void *arg)

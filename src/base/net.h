@@ -23,6 +23,16 @@ DEFINE_AUTO(net);
 
 struct loop *net_loop(struct net *net);
 struct clock *net_clock(const struct net *net);
+/*
+ * What all servers of this network say is recorded, or comes from a recording (then no connection is made): base/http_tape.h.
+ * Before the first request; borrowed until net_destroy(). NULL: neither.
+ */
+struct recorder;
+struct player;
+void net_set_recorder(struct net *net, struct recorder *recorder);
+void net_set_player(struct net *net, struct player *player);
+struct recorder *net_recorder(const struct net *net);
+struct player *net_player(const struct net *net);
 /* Runs fn(arg) on the net thread soon, in order of posting. Any thread. */
 void net_post(struct net *net, void (*fn)(void *arg), void *arg);
 /* The same, but returns after it ran. Runs at once on the net thread itself. */

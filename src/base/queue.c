@@ -1,6 +1,7 @@
 #include "base/queue.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -10,9 +11,44 @@ struct queue {
 	void **items; /* ring of cap slots */
 	size_t first, len, cap;
 	int fd;
+	size_t asleep, woken; /* of those in queue_wait(): without, with an item that may be theirs */
 	bool closed;
 	void (*free_item)(void *item);
 };
+
+/* Any thread; see queue_worker_begins(). A push counts a sleeper as busy before it knows, so that there is no moment in between. */
+static atomic_int busy;
+
+void queue_worker_begins(void)
+{
+	atomic_fetch_add(&busy, 1);
+}
+
+void queue_worker_ends(void)
+{
+	atomic_fetch_sub(&busy, 1);
+}
+
+int queue_workers_busy(void)
+{
+	return atomic_load(&busy);
+}
+
+/* Under the lock. */
+static void wake_one(struct queue *queue)
+{
+	if (!queue->asleep)
+		return;
+	queue->asleep--;
+	queue->woken++;
+	queue_worker_begins();
+}
+
+static void put_to_sleep(struct queue *queue)
+{
+	queue->asleep++;
+	queue_worker_ends();
+}
 
 struct queue *queue_create(void (*free_item)(void *item))
 {
@@ -61,6 +97,7 @@ bool queue_push(struct queue *queue, void *item)
 		queue->items[(queue->first + queue->len++) % queue->cap] = item;
 		if (queue->len == 1)
 			(void)!write(queue->fd, &one, sizeof one);
+		wake_one(queue);
 	}
 	pthread_mutex_unlock(&queue->lock);
 	if (closed && queue->free_item)
@@ -68,18 +105,32 @@ bool queue_push(struct queue *queue, void *item)
 	return !closed;
 }
 
-void *queue_pop(struct queue *queue)
+/* Under the lock. waited: by one that was asleep, which is busy from now on. */
+static void *take(struct queue *queue, bool waited)
 {
-	void *item = NULL;
 	uint64_t count;
 
-	pthread_mutex_lock(&queue->lock);
-	if (queue->len) {
-		item = queue->items[queue->first];
-		queue->first = (queue->first + 1) % queue->cap;
-		if (--queue->len == 0)
-			(void)!read(queue->fd, &count, sizeof count);
+	if (!queue->len)
+		return NULL;
+	void *item = queue->items[queue->first];
+
+	queue->first = (queue->first + 1) % queue->cap;
+	if (--queue->len == 0)
+		(void)!read(queue->fd, &count, sizeof count);
+	if (waited) {
+		queue->woken--;
+	} else if (queue->woken > queue->len) { /* the item was meant for a sleeper, who finds nothing */
+		queue->woken--;
+		put_to_sleep(queue);
 	}
+	return item;
+}
+
+void *queue_pop(struct queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	void *item = take(queue, false);
+
 	pthread_mutex_unlock(&queue->lock);
 	return item;
 }
@@ -112,12 +163,29 @@ int queue_fd(const struct queue *queue)
 	return queue->fd;
 }
 
+/* Waits no longer, and takes nothing. */
+static void give_up(struct queue *queue)
+{
+	pthread_mutex_lock(&queue->lock);
+	if (!queue->asleep) {
+		queue->woken--;
+	} else {
+		queue->asleep--;
+		queue_worker_begins();
+	}
+	pthread_mutex_unlock(&queue->lock);
+}
+
 void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *cancel, int64_t due_ms,
 		 struct error *err)
 {
-	for (;;) {
-		void *item = queue_pop(queue);
+	for (bool waited = false;; waited = true) {
+		pthread_mutex_lock(&queue->lock);
+		void *item = take(queue, waited);
 
+		if (!item && !waited)
+			put_to_sleep(queue);
+		pthread_mutex_unlock(&queue->lock);
 		if (item)
 			return item;
 		int seen = clock_wait_fd(clock, cancel, queue->fd, due_ms);
@@ -126,7 +194,9 @@ void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *
 			error_set(err, ERR_CANCELLED, "cancelled");
 		else if (seen == 0)
 			error_set(err, ERR_TIMEOUT, "the deadline has passed");
-		if (seen <= 0)
+		if (seen <= 0) {
+			give_up(queue);
 			return NULL;
+		}
 	}
 }

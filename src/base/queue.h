@@ -32,4 +32,13 @@ int queue_fd(const struct queue *queue);
 void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *cancel, int64_t due_ms,
 		 struct error *err);
 
+/*
+ * How many worker threads are at work: neither asleep in queue_wait() on an empty queue nor about to be. A thread counts from
+ * queue_worker_begins() on, which its creator calls before it exists, to queue_worker_ends(), its last act. Whoever replays a
+ * recording waits for 0, so that what happens next does not depend on luck.
+ */
+void queue_worker_begins(void);
+void queue_worker_ends(void);
+int queue_workers_busy(void);
+
 #endif

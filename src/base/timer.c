@@ -75,9 +75,10 @@ int64_t timers_next_due_ms(const struct timers *timers)
 	return timers->len ? timers->heap[0]->due_ms : INT64_MAX;
 }
 
-void timers_run(struct timers *timers, int64_t now_ms)
+unsigned timers_run(struct timers *timers, int64_t now_ms)
 {
 	uint64_t end = timers->next_serial;
+	unsigned fired = 0;
 
 	while (timers->len && timers->heap[0]->due_ms <= now_ms) {
 		struct timer *timer = timers->heap[0];
@@ -85,8 +86,10 @@ void timers_run(struct timers *timers, int64_t now_ms)
 		/* Set by a callback of this run: its turn comes with the next one, so that a loop can't starve the
 		 * rest. */
 		if (timer->serial >= end)
-			return;
+			return fired + 1; /* it is due all the same */
 		timer_clear(timers, timer);
+		fired++;
 		timer->fire(timer->arg);
 	}
+	return fired;
 }

@@ -36,7 +36,8 @@ static inline bool timer_is_set(const struct timer *timer)
 }
 /* INT64_MAX: none. */
 int64_t timers_next_due_ms(const struct timers *timers);
-/* Fires what is due at now_ms, in order; what the callbacks set for now or earlier waits for the next call. */
-void timers_run(struct timers *timers, int64_t now_ms);
+/* Fires what is due at now_ms, in order; what the callbacks set for now or earlier waits for the next call. Gives
+ * how many there were of both. */
+unsigned timers_run(struct timers *timers, int64_t now_ms);
 
 #endif

@@ -32,6 +32,7 @@ static void *work(void *arg)
 		task->work(tasks->cancel, task->arg);
 		queue_push(tasks->over, task);
 	}
+	queue_worker_ends();
 	return NULL;
 }
 
@@ -58,15 +59,23 @@ void tasks_destroy(struct tasks *tasks)
 	free(tasks);
 }
 
+static void start_worker(struct tasks *tasks)
+{
+	queue_worker_begins();
+	if (pthread_create(&tasks->workers[tasks->nworkers], NULL, work, tasks) == 0)
+		tasks->nworkers++;
+	else
+		queue_worker_ends();
+}
+
 void tasks_run(struct tasks *tasks, const struct task *task)
 {
 	struct task *copy = xcalloc(1, sizeof *copy);
 
 	*copy = *task;
 	tasks->open++;
-	if (tasks->nworkers < WORKERS && tasks->nworkers < tasks->open &&
-	    pthread_create(&tasks->workers[tasks->nworkers], NULL, work, tasks) == 0)
-		tasks->nworkers++;
+	if (tasks->nworkers < WORKERS && tasks->nworkers < tasks->open)
+		start_worker(tasks);
 	queue_push(tasks->wanted, copy);
 }
 
