@@ -20,6 +20,8 @@
 
 #include "base/clock.h"
 
+#define LOOK_BYTES 64 /* less than a box on the screen takes */
+
 struct report {
 	enum { REPORT_STARTED, REPORT_STOPPED, REPORT_ENDED } kind;
 	pid_t pid;
@@ -116,12 +118,17 @@ static void fail_showing(const char *screen, const char *text, const char *what)
 	fail_msg("\"%s\" %s", text, what);
 }
 
+static bool has_report(const struct pty *pty)
+{
+	return poll(&(struct pollfd){ .fd = pty->report_fd, .events = POLLIN }, 1, 0) > 0;
+}
+
 static struct report read_report(struct pty *pty)
 {
 	int64_t due_ms = clock_now_ms(NULL) + PTY_LIMIT_MS;
 	struct report report;
 
-	while (poll(&(struct pollfd){ .fd = pty->report_fd, .events = POLLIN }, 1, 0) == 0) {
+	while (!has_report(pty)) {
 		if (clock_now_ms(NULL) > due_ms) {
 			AUTO_FREE char *screen = pty_screen(pty);
 
@@ -164,19 +171,50 @@ void pty_start(struct pty *pty, const struct pty_options *options)
 	pty->pid = read_report(pty).pid;
 }
 
-bool pty_pump(struct pty *pty)
+bool pty_pump_for(struct pty *pty, int wait_ms)
 {
 	char bytes[65536];
 
-	if (poll(&(struct pollfd){ .fd = pty->fd, .events = POLLIN }, 1, 20) <= 0)
+	if (poll(&(struct pollfd){ .fd = pty->fd, .events = POLLIN }, 1, wait_ms) <= 0)
 		return true;
 	ssize_t n = read(pty->fd, bytes, sizeof bytes);
 
 	if (n <= 0)
 		return n < 0 && errno == EINTR;
-	vterm_input_write(pty->vterm, bytes, (size_t)n);
 	buf_add(&pty->output, bytes, (size_t)n);
+	for (size_t at = 0, step = pty->look ? LOOK_BYTES : (size_t)n; at < (size_t)n; at += step) {
+		vterm_input_write(pty->vterm, bytes + at, (size_t)n - at < step ? (size_t)n - at : step);
+		if (pty->look)
+			pty->look(pty, pty->look_arg);
+	}
 	return true;
+}
+
+bool pty_pump(struct pty *pty)
+{
+	return pty_pump_for(pty, 20);
+}
+
+bool pty_settle(struct pty *pty)
+{
+	int64_t due_ms = clock_now_ms(NULL) + PTY_LIMIT_MS;
+	char *name = ptsname(pty->fd);
+	int slave = name ? open(name, O_RDONLY | O_NOCTTY | O_CLOEXEC) : -1, unread = 1;
+
+	assert_true(slave >= 0);
+	while (unread && !has_report(pty)) {
+		pty_pump_for(pty, 0);
+		ioctl(slave, FIONREAD, &unread);
+		if (unread)
+			pty_pump_for(pty, 1);
+		if (clock_now_ms(NULL) > due_ms) {
+			AUTO_FREE char *screen = pty_screen(pty);
+
+			fail_showing(screen, "an answer to the keys", "did not come");
+		}
+	}
+	close(slave);
+	return !has_report(pty);
 }
 
 char *pty_screen(const struct pty *pty)
@@ -355,6 +393,14 @@ static size_t allowed_sequence(struct str s)
 	return 0;
 }
 
+/* From where the program leaves its screen to where it enters it again, or to the end. */
+static struct str behind_loan(struct str rest)
+{
+	ptrdiff_t at = str_find(rest, STR("\033[?1049h"));
+
+	return at < 0 ? (struct str){ 0 } : (struct str){ rest.p + at, rest.len - (size_t)at };
+}
+
 void pty_check_repertoire(const struct pty *pty)
 {
 	struct str rest = buf_str(&pty->output);
@@ -367,5 +413,7 @@ void pty_check_repertoire(const struct pty *pty)
 			fail_msg("U+%04X and what follows is not ours: %.*s", rune, (int)(at.len < 60 ? at.len : 60), at.p + (rune == '\033'));
 		if (rune == '\033')
 			rest = (struct str){ rest.p + used, rest.len - used };
+		if (pty->lends && str_starts(at, STR("\033[?1049l")))
+			rest = behind_loan(rest);
 	}
 }

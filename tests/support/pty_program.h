@@ -32,11 +32,19 @@ struct pty {
 	struct termios before; /* the terminal's modes when the program began */
 	struct buf output;     /* everything that was written */
 	int status;	       /* of the program that ended */
+	/* Called again and again while what was written comes to the screen, so that nothing that was there for a moment is missed. NULL: not. */
+	void (*look)(struct pty *pty, void *arg);
+	void *look_arg;
+	bool lends; /* a shell may run in the program's place: what it writes is not judged */
 };
 
 void pty_start(struct pty *pty, const struct pty_options *options);
 /* Takes in what comes within a moment. False when the other side is closed. */
 bool pty_pump(struct pty *pty);
+/* The same, waiting so long for the first byte. */
+bool pty_pump_for(struct pty *pty, int wait_ms);
+/* Until the program has read all keys; false when it has ended instead. */
+bool pty_settle(struct pty *pty);
 /* The screen as lines; gives. */
 char *pty_screen(const struct pty *pty);
 void pty_wait_for(struct pty *pty, const char *text);
