@@ -110,6 +110,8 @@ bool kube_open(struct net *net, const struct kube_options *options, struct kube 
 							   .clock = net_clock(net),
 							   .deny_exec = options->deny_exec,
 							   .stdin_is_ours = options->stdin_is_ours,
+							   .on_stderr = options->on_stderr,
+							   .arg = options->on_stderr_arg,
 						   });
 	if (!open_http(kube, options, err))
 		return false;

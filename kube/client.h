@@ -25,6 +25,9 @@ struct kube_options {
 	unsigned timeout_ms;	   /* of one call with its retries; 0: 60 s */
 	void (*on_wait)(const struct http_wait *wait, void *arg); /* told before each pause of a retry; may be NULL */
 	void *on_wait_arg;
+	/* Told each line that a credential plugin writes to stderr, sanitised, on a helper thread; may be NULL. */
+	void (*on_stderr)(const char *line, void *arg);
+	void *on_stderr_arg;
 };
 
 /* Reads the configuration; does not talk yet. Borrows net until kube_close(). */

@@ -264,7 +264,7 @@ static int dashboard(const struct options *options)
 	if ((!option_flag(options, OPT_DEMO) || demo_start(&d.demo, &err)) && open_stack(&d, &err) && open_live(&d, &err))
 		code = run_app(&d, &err);
 	else
-		code = job_exit_of_error(&err, 0);
+		code = err.kind == ERR_NOT_FOUND ? EXIT_USAGE : job_exit_of_error(&err, 0);
 	dashboard_close(&d);
 	if (err.kind) {
 		command_print_error(&err);

@@ -61,12 +61,32 @@ static void on_wait(const struct http_wait *wait, void *arg)
 		log_info("a request is tried again", LOG_TEXT("reason", wait->reason), LOG_INT("attempt", wait->attempt), LOG_MS("in", wait->wait_ms));
 }
 
+/* A plugin may ask a person to open a page, so at once; its last line is also in the error when it fails. */
+static void on_stderr(const char *line, void *arg)
+{
+	(void)arg;
+	if (*line)
+		log_info("the credential plugin says", LOG_TEXT("line", line));
+}
+
 struct kube_options kube_options_from(const struct options *o)
 {
 	return (struct kube_options){ .kubeconfig = { .path = option_text(o, OPT_KUBECONFIG), .context = option_text(o, OPT_CONTEXT) },
 				      .read_only = option_flag(o, OPT_READ_ONLY),
 				      .deny_exec = option_flag(o, OPT_DENY_EXEC),
 				      .stdin_is_ours = isatty(STDIN_FILENO),
-				      .timeout_ms = (unsigned)option_number(o, OPT_REQUEST_TIMEOUT, 60000),
-				      .on_wait = on_wait };
+				      .timeout_ms = (unsigned)option_number(o, OPT_REQUEST_TIMEOUT, 60000) };
+}
+
+bool cluster_open(struct net *net, const struct options *options, struct kube **ret, struct error *err)
+{
+	struct kube_options kube_options = kube_options_from(options);
+
+	kube_options.on_wait = on_wait;
+	kube_options.on_stderr = on_stderr;
+	if (kube_open(net, &kube_options, ret, err))
+		return true;
+	if (err->kind == ERR_NOT_FOUND || err->kind == ERR_IO)
+		err->kind = ERR_INVALID;
+	return false;
 }

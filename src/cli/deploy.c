@@ -95,14 +95,13 @@ static bool deployment_open(struct deployment *d, const struct options *o, struc
 {
 	AUTO_RELEASE(diags) diags = DIAGS_INIT;
 	struct stack_options stack_options = stack_options_from(o);
-	struct kube_options kube_options = kube_options_from(o);
 	bool good = stack_load(&stack_options, &d->stack, &diags, err);
 
 	print_findings(&diags);
 	if (!good)
 		return false;
 	d->net = net_create(NULL, err);
-	return d->net && kube_open(d->net, &kube_options, &d->kube, err);
+	return d->net && cluster_open(d->net, o, &d->kube, err);
 }
 
 static int run_job(job_fn *fn, const struct command *command, const struct options *o)

@@ -56,10 +56,8 @@ static bool find_namespace(const struct options *o, const struct kube *kube, cha
 
 static bool site_open(struct site *p, const struct options *o, struct error *err)
 {
-	struct kube_options kube_options = kube_options_from(o);
-
 	p->net = net_create(NULL, err);
-	return p->net && kube_open(p->net, &kube_options, &p->kube, err) && find_namespace(o, p->kube, &p->namespace, err);
+	return p->net && cluster_open(p->net, o, &p->kube, err) && find_namespace(o, p->kube, &p->namespace, err);
 }
 
 /* "web", "pod/web", "deployment/web", "svc/web". */

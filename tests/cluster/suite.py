@@ -243,6 +243,29 @@ def wrong_usage_and_wrong_files_end_with_2(c):
     assert slotdeck(c, folder, 'apply', '--env', 'dev', 'extra').code == 2
     assert slotdeck(c, folder, 'apply', '--env', 'nope').code == 2
     assert slotdeck(c, folder, 'diff', '--env', 'dev', '--output', 'xml').code == 2
+    for command in ('apply', 'status'):
+        nowhere = slotdeck(c, folder, command, '--env', 'dev', '--kubeconfig', os.path.join(folder, 'absent'))
+        assert nowhere.code == 2 and 'absent' in nowhere.err, nowhere
+        other = slotdeck(c, folder, command, '--env', 'dev', '--context', 'of-another-file')
+        assert other.code == 2 and 'of-another-file' in other.err, other
+        unset = slotdeck(c, folder, command, '--env', 'dev', env={'KUBECONFIG': '', 'HOME': folder})
+        assert unset.code == 2 and 'no cluster is configured' in unset.err, unset
+
+
+def what_a_credential_plugin_says_is_heard_and_its_failure_ends_with_4(c):
+    folder = project(c, 'plugin', {'a': config_map('a', k='v')})
+    plugin = os.path.join(folder, 'login')
+    with open(plugin, 'w') as f:
+        f.write('#!/bin/sh\necho "open https://login.example.test and\033[2J enter ABCD" >&2\necho "the session is over" >&2\nexit 1\n')
+    os.chmod(plugin, 0o755)
+    path = os.path.join(folder, 'kubeconfig')
+    with open(path, 'w') as f:
+        json.dump({'apiVersion': 'v1', 'kind': 'Config', 'current-context': 'x', 'contexts': [{'name': 'x', 'context': {'cluster': 'x', 'user': 'x'}}],
+                   'clusters': [{'name': 'x', 'cluster': {'server': c.url, 'insecure-skip-tls-verify': True} if c.context else {'server': c.url}}],
+                   'users': [{'name': 'x', 'user': {'exec': {'apiVersion': 'client.authentication.k8s.io/v1', 'command': plugin, 'interactiveMode': 'Never'}}}]}, f)
+    run = slotdeck(c, folder, 'status', '--env', 'dev', '--kubeconfig', path)
+    assert run.code == 4 and 'ended with exit code 1: the session is over' in run.err, run
+    assert 'open https://login.example.test and' in run.err and '\x1b' not in run.err, run
 
 
 def hooks_run_once_in_order_with_the_merged_variables(c):
