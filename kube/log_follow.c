@@ -590,6 +590,18 @@ static void on_new_run(struct log_follow *follow, const struct row_container *c)
 	open_log(follow);
 }
 
+/* It has run for the last time. */
+static bool is_done(const struct row_pod *pod, const struct row_container *c)
+{
+	bool well = c->exit_code == 0, never = !strcmp(pod->restart_policy, "Never"), on_failure = !strcmp(pod->restart_policy, "OnFailure");
+
+	if (!strcmp(pod->phase, "Succeeded") || !strcmp(pod->phase, "Failed"))
+		return true;
+	if (c->state != ROW_TERMINATED || c->role == ROW_SIDECAR)
+		return false;
+	return c->role == ROW_EPHEMERAL || never || (well && (on_failure || c->role == ROW_INIT));
+}
+
 static void on_stopped(struct log_follow *follow, const struct row_pod *pod, const struct row_container *c)
 {
 	AUTO_FREE char *why = NULL;
@@ -603,8 +615,7 @@ static void on_stopped(struct log_follow *follow, const struct row_pod *pod, con
 		mark(follow, LOG_CUT, "container %s exited, code %d", follow->container, follow->last_exit_code);
 	follow->exit_told = true;
 	follow->ops->on_chunk(follow->arg);
-	if (!strcmp(pod->phase, "Succeeded") || !strcmp(pod->phase, "Failed") ||
-	    (c->role == ROW_INIT && c->state == ROW_TERMINATED && c->exit_code == 0)) {
+	if (is_done(pod, c)) {
 		end_for_good(follow, "it has ended");
 		return;
 	}
@@ -615,11 +626,11 @@ static void on_stopped(struct log_follow *follow, const struct row_pod *pod, con
 
 static void on_pod(struct log_follow *follow, const struct row *row)
 {
-	const struct row_container *c = NULL;
+	const struct row_container *c;
+	size_t n = 0;
 
-	for (size_t i = 0; i < row->pod->ncontainers && !c; i++)
-		if (!strcmp(row->pod->containers[i].name, follow->container))
-			c = &row->pod->containers[i];
+	while ((c = row_pod_container(row->pod, n)) && strcmp(c->name, follow->container) != 0)
+		n++;
 	if (strcmp(row->uid, follow->uid) != 0 || !c) {
 		mark(follow, LOG_CUT, "pod %s is gone", follow->pod);
 		end_for_good(follow, "the pod is gone");

@@ -119,6 +119,7 @@ static const struct field pod_fields[] = {
 	CONTAINER_FIELDS(INIT_CONTAINERS, "spec.initContainers[]"),
 	STATUS_FIELDS(STATUSES, "status.containerStatuses[]"),
 	STATUS_FIELDS(INIT_STATUSES, "status.initContainerStatuses[]"),
+	STATUS_FIELDS(EPHEMERAL_STATUSES, "status.ephemeralContainerStatuses[]"),
 	ELEMENT(TEXT, CLAIMS, "spec.volumes[].name", pair.key),
 	ELEMENT(TEXT, CLAIMS, "spec.volumes[].persistentVolumeClaim.claimName", pair.value),
 	END(CLAIMS, "spec.volumes[]"),

@@ -89,6 +89,7 @@ static const struct layout_array row_workload_arrays[] = {
 };
 static const struct layout_array row_pod_arrays[] = {
 	{ AT(row_pod, containers), AT(row_pod, ncontainers), &container_layout },
+	{ AT(row_pod, ephemeral), AT(row_pod, nephemeral), &container_layout },
 	{ AT(row_pod, claims), AT(row_pod, nclaims), &pair_layout },
 };
 static const struct layout_array row_service_arrays[] = {

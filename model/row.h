@@ -58,7 +58,7 @@ struct row_workload {
 	uint16_t nselector, nimages;
 };
 
-enum row_container_role { ROW_MAIN, ROW_INIT, ROW_SIDECAR /* an init container that restarts always */ };
+enum row_container_role { ROW_MAIN, ROW_INIT, ROW_SIDECAR /* an init container that restarts always */, ROW_EPHEMERAL /* of kubectl debug */ };
 enum row_container_state { ROW_NO_STATE, ROW_WAITING, ROW_RUNNING, ROW_TERMINATED };
 
 struct row_container {
@@ -83,9 +83,19 @@ struct row_pod {
 	int64_t cpu_request_m, cpu_limit_m;	    /* thousandths of a core, all containers; 0: none */
 	int64_t memory_request_b, memory_limit_b; /* bytes */
 	const struct row_container *containers;
+	const struct row_container *ephemeral; /* those of kubectl debug: they have a log, but no part in the pod's health */
 	const struct row_pair *claims; /* key: volume, value: PersistentVolumeClaim */
-	uint16_t ncontainers, nclaims;
+	uint16_t ncontainers, nephemeral, nclaims;
 };
+
+/* All of them in turn, ephemeral ones last; NULL past the end. */
+static inline const struct row_container *row_pod_container(const struct row_pod *pod, size_t n)
+{
+	if (n < pod->ncontainers)
+		return &pod->containers[n];
+	n -= pod->ncontainers;
+	return n < pod->nephemeral ? &pod->ephemeral[n] : NULL;
+}
 
 struct row_job {
 	int32_t parallelism, completions, backoff_limit; /* -1: not told */

@@ -89,6 +89,8 @@ struct row_decoder {
 	size_t nconditions, conditions_cap;
 	struct row_container *containers;
 	size_t ncontainers, containers_cap;
+	struct row_container *ephemeral;
+	size_t nephemeral, ephemeral_cap;
 	struct row_port *ports;
 	size_t nports, ports_cap;
 	struct row_image *images;
@@ -126,6 +128,7 @@ void row_decoder_destroy(struct row_decoder *d)
 	free(d->claims);
 	free(d->conditions);
 	free(d->containers);
+	free(d->ephemeral);
 	free(d->ports);
 	free(d->images);
 	free(d);
@@ -175,7 +178,7 @@ static void decoder_reset(struct row_decoder *d, const struct kind *kind)
 	memset(&d->element, 0, sizeof d->element);
 	d->element.condition.observed_generation = -1;
 	d->has_controller = false;
-	d->nlabels = d->nannotations = d->nselector = d->nclaims = d->nconditions = d->ncontainers = d->nports =
+	d->nlabels = d->nannotations = d->nselector = d->nclaims = d->nconditions = d->ncontainers = d->nephemeral = d->nports =
 		d->nimages = 0;
 }
 
@@ -272,6 +275,14 @@ static void end_status(struct row_decoder *d, const struct field_element *e, boo
 	c->startup_window_s = keep.startup_window_s;
 }
 
+/* They have neither probes nor restarts: the status says it all. */
+static void end_ephemeral(struct row_decoder *d, struct field_element *e)
+{
+	e->container.role = ROW_EPHEMERAL;
+	if (e->container.name && d->nephemeral < ROW_LIST_MAX)
+		LIST_PUSH(d->ephemeral, d->nephemeral, d->ephemeral_cap) = e->container;
+}
+
 static void element_end(struct row_decoder *d, enum field_list list)
 {
 	struct field_element *e = &d->element;
@@ -284,6 +295,7 @@ static void element_end(struct row_decoder *d, enum field_list list)
 	case LIST_INIT_CONTAINERS: end_container(d, e, list == LIST_INIT_CONTAINERS); break;
 	case LIST_STATUSES:
 	case LIST_INIT_STATUSES: end_status(d, e, list == LIST_INIT_STATUSES); break;
+	case LIST_EPHEMERAL_STATUSES: end_ephemeral(d, e); break;
 	case LIST_IMAGES:
 		if (e->image.image && d->nimages < ROW_LIST_MAX)
 			LIST_PUSH(d->images, d->nimages, d->images_cap) = e->image;
@@ -481,6 +493,8 @@ static void attach_lists(struct row_decoder *d)
 
 		pod->containers = d->containers;
 		pod->ncontainers = (uint16_t)d->ncontainers;
+		pod->ephemeral = d->ephemeral;
+		pod->nephemeral = (uint16_t)d->nephemeral;
 		pod->claims = d->claims;
 		pod->nclaims = (uint16_t)d->nclaims;
 	} else if (row->kind->shape == SHAPE_SERVICE) {

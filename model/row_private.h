@@ -45,6 +45,7 @@ enum field_list {
 	LIST_INIT_CONTAINERS,
 	LIST_STATUSES,
 	LIST_INIT_STATUSES,
+	LIST_EPHEMERAL_STATUSES,
 };
 
 struct field {

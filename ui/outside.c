@@ -120,16 +120,17 @@ static void pick_container(struct app *app, const struct pick_item *item)
 void app_shell(struct app *app, const struct target *t)
 {
 	const struct row *pod = pod_of(app, t);
+	const struct row_container *container;
 
 	if (!pod) {
 		app_say(app, "no pod of it is running");
-	} else if (pod->pod->ncontainers == 1) {
+	} else if (pod->pod->ncontainers + pod->pod->nephemeral == 1) {
 		ask_shell(app, t, pod, pod->pod->containers[0].name);
 	} else {
 		picker_open(&app->picker, T("shell: which container"), pick_container);
-		for (size_t i = 0; i < pod->pod->ncontainers; i++)
-			picker_add(&app->picker, 0, pod->pod->containers[i].name, pod->pod->containers[i].image, "",
-				   pod->pod->containers[i].state == ROW_RUNNING ? NULL : T("it is not running"), pod->pod->containers[i].name);
+		for (size_t i = 0; (container = row_pod_container(pod->pod, i)); i++)
+			picker_add(&app->picker, 0, container->name, container->image, "", container->state == ROW_RUNNING ? NULL : T("it is not running"),
+				   container->name);
 	}
 }
 

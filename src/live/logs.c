@@ -59,7 +59,7 @@ static char *name_source(const struct logs *logs, const struct entry *pod, const
 {
 	AUTO_FREE char *name = name_pod(logs, pod);
 
-	return pod->row->pod->ncontainers > 1 ? xasprintf("%s/%s", name, container->name) : xstrdup(name);
+	return pod->row->pod->ncontainers > 1 || container->role == ROW_EPHEMERAL ? xasprintf("%s/%s", name, container->name) : xstrdup(name);
 }
 
 static void add_source(struct logs *logs, const struct entry *pod, const struct row_container *container, const char *identity)
@@ -105,9 +105,11 @@ static void look_at_container(struct logs *logs, const struct entry *pod, const 
 
 static void look_at_tree(struct logs *logs, const struct entry *entry)
 {
+	const struct row_container *container;
+
 	if (entry->row && entry->row->kind == &kind_pod)
-		for (size_t i = 0; i < entry->row->pod->ncontainers; i++)
-			look_at_container(logs, entry, &entry->row->pod->containers[i]);
+		for (size_t i = 0; (container = row_pod_container(entry->row->pod, i)); i++)
+			look_at_container(logs, entry, container);
 	for (const struct entry *child = entry->children; child; child = child->next_child)
 		look_at_tree(logs, child);
 }

@@ -96,9 +96,9 @@ static void print_last_words(struct buf *out, bool timestamps, const struct sour
 
 static const json_t *container_status(const json_t *tree, const char *container)
 {
-	static const char *const lists[] = { "containerStatuses", "initContainerStatuses" };
+	static const char *const lists[] = { "containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses" };
 
-	for (size_t l = 0; l < 2; l++) {
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
 		json_t *list = jget(tree, "status", lists[l]);
 		ptrdiff_t at = jx_find(list, "name", container);
 
@@ -166,7 +166,7 @@ bool rest_choose_container(const struct request *request, const struct target *t
 			     "a container name must be specified for pod %s, choose one of: [%s]", t->name, buf_cstr(&names));
 		return false;
 	}
-	if (jx_find(list, "name", wanted) < 0 && jx_find(init, "name", wanted) < 0) {
+	if (jx_find(list, "name", wanted) < 0 && jx_find(init, "name", wanted) < 0 && jx_find(jget(tree, "spec", "ephemeralContainers"), "name", wanted) < 0) {
 		reply_status(reply, 400, "BadRequest", NULL, "container %s is not valid for pod %s", wanted, t->name);
 		return false;
 	}

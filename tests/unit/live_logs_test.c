@@ -84,6 +84,58 @@ static void logs_of_a_workload_have_all_its_pods_and_new_ones_join(void **state)
 	}
 }
 
+static const struct logs_source *source_of(struct logs *logs, const char *container)
+{
+	const struct logs_source *source;
+
+	for (size_t i = 0; (source = logs_source(logs, i)); i++)
+		if (!strcmp(source->container, container))
+			return source;
+	fail_msg("no lines of container %s", container);
+	return NULL;
+}
+
+static bool has_ended(struct live_bed *bed, const void *arg)
+{
+	struct logs *logs = (struct logs *)arg;
+
+	(void)bed;
+	logs_poll(logs, 5, LOG_SERIAL_NONE);
+	return source_of(logs, "debugger")->state == LOG_FOLLOW_ENDED;
+}
+
+static void set_debugger(struct live_bed *bed, const struct logs_source *of, const char *state)
+{
+	AUTO_FREE char *path = xasprintf("/api/v1/namespaces/shop-dev/pods/%s", of->pod), *status = xasprintf("%s/status", path),
+		       *body = xasprintf("{'status':{'ephemeralContainerStatuses':[{'name':'debugger','image':'busybox','state':%s}]}}", state);
+
+	live_bed_send(bed, "PATCH", path, "{'spec':{'ephemeralContainers':[{'name':'debugger','image':'busybox'}]}}");
+	live_bed_send(bed, "PATCH", status, body);
+}
+
+static void init_containers_come_first_and_ephemeral_ones_join_later(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(live_bed) bed = bed_with("shop-dev");
+
+	live_bed_send(&bed, "POST", "/apis/apps/v1/namespaces/shop-dev/deployments",
+		      "{'metadata':{'name':'web'},'spec':{'selector':{'matchLabels':{'app':'web'}},'template':{'metadata':{'labels':{'app':'web'}},'spec':{"
+		      "'initContainers':[{'name':'migrate','image':'migrate:1'}],'containers':[{'name':'main','image':'app:1'}]}}}}");
+	live_bed_open(&bed);
+	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "web" },
+				      &(struct logs_range){ 0 }, 0);
+
+	wait_for(&bed, (struct wait){ logs, .sources = 2, .lines = 20 });
+	assert_non_null(strstr(source_of(logs, "migrate")->short_name, "/migrate"));
+	set_debugger(&bed, source_of(logs, "main"), "{'running':{'startedAt':'2026-01-01T00:00:00Z'}}");
+	wait_for(&bed, (struct wait){ logs, .sources = 3 });
+	assert_non_null(strstr(source_of(logs, "debugger")->short_name, "/debugger"));
+	set_debugger(&bed, source_of(logs, "main"),
+		     "{'running':null,'terminated':{'exitCode':3,'startedAt':'2026-01-01T00:00:00Z','finishedAt':'2026-01-01T00:00:05Z'}}");
+	wait_for(&bed, (struct wait){ logs, .text = "container debugger exited, code 3" });
+	assert_true(live_bed_until(&bed, has_ended, logs));
+}
+
 static void logs_of_an_environment_have_all_its_workloads(void **state)
 {
 	(void)state;
@@ -306,6 +358,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logs_of_a_workload_have_all_its_pods_and_new_ones_join),
+		cmocka_unit_test(init_containers_come_first_and_ephemeral_ones_join_later),
 		cmocka_unit_test(logs_of_an_environment_have_all_its_workloads),
 		cmocka_unit_test(a_crash_is_a_cut_line_and_the_next_run_follows),
 		cmocka_unit_test(another_range_reads_anew_and_keeps_the_filter),
