@@ -65,6 +65,13 @@ static void run_task(struct app *app, struct change *change, void (*work)(const 
 	tasks_run(app->tasks, &(struct task){ .work = work, .end = end, .release = release_holder, .arg = holder });
 }
 
+void app_notice_error(struct app *app, const char *what, const struct error *err)
+{
+	if (err->kind == ERR_DENIED)
+		browse_doubt_rights(app->options->browse);
+	app_notice(app, true, "%s: %s%s%s", what, err->message, err->hint ? "; " : "", err->hint ? err->hint : "");
+}
+
 /* ---- doing it ---- */
 
 static struct history_record record_of(const struct change *c, const char *state)
@@ -136,7 +143,7 @@ static void perform_end(void *arg, void *owner)
 	if (c->good)
 		app_notice(app, false, "%s: done%s%s", c->plan.title, c->evidence ? T("; evidence in ") : "", c->evidence ? c->evidence : "");
 	else
-		app_notice(app, true, "%s: %s%s%s", c->plan.title, c->err.message, c->err.hint ? "; " : "", c->err.hint ? c->err.hint : "");
+		app_notice_error(app, c->plan.title, &c->err);
 	live_hurry(app->live);
 }
 
@@ -175,8 +182,7 @@ static void prepare_end(void *arg, void *owner)
 	struct app *app = owner;
 
 	if (!holder->change->good) {
-		app_notice(app, true, "%s: %s%s%s", holder->change->plan.title, holder->change->err.message, holder->change->err.hint ? "; " : "",
-			   holder->change->err.hint ? holder->change->err.hint : "");
+		app_notice_error(app, holder->change->plan.title, &holder->change->err);
 		return;
 	}
 	holder->change->good = false;
@@ -357,6 +363,8 @@ static void act_apply(struct app *app, const struct target *t)
 {
 	if (app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED && app->options->read_only)
 		app_say(app, "read-only: nothing is applied (the program was started with --read-only)");
+	else if (app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED && *browse_only_looks(app->options->browse))
+		app_say(app, "%s", browse_only_looks(app->options->browse));
 	else if (app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED)
 		ask_apply(app);
 	else
@@ -451,27 +459,107 @@ static bool has_pods(const struct target *t, bool service_too)
 	return false;
 }
 
-char *app_reason_against(struct app *app, const struct target *t, enum action action)
+/* ---- rights ---- */
+
+struct needs {
+	struct kube_access questions[2];
+	size_t n;
+	bool any; /* one of them will do */
+	const char *name; /* of the action */
+};
+_Static_assert(ACT_NEEDS_MAX <= ARRAY_LEN(((struct needs *)NULL)->questions), "room for what an act needs");
+
+/* Servers differ in which of the two they want for a WebSocket (kube/websocket.h). */
+static struct needs needs_of_tunnel(const struct target *t, const char *subresource, const char *name)
 {
-	AUTO_RELEASE(buf) stale = BUF_INIT(512);
-	struct live_status status;
+	struct kube_access question = { .verb = "create", .group = "", .resource = "pods", .subresource = subresource, .namespace = t->object.namespace };
+	struct needs needs = { .questions = { question, question }, .n = 2, .any = true, .name = name };
+
+	needs.questions[1].verb = "get";
+	return needs;
+}
+
+/* What an action takes, as far as it can be said before it is prepared. Texts are those of t. */
+static struct needs needs_of(struct app *app, enum action action, const struct target *t)
+{
+	struct object_ref record = { .api_version = (char *)"v1", .kind = (char *)"ConfigMap", .namespace = t->record_namespace, .name = t->record_name };
+	const struct object_ref *object = &t->object;
+	const struct kube_resource *resource;
+	struct needs needs = { 0 };
 	enum act_kind kind;
 
-	bool outside = action == ACTION_SHELL || action == ACTION_FORWARD;
+	if (action == ACTION_SHELL && has_pods(t, false))
+		return needs_of_tunnel(t, "exec", N_("shell"));
+	if (action == ACTION_FORWARD && has_pods(t, true))
+		return needs_of_tunnel(t, "portforward", N_("port-forward"));
+	if (!act_kind_of(app, action, t, &kind))
+		return needs;
+	if (kind == ACT_FREE_SLOT)
+		object = &record;
+	if (!object->name || !act_fits(kind, object->api_version, object->kind))
+		return needs;
+	resource = browse_find_api(app->options->browse, object->api_version, object->kind);
+	needs.name = act_name(kind);
+	needs.n = resource ? act_needs(kind, object, resource, t->namespace, needs.questions) : 0;
+	return needs;
+}
 
-	if (action == ACTION_APPLY)
-		return reason_against_apply(app, t);
-	if (!outside && !act_kind_of(app, action, t, &kind))
-		return NULL;
-	live_status(app->live, &status);
+void app_heed_rights(struct app *app)
+{
+	AUTO_RELEASE(target) target = { 0 };
+
 	if (app->options->read_only)
-		return xstrdup(T("read-only: the program was started with --read-only"));
-	if (status.state == LIVE_STALE)
-		return xstrdup(T("no contact with the cluster: what is shown is old"));
-	if (outside)
-		return has_pods(t, action == ACTION_FORWARD) ? NULL : xstrdup(T("it has no pods"));
-	if (!live_is_proven(app->live, object_ref_is_empty(&t->object) ? NULL : kind_find_api(t->object.api_version, t->object.kind), "", &stale))
+		return;
+	app_target(app, &target);
+	for (size_t i = 0; i < nbindings; i++) {
+		struct needs needs = { 0 };
+
+		if (bindings[i].group == GROUP_CHANGE && bindings[i].views & 1u << app->view)
+			needs = needs_of(app, bindings[i].action, &target);
+		for (size_t q = 0; q < needs.n; q++)
+			browse_ask_right(app->options->browse, &needs.questions[q]);
+	}
+}
+
+/* What is not known (yet) stands against nothing: then it shows when the action is prepared. */
+static char *reason_of_rights(struct app *app, enum action action, const struct target *t)
+{
+	struct needs needs = needs_of(app, action, t);
+	const struct kube_access *missing = NULL;
+	size_t count = 0;
+
+	for (size_t i = needs.n; i-- > 0;) {
+		if (browse_may(app->options->browse, &needs.questions[i]) != RIGHT_NO)
+			continue;
+		missing = &needs.questions[i];
+		count++;
+	}
+	if (!missing || (needs.any && count < needs.n))
+		return NULL;
+	AUTO_FREE char *resource = xasprintf("%s%s%s", missing->resource, missing->subresource ? "/" : "", missing->subresource ? missing->subresource : "");
+
+	if (missing->namespace && *missing->namespace)
+		return xasprintf(T("%s needs %s on %s in %s, which you may not"), T(needs.name), missing->verb, resource, missing->namespace);
+	return xasprintf(T("%s needs %s on %s, which you may not"), T(needs.name), missing->verb, resource);
+}
+
+/* ---- what stands against an action ---- */
+
+/* Whether what is shown of the target is known to be so. */
+static char *reason_of_age(struct app *app, const struct target *t)
+{
+	AUTO_RELEASE(buf) stale = BUF_INIT(512);
+	const struct kind *kind = object_ref_is_empty(&t->object) ? NULL : kind_find_api(t->object.api_version, t->object.kind);
+
+	if (t->doubt)
+		return xasprintf(T("what is shown may be old: %s"), t->doubt);
+	if (!live_is_proven(app->live, kind, "", &stale))
 		return xasprintf(T("what is shown may be old: %s"), buf_cstr(&stale));
+	return NULL;
+}
+
+static char *reason_of_fit(enum act_kind kind, const struct target *t)
+{
 	if (kind == ACT_FREE_SLOT)
 		return t->record_name ? NULL : xstrdup(T("no slot with a record is under the cursor"));
 	if (object_ref_is_empty(&t->object))
@@ -481,11 +569,47 @@ char *app_reason_against(struct app *app, const struct target *t, enum action ac
 	return NULL;
 }
 
+/* Nothing is changed on a server that is too old, or when the program was told so. */
+static char *reason_of_server(struct app *app, bool writes)
+{
+	struct live_status status;
+
+	live_status(app->live, &status);
+	if (app->options->read_only)
+		return xstrdup(T("read-only: the program was started with --read-only"));
+	if (writes && *browse_only_looks(app->options->browse))
+		return xstrdup(browse_only_looks(app->options->browse));
+	if (status.state == LIVE_STALE)
+		return xstrdup(T("no contact with the cluster: what is shown is old"));
+	return NULL;
+}
+
+char *app_reason_against(struct app *app, const struct target *t, enum action action)
+{
+	bool outside = action == ACTION_SHELL || action == ACTION_FORWARD;
+	enum act_kind kind;
+	char *reason;
+
+	if (action == ACTION_APPLY)
+		return reason_against_apply(app, t);
+	if (!outside && !act_kind_of(app, action, t, &kind))
+		return NULL;
+	reason = reason_of_server(app, !outside);
+	if (!reason && outside && !has_pods(t, action == ACTION_FORWARD))
+		reason = xstrdup(T("it has no pods"));
+	if (!reason && !outside)
+		reason = reason_of_age(app, t);
+	if (!reason && !outside)
+		reason = reason_of_fit(kind, t);
+	return reason ? reason : reason_of_rights(app, action, t);
+}
+
 void app_act(struct app *app, enum action action, const struct target *t)
 {
 	AUTO_FREE char *reason = app_reason_against(app, t, action);
 	enum act_kind kind;
 
+	app_heed_rights(app);
 	if (reason)
 		app_say(app, "%s", reason);
 	else if (action == ACTION_APPLY)

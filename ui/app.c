@@ -386,6 +386,8 @@ bool app_poll(struct app *app, int64_t budget_ms)
 	browse = browse_poll(app->options->browse, budget_ms);
 	tasks = tasks_poll(app->tasks, app);
 	logs = logs_view_poll(app, budget_ms);
+	if (browse)
+		app_refresh_reasons(app);
 	if (browse && app->wanted)
 		app_open_wanted(app, app->options->open, app->options->open_namespace);
 	take_events(app);
@@ -427,6 +429,7 @@ static void turn(struct app *app)
 	app->behind = clock_now_us(NULL) - begun_us >= POLL_BUDGET_MS * 1000;
 	if (clock_now_ms(NULL) / TICK_MS != before_ms / TICK_MS) {
 		setup_check(app);
+		app_heed_rights(app);
 		app->dirty = true; /* ages count on */
 	}
 	if (cancel_requested(app->options->cancel))

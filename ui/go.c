@@ -18,6 +18,7 @@ void target_release(struct target *target)
 	free(target->namespace);
 	free(target->record_name);
 	free(target->record_namespace);
+	free(target->doubt);
 	object_ref_release(&target->object);
 	*target = (struct target){ 0 };
 }

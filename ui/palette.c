@@ -21,6 +21,7 @@ static void add_actions(struct app *app, struct picker *picker, unsigned groups)
 {
 	AUTO_RELEASE(target) target = { 0 };
 
+	app_heed_rights(app);
 	app_target(app, &target);
 	for (size_t i = 0; i < nbindings; i++) {
 		const struct binding *b = &bindings[i];
@@ -119,6 +120,23 @@ void app_open_palette(struct app *app)
 	for (size_t i = 0; (kind = store_kind_at(live_store(app->live), i)); i++)
 		if (kind->shape != SHAPE_EVENT)
 			add_objects(app, &app->picker, kind);
+}
+
+void app_refresh_reasons(struct app *app)
+{
+	struct picker *picker = &app->picker;
+	AUTO_RELEASE(target) target = { 0 };
+
+	if (!picker->open || (picker->pick != pick_action && picker->pick != pick_anything))
+		return;
+	app_heed_rights(app);
+	app_target(app, &target);
+	for (size_t i = 0; i < picker->len; i++) {
+		if (picker->items[i].tag < 0)
+			continue;
+		free(picker->items[i].reason);
+		picker->items[i].reason = app_reason_against(app, &target, (enum action)picker->items[i].tag);
+	}
 }
 
 /* ---- copying, saving ---- */

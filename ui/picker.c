@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ui/state.h"
 #include "ui/term.h"
 #include "ui/text.h"
 
@@ -122,8 +123,12 @@ void picker_add(struct picker *picker, int tag, const char *label, const char *d
 
 static void choose(struct picker *picker, struct app *app)
 {
-	if (picker->cursor >= picker->nshown || picker->items[picker->shown[picker->cursor]].reason)
+	if (picker->cursor >= picker->nshown)
 		return;
+	if (picker->items[picker->shown[picker->cursor]].reason) {
+		app_say(app, "%s", picker->items[picker->shown[picker->cursor]].reason);
+		return;
+	}
 	struct picker taken = *picker;
 
 	*picker = (struct picker){ 0 };
@@ -174,6 +179,15 @@ static void draw_item(const struct picker *picker, const struct pick_item *item,
 		canvas_select(canvas, row, col, cols);
 }
 
+/* Reasons are long: the one of the row under the cursor shows whole. */
+static void draw_reason(const struct picker *picker, struct canvas *canvas, int row, int col, int cols)
+{
+	const char *reason = picker->cursor < picker->nshown ? picker->items[picker->shown[picker->cursor]].reason : NULL;
+
+	if (reason)
+		canvas_textf(canvas, row, col, cols, ROLE_UNKNOWN, " %s ", reason);
+}
+
 void picker_draw(struct picker *picker, struct canvas *canvas)
 {
 	if (!picker->open)
@@ -196,4 +210,5 @@ void picker_draw(struct picker *picker, struct canvas *canvas)
 		draw_item(picker, &picker->items[picker->shown[picker->first + (size_t)i]], canvas, row + 2 + i, col + 1, cols - 2,
 			  picker->first + (size_t)i == picker->cursor);
 	}
+	draw_reason(picker, canvas, row + 2 + room, col + 1, cols - 2);
 }

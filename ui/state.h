@@ -40,6 +40,7 @@ struct target {
 	int64_t slot;
 	struct object_ref object; /* empty: the environment as a whole */
 	char *record_name, *record_namespace; /* of the slot; NULL: none */
+	char *doubt;		  /* why what is shown of the object may be old; NULL: see the live model */
 };
 void target_release(struct target *target);
 DEFINE_AUTO_RELEASE(target);
@@ -286,6 +287,8 @@ void text_find(struct app *app, struct pager *pager, const char *text);
 
 void app_open_palette(struct app *app);
 void app_open_menu(struct app *app);
+/* Something became known that may stand against an action: what is open says so. */
+void app_refresh_reasons(struct app *app);
 void app_open_copy_menu(struct app *app, const struct target *target);
 /* Writes the view as text into the present folder. */
 void app_save(struct app *app);
@@ -294,7 +297,11 @@ void app_save(struct app *app);
 
 /* Prepares, asks, does. Actions that change nothing are not known here. */
 void app_act(struct app *app, enum action action, const struct target *target);
-/* Why an action can't be done on target now; NULL: it can. Gives. */
+/* Sees to it that the rights for what lies under the cursor get known; asks beside the screen, and not each time. */
+void app_heed_rights(struct app *app);
+/* Says what failed and why, with its hint, among the notices; a refusal makes the rights be asked anew. */
+void app_notice_error(struct app *app, const char *what, const struct error *err);
+/* Why an action can't be done on target, as far as that is known now; NULL: it can. Gives. */
 char *app_reason_against(struct app *app, const struct target *target, enum action action);
 bool app_job_runs(const struct app *app);
 void app_close_job(struct app *app);

@@ -319,6 +319,19 @@ static bool act(struct app *app, enum action action)
 	return true;
 }
 
+/* What the live model does not know, the table alone vouches for. */
+static char *doubt_of(struct app *app)
+{
+	enum scope_state state = table_state(app->browse.table)->state;
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+	enum role role;
+
+	if (state != SCOPE_DOUBTED && state != SCOPE_BROKEN)
+		return NULL;
+	add_state(app, &text, &role);
+	return buf_give(&text);
+}
+
 static void target(struct app *app, struct target *ret)
 {
 	const struct table_row *row = current(app);
@@ -327,6 +340,7 @@ static void target(struct app *app, struct target *ret)
 	if (!row)
 		return;
 	object_of(&app->browse, row, &ret->object);
+	ret->doubt = doubt_of(app);
 	env = app_environment_in(app, row->namespace);
 	if (env)
 		target_of_environment(app, ret, env);

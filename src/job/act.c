@@ -418,18 +418,35 @@ bool act_fits(enum act_kind kind, const char *api_version, const char *object_ki
 
 /* ---- prepare, perform ---- */
 
+/* Requests for a Namespace count as requests inside of it. */
+static struct kube_access need(const char *verb, const char *group, const char *resource, const char *subresource, const char *namespace, const char *name)
+{
+	bool is_namespace = !*group && strcmp(resource, "namespaces") == 0;
+
+	return (struct kube_access){ .verb = verb, .group = group, .resource = resource, .subresource = subresource,
+				     .namespace = is_namespace ? name : namespace, .name = name };
+}
+
+size_t act_needs(enum act_kind kind, const struct object_ref *object, const struct kube_resource *resource, const char *slot_namespace,
+		 struct kube_access ret[ACT_NEEDS_MAX])
+{
+	const struct rule *rule = &rules[kind];
+	size_t n = 0;
+
+	ret[n++] = need(rule->verb, resource->group, resource->resource, rule->subresource, object->namespace, object->name);
+	if (kind == ACT_TRIGGER)
+		ret[n++] = need("create", "batch", "jobs", NULL, object->namespace, NULL);
+	if (kind == ACT_UNDO)
+		ret[n++] = need("list", "apps", strcmp(object->kind, "Deployment") == 0 ? "replicasets" : "controllerrevisions", NULL, object->namespace, NULL);
+	if (kind == ACT_FREE_SLOT && slot_namespace && *slot_namespace)
+		ret[n++] = need("delete", "", "namespaces", NULL, NULL, slot_namespace);
+	return n;
+}
+
 static bool check_rights(struct work *work, struct error *err)
 {
-	const struct rule *rule = &rules[work->act->kind];
-	const struct kube_resource *r = work->resource;
-	const struct object_ref *o = &work->act->object;
-	struct kube_access questions[2] = { { rule->verb, r->group, r->resource, rule->subresource, o->namespace, o->name, false, NULL } };
-	size_t n = 1;
-
-	if (work->act->kind == ACT_TRIGGER)
-		questions[n++] = (struct kube_access){ "create", "batch", "jobs", NULL, o->namespace, NULL, false, NULL };
-	if (work->act->kind == ACT_FREE_SLOT)
-		questions[n++] = (struct kube_access){ "delete", "", "namespaces", NULL, NULL, text_at(work->object, "data/namespace"), false, NULL };
+	struct kube_access questions[ACT_NEEDS_MAX];
+	size_t n = act_needs(work->act->kind, &work->act->object, work->resource, text_at(work->object, "data/namespace"), questions);
 	bool good = kube_can(work->kube, questions, n, work->cancel, err);
 
 	for (size_t i = 0; i < n; i++) {

@@ -9,9 +9,8 @@
 #define SLOTDECK_JOB_ACT_H
 
 #include "base/cancel.h"
+#include "kube/client.h"
 #include "model/ref.h"
-
-struct kube;
 
 enum act_kind {
 	ACT_RESTART,   /* Deployment, StatefulSet, DaemonSet */
@@ -57,6 +56,13 @@ DEFINE_AUTO_RELEASE(act_plan);
 bool act_fits(enum act_kind kind, const char *api_version, const char *object_kind);
 /* "restart", … */
 const char *act_name(enum act_kind kind);
+#define ACT_NEEDS_MAX 2
+/*
+ * The rights that it takes: on object, whose kind is resource, and on what else is touched. slot_namespace is the one that ACT_FREE_SLOT
+ * deletes; NULL: not known. Gives how many; the texts are those of the arguments.
+ */
+size_t act_needs(enum act_kind kind, const struct object_ref *object, const struct kube_resource *resource, const char *slot_namespace,
+		 struct kube_access ret[ACT_NEEDS_MAX]);
 /*
  * ret is empty before. ERR_DENIED: a right is missing (verb and resource are named), or the program is read-only; ERR_NOT_FOUND: the object,
  * or the revision, is not there; ERR_CONFLICT: it is another object by now (uid).

@@ -188,7 +188,8 @@ static void take(struct deck *deck)
 	}
 }
 
-static void open_deck(struct deck *deck, int cols, int rows)
+/* denied: rules of the simulation, with ' for " */
+static void open_deck_denied(struct deck *deck, int cols, int rows, const char *denied)
 {
 	*deck = (struct deck){ .clock = clock_create_manual(NOW_MS), .state = "/tmp/screens-XXXXXX" };
 	assert_non_null(mkdtemp(deck->state));
@@ -197,6 +198,7 @@ static void open_deck(struct deck *deck, int cols, int rows)
 	sim_set_wall_ms(NOW_MS);
 	deck->bed = kube_bed_create(&(struct kube_bed_options){ .clock = deck->clock, .features_off = "controllers" });
 	build_world(&deck->bed);
+	kube_bed_deny(&deck->bed, denied);
 	deck->live = live_create(&(struct live_options){
 		.watcher = { .net = deck->bed.net, .http = kube_http(deck->bed.kube), .clock = deck->clock },
 		.envs = { .project = "shop", .state_namespace = "codex-system", .record_prefix = "codex-env-" } });
@@ -206,6 +208,11 @@ static void open_deck(struct deck *deck, int cols, int rows)
 					      .state_namespace = "codex-system", .max_slots = 4, .open_target = no_stack, .close_target = close_nothing };
 	app_init(&deck->app, &deck->options, cols, rows);
 	take(deck);
+}
+
+static void open_deck(struct deck *deck, int cols, int rows)
+{
+	open_deck_denied(deck, cols, rows, "[]");
 }
 
 static void close_deck(struct deck *deck)
@@ -236,6 +243,18 @@ static void type(struct deck *deck, const char *keys)
 		take(deck);
 		app_draw(&deck->app);
 	}
+}
+
+/* The keys in one go. */
+static void rush(struct deck *deck, const char *keys)
+{
+	struct str rest = str_of(keys);
+	uint32_t key;
+
+	while (utf8_next(&rest, &key))
+		app_key(&deck->app, key == '\r' ? KEY_TERM_ENTER : key == 27 ? KEY_TERM_ESCAPE : key);
+	take(deck);
+	app_draw(&deck->app);
 }
 
 /* Seconds of the clock and of "live" move while a test runs. */
@@ -313,17 +332,23 @@ static void every_screen_looks_as_its_golden(void **state)
 
 /* ---- sessions ---- */
 
-/* Lines of the server's log that changed something for good. */
-static size_t writes(struct deck *deck, const char *part)
+/* Lines of the server's log that have part and are no reading. only_changes: dry runs and questions about rights don't count. */
+static size_t requests(struct deck *deck, const char *part, bool only_changes)
 {
 	AUTO_FREE char *log = sim_requests(deck->bed.sim);
 	size_t count = 0;
 	char *rest = log, *line;
 
 	while ((line = strsep(&rest, "\n")))
-		if (*line && !strstr(line, "\"method\":\"GET\"") && !strstr(line, "dryRun") && !strstr(line, "selfsubject") && strstr(line, part))
+		if (*line && !strstr(line, "\"method\":\"GET\"") && strstr(line, part) &&
+		    !(only_changes && (strstr(line, "dryRun") || strstr(line, "selfsubject"))))
 			count++;
 	return count;
+}
+
+static size_t writes(struct deck *deck, const char *part)
+{
+	return requests(deck, part, true);
 }
 
 static void a_workload_of_a_slot_is_restarted_after_a_yes(void **state)
@@ -435,6 +460,118 @@ static void read_only_offers_no_change_and_says_why(void **state)
 	close_deck(&deck);
 }
 
+/* To the row that the keys lead to, from the first screen. */
+static void go(struct deck *deck, const char *keys)
+{
+	while (deck->app.picker.open || deck->app.dialog.kind || deck->app.view_has_filter || deck->app.view != VIEW_ENVS)
+		app_key(&deck->app, KEY_TERM_ESCAPE);
+	rush(deck, keys);
+}
+
+static void try_every_change(struct deck *deck, const char *keys)
+{
+	for (size_t i = 0; i < nbindings; i++) {
+		AUTO_FREE char *palette = xasprintf(":%s", bindings[i].help);
+
+		if (bindings[i].group != GROUP_CHANGE)
+			continue;
+		go(deck, keys);
+		if (!(bindings[i].views & 1u << deck->app.view))
+			continue;
+		if (bindings[i].key)
+			app_key(&deck->app, bindings[i].key);
+		rush(deck, "");
+		assert_int_equal(deck->app.dialog.kind, DIALOG_NONE);
+		go(deck, keys);
+		rush(deck, palette);
+		assert_true(deck->app.picker.nshown);
+		rush(deck, "\r");
+		assert_int_equal(deck->app.dialog.kind, DIALOG_NONE);
+	}
+}
+
+static void read_only_sends_nothing_but_gets_whatever_key_or_action_is_chosen(void **state)
+{
+	static const char *const places[] = { "", "2/4102\r", "3j", "3j\r", "5", ":pods\r", ":pods\r\r", ":configmaps\r" };
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	deck.options.read_only = true;
+	for (size_t i = 0; i < ARRAY_LEN(places); i++)
+		try_every_change(&deck, places[i]);
+	assert_int_equal(requests(&deck, "", false), 0);
+	close_deck(&deck);
+}
+
+static void what_one_may_not_do_is_named_before_it_is_tried(void **state)
+{
+	static const struct {
+		const char *keys, *action, *reason;
+	} rows[] = {
+		{ "3j", "restart a workload", "restart needs patch on deployments in shop-dev-2, which you may not" },
+		{ "3j", "scale: how many", "scale needs patch on deployments/scale in shop-dev-2, which you may not" },
+		{ "3j", "go back to an earlier", "undo needs patch on deployments in shop-dev-2, which you may not" },
+		{ "3j", "delete; on a slot", "delete needs delete on deployments in shop-dev-2, which you may not" },
+		{ "3j", "a shell in a", "shell needs create on pods/exec in shop-dev-2, which you may not" },
+		{ "3j", "forward a port", "port-forward needs create on pods/portforward in shop-dev-2, which you may not" },
+		{ "2/4102\r", "delete; on a slot", "free needs delete on configmaps in codex-system, which you may not" },
+	};
+	(void)state;
+	struct deck deck;
+
+	open_deck_denied(&deck, 120, 40, "[{'verb':'patch'},{'verb':'delete'},{'resource':'pods/exec'},{'resource':'pods/portforward'}]");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_FREE char *menu = xasprintf("a%s", rows[i].action), *palette = xasprintf("\033:%s", rows[i].action);
+
+		go(&deck, rows[i].keys);
+		rush(&deck, menu);
+		see(&deck, rows[i].reason);
+		rush(&deck, palette);
+		see(&deck, rows[i].reason);
+		rush(&deck, "\r");
+		see(&deck, rows[i].reason);
+	}
+	go(&deck, "3jR");
+	see(&deck, "restart needs patch on deployments in shop-dev-2, which you may not");
+	assert_int_equal(requests(&deck, "PATCH", false), 0);
+	assert_int_equal(requests(&deck, "DELETE", false), 0);
+	assert_int_equal(requests(&deck, "selfsubjectaccessreviews", false), 0);
+	close_deck(&deck);
+}
+
+static void rights_that_are_not_known_yet_stand_against_nothing(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	kube_bed_faults(&deck.bed, "[{'path':'selfsubjectrulesreviews','action':'hang'}]");
+	type(&deck, "3jR");
+	see(&deck, "Restart Deployment codex");
+	type(&deck, "y");
+	see(&deck, "Restart Deployment codex: done");
+	close_deck(&deck);
+}
+
+static void who_may_only_look_into_one_namespace_sees_it_and_what_he_may_not(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck_denied(&deck, 120, 40,
+			 "[{'namespace':''},{'namespace':['codex-system','shop-dev-2','shop-dev-3']},{'verb':['patch','delete','create'],'namespace':'shop-ai-staging'}]");
+	see(&deck, "ai-staging");
+	type(&deck, "3");
+	see(&deck, "Deployment");
+	rush(&deck, "a");
+	rush(&deck, "restart a workload");
+	see(&deck, "restart needs patch on deployments in shop-ai-staging, which you may not");
+	go(&deck, ":pods\r");
+	see(&deck, "forbidden");
+	close_deck(&deck);
+}
+
 static void the_way_back_is_the_way_that_was_gone(void **state)
 {
 	(void)state;
@@ -527,6 +664,10 @@ int main(void)
 		cmocka_unit_test(a_slot_is_freed_and_its_evidence_kept),
 		cmocka_unit_test(a_value_of_a_secret_shows_by_its_key_only),
 		cmocka_unit_test(read_only_offers_no_change_and_says_why),
+		cmocka_unit_test(read_only_sends_nothing_but_gets_whatever_key_or_action_is_chosen),
+		cmocka_unit_test(what_one_may_not_do_is_named_before_it_is_tried),
+		cmocka_unit_test(rights_that_are_not_known_yet_stand_against_nothing),
+		cmocka_unit_test(who_may_only_look_into_one_namespace_sees_it_and_what_he_may_not),
 		cmocka_unit_test(the_way_back_is_the_way_that_was_gone),
 		cmocka_unit_test(the_strip_shows_what_was_seen_and_is_saved_as_text),
 		cmocka_unit_test(a_million_random_keys_do_no_harm),
