@@ -87,7 +87,7 @@ static int compare_shown(const void *a, const void *b, void *arg)
 {
 	const struct picker *picker = arg;
 	size_t x = *(const size_t *)a, y = *(const size_t *)b;
-	int p = fuzzy_score(picker->query.text, picker->items[x].label), q = fuzzy_score(picker->query.text, picker->items[y].label);
+	int p = picker->items[x].score, q = picker->items[y].score;
 
 	return p != q ? q - p : x < y ? -1 : 1;
 }
@@ -95,9 +95,11 @@ static int compare_shown(const void *a, const void *b, void *arg)
 static void look(struct picker *picker)
 {
 	picker->nshown = picker->cursor = picker->first = 0;
-	for (size_t i = 0; i < picker->len; i++)
-		if (fuzzy_score(picker->query.text, picker->items[i].label))
+	for (size_t i = 0; i < picker->len; i++) {
+		picker->items[i].score = fuzzy_score(picker->query.text, picker->items[i].label);
+		if (picker->items[i].score)
 			LIST_PUSH(picker->shown, picker->nshown, picker->shown_cap) = i;
+	}
 	if (picker->query.len)
 		qsort_r(picker->shown, picker->nshown, sizeof *picker->shown, compare_shown, picker);
 }

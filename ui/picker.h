@@ -14,6 +14,7 @@ struct pick_item {
 	char *reason;	    /* why it can't be chosen now; NULL: it can */
 	int tag;	    /* the owner's */
 	char *text;	    /* the owner's; NULL */
+	int score;	    /* by the query; 0: not shown */
 };
 
 struct picker {
