@@ -37,6 +37,7 @@ struct table {
 	bool listing;
 	int64_t remaining;
 	uint64_t serial;
+	size_t window, nwindow;
 	struct table_state state;
 	char *why;
 };
@@ -225,6 +226,7 @@ static void view_remove(struct table *table, const struct table_row *row)
 	size_t at = place_of(table, row);
 
 	table->nview--;
+	table->serial++;
 	memmove(&table->view[at], &table->view[at + 1], (table->nview - at) * sizeof *table->view);
 }
 
@@ -233,6 +235,7 @@ static void view_insert(struct table *table, const struct table_row *row)
 	size_t at = !table->nview || compare(table, table->view[table->nview - 1], row) < 0 ? table->nview : place_of(table, row);
 
 	LIST_PUSH(table->view, table->nview, table->view_cap) = row;
+	table->serial++;
 	memmove(&table->view[at + 1], &table->view[at], (table->nview - 1 - at) * sizeof *table->view);
 	table->view[at] = row;
 }
@@ -246,6 +249,8 @@ static void view_replace(struct table *table, const struct table_row *old, const
 
 	if (behind && before) {
 		table->view[at] = row;
+		if (at - table->window < table->nwindow)
+			table->serial++;
 		return;
 	}
 	view_remove(table, old);
@@ -310,6 +315,7 @@ static struct item *add(struct table *table, uint32_t hash)
 		at++;
 	table->used++;
 	table->live++;
+	table->serial++;
 	table->items[at & (table->nitems - 1)].hash = hash;
 	return &table->items[at & (table->nitems - 1)];
 }
@@ -345,6 +351,7 @@ static void drop(struct table *table, struct item *item)
 	free(item->row);
 	*item = (struct item){ .hash = 1 };
 	table->live--;
+	table->serial++;
 }
 
 /* A marker of a deleted item must stay, or those that lie behind it would not be found. */
@@ -425,6 +432,7 @@ static void take_columns(struct table *table, struct table_batch *batch)
 	table->ncolumns = batch->ncolumns;
 	batch->columns = NULL;
 	batch->ncolumns = 0;
+	table->serial++;
 	if (order_of(table) != table->order) {
 		table->order = order_of(table);
 		view_build(table);
@@ -465,10 +473,11 @@ static void take_change(struct table *table, struct table_change *change, int64_
 void table_apply(struct table *table, struct table_batch *batch)
 {
 	take_columns(table, batch);
+	if (table->remaining != batch->remaining)
+		table->serial++;
 	table->remaining = batch->remaining;
 	for (size_t i = 0; i < batch->len; i++)
 		take_change(table, &batch->changes[i], batch->at_ms);
-	table->serial++;
 	table_batch_destroy(batch);
 }
 
@@ -500,6 +509,12 @@ const struct table_row *table_find(const struct table *table, const char *uid)
 uint64_t table_serial(const struct table *table)
 {
 	return table->serial;
+}
+
+void table_set_window(struct table *table, size_t first, size_t n)
+{
+	table->window = first;
+	table->nwindow = n;
 }
 
 void table_sort(struct table *table, int column, bool descending)
@@ -566,6 +581,7 @@ struct table *table_create(void)
 
 	table->sort_column = TABLE_BY_NAME;
 	table->remaining = -1;
+	table->nwindow = SIZE_MAX;
 	table->why = xstrdup("");
 	table->state = (struct table_state){ .state = SCOPE_LOADING, .why = table->why };
 	return table;

@@ -53,7 +53,7 @@ size_t table_expected(const struct table *table);
 const struct table_row *table_find(const struct table *table, const char *uid);
 /* "" past the last cell: a row may have fewer than there are columns. */
 const char *table_cell(const struct table_row *row, size_t column);
-/* Grows with each change of rows, columns, order, or state. */
+/* Grows with each change that can be seen: of columns, counts, order or state, and of a row in the window that stays at its place. */
 uint64_t table_serial(const struct table *table);
 
 /* ---- the view ---- */
@@ -75,6 +75,8 @@ size_t table_shown(const struct table *table);
 const struct table_row *table_shown_at(const struct table *table, size_t n);
 /* Where in the view the row is; -1: it does not pass the filter, or is not there. */
 ptrdiff_t table_place(const struct table *table, const char *uid);
+/* Tells what of the view is on the screen; all, before it was told. */
+void table_set_window(struct table *table, size_t first, size_t n);
 
 /* ---- freshness ---- */
 

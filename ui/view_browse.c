@@ -253,6 +253,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	add_state(app, &text, &role);
 	canvas_text(canvas, area.top, 1 + used, canvas->cols - used - 2, role, buf_cstr(&text));
 	list_draw(&view->list, &source, canvas, area.top + 1, area.bottom - area.top - 1, 0, canvas->cols);
+	table_set_window(view->table, view->list.first, (size_t)(area.bottom - area.top));
 }
 
 /* ---- acting ---- */

@@ -36,6 +36,8 @@
 #define DEFAULT_STREAM_BYTES ((size_t)1 << 30)
 #define PAUSABLE_BUFFER_BYTES (1 << 20)
 #define WATCHES_PER_LANE     90
+#define WATCH_REST_MS        8
+#define WATCH_BURST          (64 * 1024) /* bytes in one turn: more is coming, no rest */
 #define PROBE_IDLE_MS	     30000
 #define PROBE_LIMIT_MS	     15000
 #define LANE_TICK_MS	     5000
@@ -240,6 +242,7 @@ struct lane {
 	CURLM *multi;
 	uv_timer_t timer;
 	uv_idle_t soon; /* curl wants to be called again at once */
+	uv_timer_t rest; /* runs while sockets rest */
 	unsigned open_handles;
 	struct lane_socket *sockets;
 	struct tls_report report;
@@ -247,6 +250,7 @@ struct lane {
 	unsigned nstreams;
 	bool retired;
 	int64_t last_byte_ms, suspended_ms;
+	uint64_t taken; /* bytes of bodies, ever */
 	struct timer tick;
 	struct transfer *probe;
 };

@@ -7,6 +7,8 @@ struct lane_socket {
 	uv_poll_t poll;
 	curl_socket_t fd;
 	struct lane *lane; /* NULL once the lane has let go */
+	int events;
+	bool resting;
 };
 
 static void free_socket(uv_handle_t *handle)
@@ -57,9 +59,42 @@ void lane_kick(struct lane *lane)
 	turn(lane, CURL_SOCKET_TIMEOUT, 0);
 }
 
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+static void listen_to(struct lane_socket *s)
+{
+	if (!s->resting)
+		uv_poll_start(&s->poll, s->events, on_ready);
+}
+
+static void end_rest(uv_timer_t *rest)
+{
+	struct lane *lane = rest->data;
+
+	for (struct lane_socket *s = lane->sockets; s; s = s->next) {
+		s->resting = false;
+		listen_to(s);
+	}
+}
+
+/*
+ * Each readable moment makes curl look at every transfer of the connection, and a busy cluster has hundreds of moments a second with
+ * one small event each. So a socket of watches that gave little is left alone for a while; what arrives meanwhile is read together.
+ */
+static void rest(struct lane_socket *s)
+{
+	struct lane *lane = s->lane;
+
+	s->resting = true;
+	uv_poll_stop(&s->poll);
+	if (!uv_is_active((uv_handle_t *)&lane->rest))
+		uv_timer_start(&lane->rest, end_rest, WATCH_REST_MS, 0);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct lane_socket *s = poll->data;
+	uint64_t taken;
 	int what = 0;
 
 	if (!s->lane)
@@ -72,7 +107,10 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 		what |= CURL_CSELECT_IN;
 	if (events & UV_WRITABLE)
 		what |= CURL_CSELECT_OUT;
+	taken = s->lane->taken;
 	turn(s->lane, s->fd, what);
+	if (s->lane && s->lane->mode == HTTP_WATCH && s->lane->taken > taken && s->lane->taken - taken < WATCH_BURST)
+		rest(s);
 }
 
 static struct lane_socket *open_socket(struct lane *lane, curl_socket_t fd)
@@ -99,7 +137,6 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
 {
 	struct lane *lane = arg;
 	struct lane_socket *s = socket_arg;
-	int events = 0;
 
 	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
@@ -110,11 +147,8 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
 	}
 	if (!s && !(s = open_socket(lane, fd)))
 		return -1;
-	if (what & CURL_POLL_IN)
-		events |= UV_READABLE;
-	if (what & CURL_POLL_OUT)
-		events |= UV_WRITABLE;
-	uv_poll_start(&s->poll, events, on_ready);
+	s->events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+	listen_to(s);
 	return 0;
 }
 
@@ -167,6 +201,7 @@ static void close_lane(struct lane *lane)
 	identity_unref(lane->identity);
 	http_unref(lane->http);
 	uv_close((uv_handle_t *)&lane->timer, free_lane);
+	uv_close((uv_handle_t *)&lane->rest, free_lane);
 	uv_close((uv_handle_t *)&lane->soon, free_lane);
 }
 
@@ -187,10 +222,11 @@ static struct lane *create(struct http *http, enum http_mode mode, struct identi
 	lane->last_byte_ms = http_now_ms(http);
 	lane->suspended_ms = clock_suspended_ms(net_clock(http->net));
 	lane->multi = curl_multi_init();
-	lane->timer.data = lane->soon.data = lane;
-	lane->open_handles = 2;
+	lane->timer.data = lane->soon.data = lane->rest.data = lane;
+	lane->open_handles = 3;
 	uv_timer_init(loop_uv(net_loop(http->net)), &lane->timer);
 	uv_idle_init(loop_uv(net_loop(http->net)), &lane->soon);
+	uv_timer_init(loop_uv(net_loop(http->net)), &lane->rest);
 	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
 	curl_multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
 	curl_multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_timer);

@@ -190,22 +190,28 @@ void browse_close(struct browse *browse, struct table *table)
 	}
 }
 
-/* What a closed table still had on the way is dropped. */
-static void take(struct browse *browse, struct message *m)
+/* What a closed table still had on the way is dropped. True when something can be seen of it. */
+static bool take(struct browse *browse, struct message *m)
 {
+	bool seen = false;
+
 	for (size_t i = 0; i < browse->ntables; i++) {
 		struct open_table *open = browse->tables[i];
 
 		if (open->id != m->table)
 			continue;
+		uint64_t serial = table_serial(open->table);
+
 		if (m->batch)
 			table_apply(open->table, m->batch);
 		else
 			table_set_state(open->table, m->state, m->why, m->retry_ms);
 		m->batch = NULL;
+		seen = table_serial(open->table) != serial;
 		break;
 	}
 	message_free(m);
+	return seen;
 }
 
 /* ---- kinds ---- */
@@ -370,8 +376,7 @@ bool browse_poll(struct browse *browse, int64_t budget_ms)
 
 	refresh_when_old(browse);
 	while ((m = queue_pop(browse->queue))) {
-		take(browse, m);
-		any = true;
+		any |= take(browse, m);
 		if (budget_ms && clock_now_us(NULL) >= until)
 			break;
 	}

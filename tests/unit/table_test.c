@@ -136,6 +136,31 @@ static void a_changed_row_moves_to_its_place(void **state)
 	assert_int_equal(table_count(table), 3);
 }
 
+static void only_what_can_be_seen_raises_the_serial(void **state)
+{
+	(void)state;
+	AUTO(table) table = table_of_ones();
+	struct one in = ones[1], out = ones[2];
+	uint64_t serial;
+
+	table_sort(table, TABLE_BY_NAME, false);
+	table_set_window(table, 0, 2);
+	serial = table_serial(table);
+	out.cells[0] = "changed";
+	change(table, ROW_PUT, &out);
+	assert_string_equal(table_cell(table_find(table, "uid-b-w"), 1), "changed");
+	assert_true(table_serial(table) == serial);
+	in.cells[0] = "changed";
+	change(table, ROW_PUT, &in);
+	assert_true(table_serial(table) > serial);
+	serial = table_serial(table);
+	change(table, ROW_GONE, &out);
+	assert_true(table_serial(table) > serial);
+	serial = table_serial(table);
+	table_set_state(table, SCOPE_DOUBTED, "why", 0);
+	assert_true(table_serial(table) > serial);
+}
+
 static bool in_namespace(const struct table_row *row, void *arg)
 {
 	return !strcmp(row->namespace, arg);
@@ -357,6 +382,7 @@ int main(void)
 		cmocka_unit_test(rows_stand_by_namespace_and_name_at_first),
 		cmocka_unit_test(columns_sort_by_what_they_mean),
 		cmocka_unit_test(a_changed_row_moves_to_its_place),
+		cmocka_unit_test(only_what_can_be_seen_raises_the_serial),
 		cmocka_unit_test(a_filter_follows_changes),
 		cmocka_unit_test(a_new_list_drops_what_it_does_not_show),
 		cmocka_unit_test(trouble_keeps_the_rows_and_is_one_harmless_line),
