@@ -82,8 +82,10 @@ static void run_shell(struct app *app, void *arg, const char *text)
 	fflush(stdout);
 	good = shell_run(app->options->kube, &options, &result, &err);
 	term_resume(app->term);
+	AUTO_FREE char *what = xasprintf(T("shell in %s"), wish->pod);
+
 	if (!good)
-		app_notice(app, true, "shell in %s: %s", wish->pod, err.message);
+		app_notice_error(app, what, &err);
 	else if (result.end == SHELL_DETACHED)
 		app_notice(app, false, "shell in %s: left; what ran there may go on", wish->pod);
 	else
@@ -91,46 +93,96 @@ static void run_shell(struct app *app, void *arg, const char *text)
 	free_wish(wish);
 }
 
-static void ask_shell(struct app *app, const struct target *t, const struct row *pod, const char *container)
+static void ask_shell(struct app *app, const char *namespace, const char *pod, const char *container)
 {
 	struct shell_wish *wish = xcalloc(1, sizeof *wish);
-	AUTO_FREE char *word = app_word_for(app, t, pod->name);
+	const struct environment *env = app_environment_in(app, namespace);
+	AUTO_RELEASE(target) t = { 0 };
 
-	*wish = (struct shell_wish){ xstrdup(pod->namespace), xstrdup(pod->name), xstrdup(container) };
+	if (env)
+		target_of_environment(app, &t, env);
+	AUTO_FREE char *word = app_word_for(app, &t, pod);
+
+	*wish = (struct shell_wish){ xstrdup(namespace), xstrdup(pod), xstrdup(container) };
 	dialog_open(&app->dialog, word ? DIALOG_TYPE : DIALOG_CONFIRM, T("Shell"), run_shell, wish, free_wish);
 	app->dialog.word = GIVE(word);
-	pager_addf(&app->dialog.body, ROLE_TEXT, "%s, namespace %s, cluster %s", t->title ? t->title : T("no environment"), pod->namespace, app->options->cluster);
-	pager_addf(&app->dialog.body, ROLE_TEXT, "runs bash or sh in container %s of pod %s", container, pod->name);
+	pager_addf(&app->dialog.body, ROLE_TEXT, "%s, namespace %s, cluster %s", t.title ? t.title : T("no environment"), namespace, app->options->cluster);
+	pager_addf(&app->dialog.body, ROLE_TEXT, "runs bash or sh in container %s of pod %s", container, pod);
 	pager_add(&app->dialog.body, ROLE_DIM, T("will send: POST pods/exec; what is typed there is nobody's business here"));
 }
 
+/* Its text is "namespace\tpod\tcontainer". */
 static void pick_container(struct app *app, const struct pick_item *item)
 {
-	AUTO_RELEASE(target) target = { 0 };
-	const struct row *pod;
+	AUTO_FREE char *copy = xstrdup(item->text);
+	char *rest = copy;
+	const char *namespace = strsep(&rest, "\t"), *pod = strsep(&rest, "\t");
 
-	app_target(app, &target);
-	pod = pod_of(app, &target);
-	if (pod)
-		ask_shell(app, &target, pod, item->text);
+	ask_shell(app, namespace, pod, rest);
+}
+
+static void offer_shell(struct app *app, const struct row *pod)
+{
+	if (pod->pod->ncontainers == 1) {
+		ask_shell(app, pod->namespace, pod->name, pod->pod->containers[0].name);
+		return;
+	}
+	picker_open(&app->picker, T("shell: which container"), pick_container);
+	for (size_t i = 0; i < pod->pod->ncontainers; i++) {
+		const struct row_container *container = &pod->pod->containers[i];
+		AUTO_FREE char *text = xasprintf("%s\t%s\t%s", pod->namespace, pod->name, container->name);
+
+		picker_add(&app->picker, 0, container->name, container->image, "", container->state == ROW_RUNNING ? NULL : T("it is not running"), text);
+	}
+}
+
+/* A pod that the live model does not have, as the server knows it. */
+static void on_pod(const struct browse_answer *answer, void *arg)
+{
+	struct app *app = arg;
+	AUTO(row_decoder) decoder = row_decoder_create();
+	AUTO_RELEASE(error) err = { 0 };
+	struct row *pod;
+
+	if (!answer->ok) {
+		app_notice_error(app, T("shell"), answer->error);
+	} else if (!row_decode(decoder, &kind_pod, answer->text, &pod, &err)) {
+		app_notice_error(app, T("shell"), &err);
+	} else {
+		if (strcmp(pod->pod->phase, "Running") == 0)
+			offer_shell(app, pod);
+		else
+			app_say(app, "pod %s does not run: it is %s", pod->name, pod->pod->phase);
+		row_destroy(pod);
+	}
+}
+
+static void say_why_no_pod(struct app *app, const char *namespace)
+{
+	const struct scope *scope = store_scope(live_store(app->live), &kind_pod, namespace);
+
+	if (scope && scope->synced_ms)
+		app_say(app, "no pod of it is running");
+	else if (scope && *scope->why)
+		app_say(app, "its pods are not known: %s", scope->why);
+	else if (scope)
+		app_say(app, "the pods of %s are still being read: press the key again in a moment", namespace);
 	else
-		app_say(app, "the pod is gone");
+		app_say(app, "the pods of %s are not watched: choose one in the list of pods", namespace);
 }
 
 void app_shell(struct app *app, const struct target *t)
 {
 	const struct row *pod = pod_of(app, t);
-	const struct row_container *container;
 
-	if (!pod) {
-		app_say(app, "no pod of it is running");
-	} else if (pod->pod->ncontainers + pod->pod->nephemeral == 1) {
-		ask_shell(app, t, pod, pod->pod->containers[0].name);
+	if (pod) {
+		offer_shell(app, pod);
+	} else if (strcmp(t->object.kind, "Pod") == 0) {
+		app_say(app, "asking the cluster …");
+		browse_get(app->options->browse,
+			   &(struct browse_object){ browse_find_api(app->options->browse, "v1", "Pod"), t->object.namespace, t->object.name, NULL }, on_pod, app);
 	} else {
-		picker_open(&app->picker, T("shell: which container"), pick_container);
-		for (size_t i = 0; (container = row_pod_container(pod->pod, i)); i++)
-			picker_add(&app->picker, 0, container->name, container->image, "", container->state == ROW_RUNNING ? NULL : T("it is not running"),
-				   container->name);
+		say_why_no_pod(app, t->object.namespace);
 	}
 }
 
@@ -180,7 +232,8 @@ static void on_ports(struct app *app, void *arg, const char *text)
 	if (!parse_ports(text, &target.local_port, &target.port))
 		app_say(app, "\"%s\" is no port: 8080, or 9000:8080 for another one here", text);
 	else if (!target.kind || !forwards_add(app->forwards, &target, &id, &err))
-		app_notice(app, true, "forward a port to %s: %s", object->name, target.kind ? err.message : T("its kind has no pods"));
+		app_notice(app, true, "forward a port to %s: %s%s%s", object->name, target.kind ? err.message : T("its kind has no pods"), err.hint ? "; " : "",
+			   err.hint ? err.hint : "");
 	else
 		say_forward(app, id);
 	free_ref(object);

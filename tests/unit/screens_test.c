@@ -572,6 +572,25 @@ static void who_may_only_look_into_one_namespace_sees_it_and_what_he_may_not(voi
 	close_deck(&deck);
 }
 
+static void a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck_denied(&deck, 120, 40, "[{'resource':'pods','verb':['list','watch']}]");
+	app_open_wanted(&deck.app, "pods/codex-7d9f-x2kzq", "shop-dev-2");
+	rush(&deck, "X");
+	see(&deck, "slot 2, namespace shop-dev-2");
+	see(&deck, "runs bash or sh in container codex of pod codex-7d9f-x2kzq");
+	rush(&deck, "\033");
+	app_open_wanted(&deck.app, "pods/nobody", "shop-dev-2");
+	rush(&deck, "X");
+	see(&deck, "pods \"nobody\" not found");
+	go(&deck, "3jX");
+	see(&deck, "its pods are not known: HTTP 403");
+	close_deck(&deck);
+}
+
 static void the_way_back_is_the_way_that_was_gone(void **state)
 {
 	(void)state;
@@ -706,6 +725,7 @@ int main(void)
 		cmocka_unit_test(what_one_may_not_do_is_named_before_it_is_tried),
 		cmocka_unit_test(rights_that_are_not_known_yet_stand_against_nothing),
 		cmocka_unit_test(who_may_only_look_into_one_namespace_sees_it_and_what_he_may_not),
+		cmocka_unit_test(a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell),
 		cmocka_unit_test(the_way_back_is_the_way_that_was_gone),
 		cmocka_unit_test(the_strip_shows_what_was_seen_and_is_saved_as_text),
 		cmocka_unit_test(a_million_random_keys_do_no_harm),
