@@ -6,7 +6,7 @@
 struct waiting { /* in front of each text in an input's buffer */
 	int64_t time_ns, arrived_ms;
 	uint32_t len, more_bytes;
-	uint8_t kind;
+	uint8_t kind, level;
 };
 
 struct log_input {
@@ -92,7 +92,7 @@ size_t log_input_bytes(const struct log_input *input)
 void log_input_put(struct log_input *input, const struct log_line *line, int64_t now_ms)
 {
 	struct waiting head = { .time_ns = line->time_ns, .arrived_ms = now_ms, .len = (uint32_t)line->text.len,
-				.more_bytes = line->more_bytes, .kind = line->kind };
+				.more_bytes = line->more_bytes, .kind = line->kind, .level = line->level };
 
 	if (!has_line(input))
 		input->head = head;
@@ -107,7 +107,7 @@ static bool move_line(struct log_input *input, struct log_block *block)
 	const struct waiting *head = &input->head;
 
 	if (!log_block_add(block, &(struct log_line){ .text = { input->lines.p + input->at + sizeof *head, head->len }, .time_ns = head->time_ns,
-						      .more_bytes = head->more_bytes, .source = input->source, .kind = head->kind }))
+						      .more_bytes = head->more_bytes, .source = input->source, .kind = head->kind, .level = head->level }))
 		return false;
 	input->at += sizeof *head + head->len;
 	if (!has_line(input)) {

@@ -207,9 +207,21 @@ static const char *open_namespace(const struct dashboard *d)
 	return namespace ? namespace : kube_namespace(d->kube);
 }
 
+/* What --env and --slot name; NULL: nothing. */
+static char *environment_title(const struct options *options)
+{
+	long long slot = option_number(options, OPT_SLOT, 0);
+	const char *env = option_text(options, OPT_ENV);
+
+	if (slot > 0)
+		return xasprintf("slot %lld", slot);
+	return env && *env ? xstrdup(env) : NULL;
+}
+
 static int run_app(struct dashboard *d, struct error *err)
 {
 	const char *dump = option_text(d->options, OPT_DUMP), *no_colour = getenv("NO_COLOR");
+	AUTO_FREE char *logs_of = environment_title(d->options);
 	const struct app_options options = { .project = d->stack && *d->stack->project.text ? d->stack->project.text : "slotdeck",
 					     .cluster = d->demo.sim ? "demo" : kube_login_of(d->kube)->context,
 					     .read_only = option_flag(d->options, OPT_READ_ONLY),
@@ -222,6 +234,7 @@ static int run_app(struct dashboard *d, struct error *err)
 					     .state_namespace = d->stack && d->stack->state ? d->stack->state->configmap_namespace.text : NULL,
 					     .max_slots = d->stack ? d->stack->max_slots.value : 0,
 					     .screen = option_text(d->options, OPT_SCREEN),
+					     .logs_of = logs_of,
 					     .open = option_text(d->options, OPT_OPEN),
 					     .open_namespace = open_namespace(d),
 					     .open_target = open_target,

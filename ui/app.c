@@ -475,15 +475,35 @@ void app_release(struct app *app)
 }
 
 /* To what --screen and --open name. */
+static bool begin_with_logs(struct app *app, struct error *err)
+{
+	const struct app_options *options = app->options;
+
+	if (options->open && strchr(options->open, '/'))
+		app_open_wanted(app, options->open, options->open_namespace);
+	else if (options->logs_of && !options->open)
+		app_open_logs(app, &(struct target){ .title = (char *)options->logs_of });
+	else
+		return error_set(err, ERR_INVALID, "--screen logs: whose? --open KIND/NAME or --env ENV says it");
+	return true;
+}
+
+bool app_begins_with_logs(const struct app *app)
+{
+	return app->options->screen && strcasecmp(app->options->screen, "logs") == 0;
+}
+
 static bool begin(struct app *app, struct error *err)
 {
 	const char *screen = app->options->screen;
 	enum view_id view = VIEW_ENVS;
 
+	if (app_begins_with_logs(app))
+		return begin_with_logs(app, err);
 	while (screen && view < VIEW_COUNT && (!views[view] || !views[view]->tab || strcasecmp(views[view]->name, screen) != 0))
 		view++;
 	if (view == VIEW_COUNT)
-		return error_set(err, ERR_INVALID, "--screen: \"%s\" is none of envs, slots, deploy, runs, apply, review", screen);
+		return error_set(err, ERR_INVALID, "--screen: \"%s\" is none of envs, slots, deploy, runs, apply, review, logs", screen);
 	app->view = view;
 	if (app->options->open)
 		app_open_wanted(app, app->options->open, app->options->open_namespace);
@@ -518,17 +538,18 @@ int app_run(const struct app_options *options, struct error *err)
 	return opened ? EXIT_DONE : EXIT_USAGE;
 }
 
-/* Log lines that explain come after the lists: quiet for a moment is complete. */
+/* Lists and what explains them are complete when it is quiet for a moment; logs, which never are, when they were asked that long ago. */
 static bool wait_until_complete(struct app *app, struct error *err)
 {
 	int64_t due_ms = clock_now_ms(NULL) + DUMP_LIMIT_MS, changed_ms = clock_now_ms(NULL);
 	struct live_status status;
+	bool logs = app_begins_with_logs(app);
 
 	for (;;) {
-		if (app_poll(app, 0))
+		if (app_poll(app, 0) && !(logs && logs_view_is_settled(app)))
 			changed_ms = clock_now_ms(NULL);
 		live_status(app->live, &status);
-		if ((status.live && !status.loading && clock_now_ms(NULL) - changed_ms > DUMP_QUIET_MS) || clock_now_ms(NULL) > due_ms)
+		if ((status.live && !status.loading && !app->wanted && clock_now_ms(NULL) - changed_ms > DUMP_QUIET_MS) || clock_now_ms(NULL) > due_ms)
 			return true;
 		if (clock_wait_fd(NULL, app->options->cancel, live_fd(app->live), clock_now_ms(NULL) + 50) < 0)
 			return error_set(err, ERR_CANCELLED, "cancelled");

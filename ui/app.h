@@ -25,6 +25,7 @@ struct app_options {
 	bool ascii, no_colour;
 	const char *theme;
 	const char *screen; /* to begin with: "slots", …; NULL: the environments */
+	const char *logs_of; /* the environment ("dev", "slot 3") whose logs the screen "logs" shows when open names no object; NULL: none */
 	const char *open, *open_namespace; /* the kind (or KIND/NAME) to begin with; NULL: the environments. open_namespace "": all */
 	struct live *live;
 	struct browse *browse; /* any kind on demand */
@@ -39,7 +40,7 @@ struct app_options {
 
 /* Opens the terminal and runs until the person leaves. The exit status. */
 int app_run(const struct app_options *options, struct error *err);
-/* Waits until the first lists are complete (5 s at most), draws that screen at that size and appends it: svg, or text. */
+/* Waits until the first lists, and the logs of the screen "logs", are complete (5 s at most), draws that screen at that size and appends it: svg, or text. */
 bool app_dump(const struct app_options *options, int cols, int rows, bool svg, struct buf *out, struct error *err);
 
 #endif

@@ -249,6 +249,10 @@ void app_open_wanted(struct app *app, const char *word, const char *namespace);
 void app_open_object(struct app *app, const struct object_ref *object, enum object_tab tab);
 /* Logs of an environment (no object), a workload or a pod. */
 void app_open_logs(struct app *app, const struct target *target);
+/* --screen logs: --open names whose. */
+bool app_begins_with_logs(const struct app *app);
+/* Every container that is known has been asked for its log, and what came is in the store. */
+bool logs_view_is_settled(const struct app *app);
 /* As live_poll() and live_fd(), for the logs that are open; the descriptor is -1 when nothing is to be waited for. */
 bool logs_view_poll(struct app *app, int64_t budget_ms);
 int logs_view_fd(const struct app *app);

@@ -53,13 +53,18 @@ void app_open_wanted(struct app *app, const char *word, const char *namespace)
 	app->wanted = !resource && browse_kinds(app->options->browse, &why) == KINDS_ASKED;
 	if (app->wanted)
 		return;
-	if (!app_open_kind(app, kind, namespace) || !slash)
+	if (!resource || !slash) {
+		app_open_kind(app, kind, namespace);
 		return;
-	AUTO_RELEASE(object_ref) object = { 0 };
+	}
+	AUTO_RELEASE(target) target = { 0 };
 	AUTO_FREE char *api_version = xasprintf("%s%s%s", resource->group, *resource->group ? "/" : "", resource->version);
 
-	object_ref_set(&object, api_version, resource->kind, resource->namespaced ? namespace : "", slash + 1, "");
-	app_open_object(app, &object, OBJECT_SUMMARY);
+	object_ref_set(&target.object, api_version, resource->kind, resource->namespaced ? namespace : "", slash + 1, "");
+	if (app_begins_with_logs(app))
+		app_open_logs(app, &target);
+	else if (app_open_kind(app, kind, namespace))
+		app_open_object(app, &target.object, OBJECT_SUMMARY);
 }
 
 /* ---- the source of the list ---- */

@@ -124,6 +124,19 @@ bool logs_view_poll(struct app *app, int64_t budget_ms)
 	return tell_saved(app) || changed || searching;
 }
 
+bool logs_view_is_settled(const struct app *app)
+{
+	const struct logs *logs = app->logs.logs;
+	const struct logs_source *source;
+
+	if (!logs || !logs_count(logs) || logs_has_more(logs))
+		return false;
+	for (size_t i = 0; (source = logs_source(logs, i)); i++)
+		if (source->state == LOG_FOLLOW_OPENING && i < LOGS_STREAMS)
+			return false;
+	return true;
+}
+
 int logs_view_fd(const struct app *app)
 {
 	/* What is not taken now must not wake the loop again and again. */

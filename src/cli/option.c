@@ -69,7 +69,7 @@ const struct option_row option_rows[OPT_COUNT] = {
 	[OPT_ASCII] = BOOL("ascii", NULL, "draw with ASCII only"),
 	[OPT_OPEN] = TEXT("open", NULL, "KIND[/NAME]", "begin with a kind of the server (pods, deploy, …) or one object; -n and -A say where"),
 	[OPT_ALL_NAMESPACES] = { .name = "all-namespaces", .letter = 'A', .kind = OPTION_BOOL, .help = "with --open: in all namespaces" },
-	[OPT_SCREEN] = TEXT("screen", NULL, "NAME", "begin with envs, slots, deploy, runs, apply or review"),
+	[OPT_SCREEN] = TEXT("screen", NULL, "NAME", "begin with envs, slots, deploy, runs, apply or review; with logs of --open KIND/NAME, or of --env"),
 	[OPT_LINEAR] = BOOL("linear", NULL, "one line an event and a prompt, no screen: for screen readers, logs and TERM=dumb"),
 	[OPT_DUMP] = TEXT("dump", NULL, "FORM", "print that screen as text or svg and leave"),
 	[OPT_SIZE] = TEXT("size", NULL, "COLSxROWS", "size of the dump (default 120x40)"),

@@ -308,6 +308,8 @@ struct logs *logs_create(struct live *live, const struct logs_target *target, co
 	logs->target.namespace = target->kind ? xstrdup(target->namespace) : NULL;
 	logs->target.name = target->kind ? xstrdup(target->name) : NULL;
 	logs->target.title = target->kind ? NULL : xstrdup(target->title);
+	if (target->kind)
+		live_add_namespace(live, target->namespace); /* its pods may be of none that is watched yet */
 	logs->range = *range;
 	logs->max_bytes = max_bytes ? max_bytes : LOGS_MAX_BYTES;
 	logs->save = log_save_create();

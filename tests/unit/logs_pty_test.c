@@ -6,9 +6,11 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -147,6 +149,62 @@ static void logs_of_one_workload_come_from_its_screen(void **state)
 	finish(&p);
 }
 
+static void levels_and_containers_are_chosen_by_a_key(void **state)
+{
+	(void)state;
+	static const char *const argv[] = { NULL, "--demo", "--screen", "logs", "--open", "deployments/worker", "-n", "shop-dev", NULL };
+	struct pty p;
+
+	pty_start(&p, &(struct pty_options){ .cols = 120, .rows = 40, .argv = argv });
+	pty_wait_for(&p, "logs of Deployment worker");
+	pty_wait_for(&p, " D time=");
+	pty_type(&p, "v");
+	pty_wait_for(&p, "level info and above");
+	pty_wait_gone(&p, " D time=");
+	pty_type(&p, "v");
+	pty_wait_for(&p, "level warn and above");
+	pty_type(&p, "v");
+	pty_wait_for(&p, "level error");
+	pty_type(&p, "v");
+	pty_wait_for(&p, "level all");
+	pty_type(&p, "\r");
+	pty_wait_for(&p, "show the lines of");
+	pty_type(&p, "\033[B\r");
+	pty_wait_for(&p, ", only ");
+	finish(&p);
+}
+
+/* What `slotdeck --demo ARGS` prints; its exit status. */
+static int printed(const char *args, struct buf *out)
+{
+	AUTO_FREE char *command = xasprintf("%s --demo %s 2>&1", getenv("SLOTDECK_BIN"), args);
+	FILE *pipe = popen(command, "r");
+	char piece[4096];
+	int status;
+
+	assert_non_null(pipe);
+	for (size_t n; (n = fread(piece, 1, sizeof piece, pipe)) > 0;)
+		buf_add(out, piece, n);
+	status = pclose(pipe);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void logs_are_printed_for_scripts(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(buf) text = BUF_INIT(0), svg = BUF_INIT(0), wrong = BUF_INIT(0);
+
+	assert_int_equal(printed("--screen logs --open deployments/worker -n shop-dev --dump text --size 160x30", &text), 0);
+	assert_non_null(strstr(buf_cstr(&text), "logs of Deployment worker"));
+	assert_non_null(strstr(buf_cstr(&text), "level=info msg="));
+	assert_null(strstr(buf_cstr(&text), "received 0"));
+	assert_int_equal(printed("--screen logs --env dev --dump svg", &svg), 0);
+	assert_non_null(strstr(buf_cstr(&svg), "<svg"));
+	assert_non_null(strstr(buf_cstr(&svg), "logs of dev"));
+	assert_int_equal(printed("--screen logs --dump text", &wrong), 2);
+	assert_non_null(strstr(buf_cstr(&wrong), "--open KIND/NAME"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -154,6 +212,8 @@ int main(void)
 		cmocka_unit_test(what_is_shown_is_saved_into_the_present_folder),
 		cmocka_unit_test(logs_fit_every_size),
 		cmocka_unit_test(logs_of_one_workload_come_from_its_screen),
+		cmocka_unit_test(levels_and_containers_are_chosen_by_a_key),
+		cmocka_unit_test(logs_are_printed_for_scripts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,6 +216,26 @@ static void a_silent_stream_is_waited_for_no_longer_than_the_window(void **state
 	assert_taken(merge, 2000, "20 ");
 }
 
+static void merging_changes_nothing_of_a_line(void **state)
+{
+	(void)state;
+	AUTO(log_merge) merge = log_merge_create();
+	struct log_input *input = log_merge_add(merge, 7);
+	struct log_block *block = log_block_create(LOG_BLOCK_BYTES);
+	struct log_cursor at = { 0 };
+	struct log_line line;
+
+	for (int i = 0; i < 2; i++) /* the first is kept elsewhere than those behind it */
+		log_input_put(input, &(struct log_line){ .text = STR("text"), .time_ns = 3 + i, .more_bytes = 9, .kind = LOG_GAP, .level = LOG_LEVEL_ERROR }, 1);
+	assert_false(log_merge_take(merge, block, 1));
+	for (int i = 0; i < 2; i++) {
+		assert_true(log_block_next(block, &at, &line));
+		assert_true(str_is(line.text, "text") && line.time_ns == 3 + i && line.source == 7 && line.more_bytes == 9);
+		assert_true(line.kind == LOG_GAP && line.level == LOG_LEVEL_ERROR);
+	}
+	log_block_unref(block);
+}
+
 static void a_stream_keeps_its_own_order_whatever_its_times(void **state)
 {
 	(void)state;
@@ -496,6 +516,7 @@ int main(void)
 		cmocka_unit_test(cut_lines_pass_every_filter_and_are_counted_nowhere),
 		cmocka_unit_test(lines_of_streams_in_step_come_by_time),
 		cmocka_unit_test(a_silent_stream_is_waited_for_no_longer_than_the_window),
+		cmocka_unit_test(merging_changes_nothing_of_a_line),
 		cmocka_unit_test(a_stream_keeps_its_own_order_whatever_its_times),
 		cmocka_unit_test(a_million_lines_come_once_and_in_order_over_lost_connections_and_a_pause),
 		cmocka_unit_test(what_the_node_rotated_away_meanwhile_is_a_gap),
