@@ -129,7 +129,7 @@ static void put_word(struct str word, const char *pod, int64_t n, int64_t at_ms,
 	else if (str_is(word, "pod"))
 		buf_adds(out, pod);
 	else if (str_is(word, "ms"))
-		buf_addf(out, "%d", (int)(chance >> 20) % 90 + 5);
+		buf_addf(out, "%d", (int)((chance >> 20) % 90) + 5);
 	else if (str_is(word, "id"))
 		buf_addf(out, "%08x", (unsigned)(chance >> 32));
 	else if (str_is(word, "clock"))
