@@ -123,13 +123,10 @@ static bool is_selected(const struct render_filters *f, const struct stack_item 
 	return passes(&filter, item);
 }
 
-/* False: err is set. */
 static bool is_wanted(const struct stack *stack, const struct stack_item *item, bool *ret, struct diags *diags,
 		      struct error *err)
 {
-	if (stack_when(stack, item->is_infra ? "infra-when" : "service-when", item->when, true, ret, diags, err))
-		return true;
-	return error_wrap(err, "%s \"%s\"", item->is_infra ? "infrastructure item" : "service", item->name.text);
+	return stack_when(stack, item->is_infra ? "infra-when" : "service-when", item->when, true, ret, diags, err);
 }
 
 /* ---- selection ---- */
@@ -144,8 +141,10 @@ static bool select_list(const struct stack *stack, const struct render_filters *
 {
 	for (size_t i = 0; i < list->n; i++) {
 		chosen[i] = is_selected(f, &list->items[i]);
-		if (chosen[i] && !is_wanted(stack, &list->items[i], &chosen[i], diags, err))
-			return false;
+		if (!chosen[i] || is_wanted(stack, &list->items[i], &chosen[i], diags, err))
+			continue;
+		error_wrap(err, "%s \"%s\"", list->items[i].is_infra ? "infra" : "service", list->items[i].name.text);
+		return stack_wrap_place(stack, list->items[i].when.at, err);
 	}
 	return true;
 }
@@ -401,7 +400,7 @@ static bool edit_object(struct render *r, struct yaml_doc *doc, const char **ret
 		return true;
 	}
 	if (!image_of(r, &image, &err)) {
-		add_error(r, (struct place){ 0 }, "image-tag", &err);
+		add_error(r, stack_place(r->stack, r->item->image_tag_template.at), "image-tag", &err);
 		return false;
 	}
 	edit.image = image;
@@ -553,13 +552,13 @@ static void render_item(struct render *r, const struct stack_item *item)
 
 	if (!is_selected(&r->options->filters, item))
 		return;
+	r->item = item;
 	if (!is_wanted(r->stack, item, &wanted, r->diags, &err)) {
-		diags_add(r->diags, DIAG_ERROR, (struct place){ 0 }, "when", "%s", err.message);
+		add_error(r, stack_place(r->stack, item->when.at), "when", &err);
 		return;
 	}
 	if (!wanted)
 		return;
-	r->item = item;
 	r->overlay = item->is_infra ? NULL : overlay_of(r->stack, item);
 	r->did_image = r->did_mounts = false;
 	map_release(&r->mount_names);

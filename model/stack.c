@@ -58,6 +58,11 @@ struct place stack_place(const struct stack *stack, struct spot spot)
 	return (struct place){ stack->config_path, spot.line, spot.column };
 }
 
+bool stack_wrap_place(const struct stack *stack, struct spot spot, struct error *err)
+{
+	return spot.line ? error_wrap(err, "%s:%u:%u", stack->config_path, spot.line, spot.column) : false;
+}
+
 const struct value *stack_context(const struct stack *stack)
 {
 	return &stack->private->context.root;
@@ -457,8 +462,8 @@ static bool run_template(struct stack *stack, const struct context *context, str
 	AUTO_RELEASE(error) err = { 0 };
 
 	source_map_reset(&p->map, source);
-	options.strict = !p->lenient;
-	options.lint = on_lint;
+	options.strict = !p->lenient && !p->guesses;
+	options.lint = p->guesses ? NULL : on_lint;
 	options.lint_arg = &lint;
 	options.ret_place = &where;
 	options.trace = on_trace;
@@ -578,7 +583,10 @@ static bool load(struct stack *stack, const struct stack_options *options, struc
 	struct context context;
 	const struct mask *mask;
 
-	if (!read_source(stack, options, diags) || !read_header(stack, diags) || !read_vars(stack, options, diags))
+	if (!read_source(stack, options, diags) || (!read_header(stack, diags) && !(options->partial && p->header)))
+		return false;
+	p->guesses = !read_vars(stack, options, diags);
+	if (p->guesses && !options->partial)
 		return false;
 	p->masked = mask_choose(stack, buf_str(&p->source), &p->mask);
 	mask = p->masked ? &p->mask : NULL;
@@ -589,7 +597,7 @@ static bool load(struct stack *stack, const struct stack_options *options, struc
 	if (!run_template(stack, &context, diags) || !load_typed(stack, diags))
 		return false;
 	p->context = context_build(p->arena, stack, stack->namespace, NULL, true);
-	return true;
+	return !p->guesses;
 }
 
 bool stack_load(const struct stack_options *options, struct stack **ret, struct diags *diags, struct error *err)
@@ -619,9 +627,7 @@ bool stack_render_text(const struct stack *stack, const char *name, struct stack
 	if (!strstr(source.text, "{{")) {
 		buf_adds(&text, source.text);
 	} else if (!template_render(name, str_of(source.text), p->context.root, &options, &text, err)) {
-		return source.at.line ? error_wrap(err, "%s:%u:%u", stack->config_path, source.at.line,
-						   source.at.column)
-				      : false;
+		return false;
 	}
 	AUTO(arena) arena = p->masked ? arena_create() : NULL;
 
@@ -655,8 +661,7 @@ bool stack_when(const struct stack *stack, const char *name, struct stack_text w
 	if (!text.len || !*ret_true || is_word_of(text, yes))
 		return true;
 	if (!stack->private->lenient) {
-		error_set(err, ERR_INVALID, "%s:%u:%u: `when` gives \"%.*s\", which is neither true nor false",
-			  place.file, place.line, place.column, STR_ARG(text));
+		error_set(err, ERR_INVALID, "`when` gives \"%.*s\", which is neither true nor false", STR_ARG(text));
 		return error_hint(err, "codexctl takes it for true; write true, 1, yes, on or false, 0, no");
 	}
 	if (diags) {

@@ -327,13 +327,15 @@ DEFINE_AUTO(stack);
 
 /* Where a spot is, for a finding. */
 struct place stack_place(const struct stack *stack, struct spot spot);
+/* Puts "services.yaml:LINE:COLUMN: " before the message. Returns false. */
+bool stack_wrap_place(const struct stack *stack, struct spot spot, struct error *err);
 /* The template context: `.` of every template. Borrowed. */
 const struct value *stack_context(const struct stack *stack);
 
 /*
  * Renders a template string of the stack (see above) under the name that codexctl gives it: "when", "hook-run", "tag",
  * "infra-when", "service-when", "github-comment-body", "image-tag", … Appends to out. Errors keep the template's own words
- * ("template: tag:1:3: …") after the place in services.yaml. Unless the stack is lenient a missing value is an error;
+ * ("template: tag:1:3: …"); stack_wrap_place() tells where source stands. Unless the stack is lenient a missing value is an error;
  * else it is a warning in diags (which may be NULL).
  */
 bool stack_render_text(const struct stack *stack, const char *name, struct stack_text source, struct buf *out,

@@ -120,6 +120,14 @@ static void want_text(const struct stack *stack, struct stack_text text, struct 
 		FIND(stack, diags, spot_or(text, at), "missing-field", "%s \"%s\" needs `%s`", what, name, key);
 }
 
+/* "reg:5000/x" has none. */
+static bool has_tag(const char *repository)
+{
+	const char *slash = strrchr(repository, '/');
+
+	return strchr(slash ? slash : repository, ':') != NULL;
+}
+
 static void check_image(const struct stack *stack, const struct stack_image *image, struct diags *diags)
 {
 	const char *name = image->key.text;
@@ -132,6 +140,9 @@ static void check_image(const struct stack *stack, const struct stack_image *ima
 		want_text(stack, image->local, image->at, "external image", name, "local", diags);
 	} else {
 		want_text(stack, image->repository, image->at, "build image", name, "repository", diags);
+		if (has_tag(image->repository.text))
+			FIND(stack, diags, image->repository.at, "image-tag",
+			     "the repository of build image \"%s\" has a tag of its own; `tag` and `tagTemplate` are for that", name);
 		if (is_blank(image->tag))
 			want_text(stack, image->tag_template, image->at, "build image", name, "tag or tagTemplate",
 				  diags);

@@ -10,6 +10,7 @@
 struct stack_private {
 	struct arena *arena;
 	bool lenient;
+	bool guesses;	       /* variables could not be read, and only more findings are looked for */
 	struct buf source;     /* services.yaml as written */
 	struct buf rendered;   /* by the template pass, masks not settled */
 	struct buf settled;    /* the same with masks settled; empty when that changes nothing */

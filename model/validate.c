@@ -16,15 +16,13 @@ static bool same(const struct diag *a, const struct diag *b)
 /* Adds what is not there yet. */
 static void merge(struct diags *all, const struct diags *more)
 {
-	size_t before = all->len;
-
 	for (size_t i = 0; i < more->len; i++) {
 		const struct diag *d = &more->items[i];
 		size_t k = 0;
 
-		while (k < before && !same(&all->items[k], d))
+		while (k < all->len && !same(&all->items[k], d))
 			k++;
-		if (k < before)
+		if (k < all->len)
 			continue;
 		diags_add(all, d->severity, (struct place){ d->file, d->line, d->column }, d->code, "%s", d->message);
 		if (d->hint)

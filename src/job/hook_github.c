@@ -182,7 +182,7 @@ bool hook_github_comment(const struct hook_call *call, struct error *err)
 	if (!token.len)
 		return error_set(err, ERR_DENIED, "github.comment: CODEXCTL_GH_PAT is not set");
 	if (!stack_render_text(call->run->stack, "github-comment-body", call->hook->body, &text, NULL, err))
-		return false;
+		return stack_wrap_place(call->run->stack, call->hook->body.at, err);
 	if (!str_trim(buf_str(&text)).len)
 		return error_set(err, ERR_INVALID, "github.comment: with.body is empty");
 	if (number <= 0)

@@ -110,7 +110,7 @@ static bool run_script(const struct hook_call *call, struct place_of_hook place,
 	AUTO_RELEASE(process_result) result = { 0 };
 
 	if (!stack_render_text(call->run->stack, "hook-run", call->hook->run, &text, NULL, err))
-		return false;
+		return stack_wrap_place(call->run->stack, call->hook->run.at, err);
 	if (!str_trim(buf_str(&text)).len)
 		return true;
 	AUTO_FREE char *script = str_dup(str_trim(buf_str(&text)));
@@ -190,7 +190,8 @@ static void tell(struct run *run, const struct stack_hook *hook, struct place_of
 static bool run_one(struct run *run, const struct stack_hook *hook, struct place_of_hook place, struct error *err)
 {
 	AUTO_RELEASE(error) why = { 0 };
-	bool wanted = true, good = stack_when(run->stack, "when", hook->when, false, &wanted, NULL, &why);
+	bool wanted = true, good = stack_when(run->stack, "when", hook->when, false, &wanted, NULL, &why) ||
+				   stack_wrap_place(run->stack, hook->when.at, &why);
 
 	/* A hook without a condition runs; one whose condition renders blank does not. */
 	if (good && !*hook->when.text)

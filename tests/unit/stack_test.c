@@ -410,7 +410,8 @@ static void when_is_true_false_or_refused(void **state)
 	p->options.lenient = false;
 	must_load(p, "project: shop\n");
 	assert_false(stack_when(p->stack, "when", (struct stack_text){ "off", { 3, 4 } }, true, &holds, NULL, &p->err));
-	assert_non_null(strstr(p->err.message, ":3:4: "));
+	assert_false(stack_wrap_place(p->stack, (struct spot){ 3, 4 }, &p->err));
+	assert_non_null(strstr(p->err.message, ":3:4: `when` gives"));
 }
 
 /* ---- findings ---- */
@@ -561,6 +562,33 @@ static void validate_tells_what_is_wrong_in_the_stack_and_in_its_manifests(void 
 	assert_int_equal(p->diags.errors, 3);
 }
 
+static void validate_goes_on_after_wrong_header_fields_and_variables_that_cannot_be_read(void **state)
+{
+	struct project *p = *state;
+
+	put(p, "services.yaml", "project: p\nenvFiles: [nope.env]\nversions: {a: [1]}\n"
+				"environments: {dev: {}}\nmaxSlots: x\nregistry: '{{ .EnvMap.OF_NOPE }}'\n"
+				"images: {a: {type: build, repository: 'r:5/x:1', tag: v}}\n");
+	stack_validate(&p->options, NULL, &p->diags);
+	assert_found_at(p, "env-file", 2, 12);
+	assert_found_at(p, "image-tag", 7, 39);
+	assert_int_equal(p->diags.errors, 4); /* versions.a and maxSlots, once each */
+	assert_null(find(p, "missing-value"));
+}
+
+static void a_when_and_a_tag_that_fail_are_told_at_their_place(void **state)
+{
+	struct project *p = *state;
+
+	put(p, "a.yaml", "kind: A\n");
+	put(p, "services.yaml", "project: p\nenvironments: {dev: {}}\ninfrastructure: [{name: i, when: maybe}]\n"
+				"services: [{name: s, manifests: [{path: a.yaml}], image: {repository: r, tagTemplate: '{{ `{{ .X }}` }}'}}]\n");
+	stack_validate(&p->options, NULL, &p->diags);
+	assert_found_at(p, "when", 3, 34);
+	assert_non_null(find(p, "when")->hint);
+	assert_found_at(p, "image-tag", 4, 87);
+}
+
 static void validate_as_json_is_one_object_with_all_findings(void **state)
 {
 	struct project *p = *state;
@@ -613,6 +641,8 @@ int main(void)
 		T(the_schema_has_exactly_the_keys_of_the_program),
 		T(validate_looks_at_every_environment_and_tells_a_finding_once),
 		T(validate_tells_what_is_wrong_in_the_stack_and_in_its_manifests),
+		T(validate_goes_on_after_wrong_header_fields_and_variables_that_cannot_be_read),
+		T(a_when_and_a_tag_that_fail_are_told_at_their_place),
 		T(validate_as_json_is_one_object_with_all_findings),
 	};
 
