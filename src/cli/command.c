@@ -35,6 +35,12 @@ static const enum option_id diff_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, O
 static const enum option_id wait_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, WAIT_OPTIONS, OPT_COUNT };
 static const enum option_id status_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS, OPT_COUNT };
 
+#define IMAGE_OPTIONS                                                                                                  \
+	OPT_SLOT, OPT_VARS, OPT_VAR, OPT_VAR_FILE, OPT_DENY_EXEC, OPT_READ_ONLY, OPT_OUTPUT, OPT_JUNIT, OPT_LENIENT, OPT_DRY_RUN, OPT_PARALLEL,  \
+		OPT_TIMEOUT, OPT_ONLY_IMAGES, OPT_PLATFORM, OPT_INSECURE, OPT_SKIP_TLS_VERIFY, OPT_SKIP_TLS_VERIFY_PULL
+static const enum option_id mirror_options[] = { IMAGE_OPTIONS, OPT_COUNT };
+static const enum option_id ci_images_options[] = { IMAGE_OPTIONS, OPT_MIRROR, OPT_BUILD, OPT_COUNT };
+
 static const enum option_id exec_options[] = { OPT_SLOT, OPT_KUBECONFIG, OPT_CONTEXT, OPT_READ_ONLY, OPT_DENY_EXEC, OPT_CONTAINER, OPT_STDIN,
 					       OPT_TTY, OPT_COUNT };
 static const enum option_id port_forward_options[] = { OPT_SLOT, OPT_KUBECONFIG, OPT_CONTEXT, OPT_READ_ONLY, OPT_DENY_EXEC, OPT_COUNT };
@@ -102,6 +108,15 @@ const struct command commands[] = {
 	{ .words = "schema", .summary = "print the JSON schema of services.yaml, for editors", .options = no_options, .run = run_schema },
 	{ .words = "ci apply", .summary = "apply, with the flags and variables of codexctl ci apply", .options = ci_apply_options,
 	  .env_required = true, .run = cmd_apply },
+	{ .words = "images mirror", .summary = "copy the external images of services.yaml to their local names", .options = mirror_options,
+	  .env_required = true, .run = cmd_mirror,
+	  .details = "As they are: all platforms, same digest. What is there is not sent; the tag moves last. Logins come from docker's config.json "
+		     "(DOCKER_CONFIG, REGISTRY_AUTH_FILE) and its credential helpers. With --dry-run it only looks: exit status 3 when something is to be copied." },
+	{ .words = "mirror", .summary = "the same as images mirror, for --batch mirror", .options = mirror_options, .env_required = true,
+	  .run = cmd_mirror, .hidden = true },
+	{ .words = "ci images", .summary = "mirror images, with the flags and variables of codexctl ci images", .options = ci_images_options,
+	  .env_required = true, .run = cmd_ci_images,
+	  .details = "Building is not part of this version: --build=false, unless services.yaml has no image of type build." },
 	{ .words = "exec", .summary = "run a command in a pod, or open a shell there", .options = exec_options, .run = cmd_exec,
 	  .arguments = "POD|KIND/NAME [-- COMMAND…]",
 	  .details = "Without a command, on a terminal: a shell. With KIND/NAME a running pod of that workload or Service is taken. Exit status: "
@@ -120,7 +135,7 @@ const struct command commands[] = {
 
 /* codexctl's commands that this version does not have yet, so that nobody takes a typing error for one. */
 static const char *const not_yet[] = {
-	"images mirror", "images build",   "ci images",		    "ci sync-sources",		 "ci ensure-slot",
+	"images build",	 "ci sync-sources",		 "ci ensure-slot",
 	"ci ensure-ready", "prompt run",   "plan resolve-root",	    "pr detect",		 "pr review-apply",
 	"manage-env cleanup", "manage-env cleanup-pr", "manage-env cleanup-issue", "manage-env close-linked-issue",
 	"manage-env delete-branch", "manage-env set", "manage-env comment", "manage-env comment-pr",

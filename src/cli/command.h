@@ -44,6 +44,9 @@ int cmd_apply(const struct command *command, const struct options *options);
 int cmd_diff(const struct command *command, const struct options *options);
 int cmd_wait(const struct command *command, const struct options *options);
 int cmd_status(const struct command *command, const struct options *options);
+/* deploy.c: images mirror, ci images */
+int cmd_mirror(const struct command *command, const struct options *options);
+int cmd_ci_images(const struct command *command, const struct options *options);
 
 /* pod.c */
 int cmd_exec(const struct command *command, const struct options *options);

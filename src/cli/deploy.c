@@ -1,4 +1,4 @@
-/* apply, diff, wait, status: the command line's way into src/job. */
+/* apply, diff, wait, status, images mirror: the command line's way into src/job. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,7 +91,7 @@ static void deployment_release(struct deployment *d)
 DEFINE_AUTO_RELEASE(deployment);
 
 /* The stack first: what is wrong in files needs no cluster to be told. */
-static bool deployment_open(struct deployment *d, const struct options *o, struct error *err)
+static bool deployment_open(struct deployment *d, const struct options *o, bool needs_cluster, struct error *err)
 {
 	AUTO_RELEASE(diags) diags = DIAGS_INIT;
 	struct stack_options stack_options = stack_options_from(o);
@@ -101,7 +101,39 @@ static bool deployment_open(struct deployment *d, const struct options *o, struc
 	if (!good)
 		return false;
 	d->net = net_create(NULL, err);
-	return d->net && cluster_open(d->net, o, &d->kube, err);
+	return d->net && (!needs_cluster || cluster_open(d->net, o, &d->kube, err));
+}
+
+static struct mirror_options mirror_options_from(const struct options *o, const char *const *only)
+{
+	return (struct mirror_options){ .only = only,
+					.platform = option_text(o, OPT_PLATFORM),
+					.insecure = option_flag(o, OPT_INSECURE),
+					.skip_tls_verify = option_flag(o, OPT_SKIP_TLS_VERIFY),
+					.skip_tls_verify_pull = option_flag(o, OPT_SKIP_TLS_VERIFY_PULL),
+					.deny_exec = option_flag(o, OPT_DENY_EXEC),
+					.read_only = option_flag(o, OPT_READ_ONLY),
+					.parallel = (unsigned)option_number(o, OPT_PARALLEL, 0) };
+}
+
+static bool flag_or(const struct options *o, enum option_id id, bool otherwise)
+{
+	return option_given(o, id) ? option_flag(o, id) : otherwise;
+}
+
+/* Nothing is begun that could be done by half only. */
+static bool check_images(const struct command *command, const struct stack *stack, const struct options *o, struct error *err)
+{
+	if (strcmp(command->words, "ci images") != 0 || !flag_or(o, OPT_BUILD, true))
+		return true;
+	for (size_t i = 0; i < stack->images.n; i++) {
+		if (stack->images.items[i].type != IMAGE_BUILD)
+			continue;
+		error_set(err, ERR_INVALID, "building images is not part of slotdeck %s, but image \"%s\" is of type build", SLOTDECK_VERSION,
+			  stack->images.items[i].key.text);
+		return error_hint(err, "--build=false or CODEXCTL_BUILD_IMAGES=false mirrors only");
+	}
+	return true;
 }
 
 static int run_job(job_fn *fn, const struct command *command, const struct options *o)
@@ -109,12 +141,16 @@ static int run_job(job_fn *fn, const struct command *command, const struct optio
 	AUTO(cancel) cancel = signals_watch();
 	AUTO_RELEASE(deployment) d = { 0 };
 	AUTO_RELEASE(error) err = { 0 };
-	AUTO_FREE const char **prune_also = list_of(o, OPT_PRUNE_ALSO);
+	AUTO_FREE const char **prune_also = list_of(o, OPT_PRUNE_ALSO), **only_images = list_of(o, OPT_ONLY_IMAGES);
 	bool json_lines;
 
-	if (!check_output(option_text(o, OPT_OUTPUT), &json_lines, &err) || !deployment_open(&d, o, &err))
+	if (!check_output(option_text(o, OPT_OUTPUT), &json_lines, &err) || !deployment_open(&d, o, fn != job_mirror, &err) ||
+	    !check_images(command, d.stack, o, &err))
 		return fail(&err, cancel);
 	struct apply_options options = apply_options_from(o, command->words, prune_also);
+	struct mirror_options mirror = mirror_options_from(o, only_images);
+
+	options.mirror = &mirror;
 	struct printers *printers = printers_create(&(struct print_options){ .command = command->words,
 									     .json_lines = json_lines,
 									     .junit = option_text(o, OPT_JUNIT),
@@ -155,4 +191,14 @@ int cmd_wait(const struct command *command, const struct options *options)
 int cmd_status(const struct command *command, const struct options *options)
 {
 	return run_job(job_status, command, options);
+}
+
+int cmd_mirror(const struct command *command, const struct options *options)
+{
+	return run_job(job_mirror, command, options);
+}
+
+int cmd_ci_images(const struct command *command, const struct options *options)
+{
+	return flag_or(options, OPT_MIRROR, true) ? run_job(job_mirror, command, options) : EXIT_DONE;
 }

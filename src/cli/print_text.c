@@ -245,8 +245,11 @@ static void on_progress(struct text_printer *p, const struct job_event *e)
 
 	if (!p->progress)
 		return;
-	fprintf(p->err, "\r\033[K  [%.*s%.*s] %zu of %zu  %s", (int)full, "########################", (int)(WIDTH - full),
-		"........................", e->done, e->total, e->step ? e->step : "");
+	fprintf(p->err, "\r\033[K  [%.*s%.*s] ", (int)full, "########################", (int)(WIDTH - full), "........................");
+	if (e->text)
+		fprintf(p->err, "%zu %%  %s", e->total ? e->done * 100 / e->total : 100, e->text);
+	else
+		fprintf(p->err, "%zu of %zu  %s", e->done, e->total, e->step ? e->step : "");
 	fflush(p->err);
 	p->progress_shown = true;
 }

@@ -52,7 +52,7 @@ enum job_event_kind {
 	JOB_LINE,	   /* one line of a hook's output: text; ok false: its stderr */
 	JOB_WAIT,	   /* state of one awaited object changed: object, state, text: why in one line, deadline_ms */
 	JOB_CAUSE,	   /* one line of a cause chain, after the JOB_WAIT or JOB_OBJECT it explains: depth, text */
-	JOB_PROGRESS,	   /* done of total objects in step */
+	JOB_PROGRESS,	   /* done of total objects in step; with text: of total bytes, text: what that is in words */
 	JOB_NOTE,	   /* something worth a line: text */
 	JOB_RETRY,	   /* object or server is waited for: text: why, elapsed_ms: pause */
 	JOB_FINISHED	   /* exit_code, text: verdict in one line, elapsed_ms; counts[] */
@@ -125,6 +125,20 @@ struct job_context {	       /* all borrowed */
 	const char *run_id;    /* NULL: made anew */
 };
 
+/* ---- mirror ---- */
+
+struct mirror_options { /* zero: every image of type external, as `slotdeck images mirror` */
+	const char *const *only; /* names of services.yaml, NULL at the end; NULL: all */
+	const char *platform;	 /* "linux/amd64": only that one of each index, whose digest then is the image's; NULL: all, as they are */
+	bool insecure;		 /* the destination may be asked by plain http */
+	bool skip_tls_verify, skip_tls_verify_pull; /* of the destination, of the sources */
+	bool deny_exec, read_only;
+	unsigned parallel;	 /* blobs at a time; 0: 6 */
+	const char *endpoint;	 /* URL behind which all registries are, each below its name; NULL: where their names say. For simulations */
+	const char *login_file;	 /* NULL: registry/login.h says where logins are looked for */
+	unsigned retry_pause_ms; /* 0: 1 s */
+};
+
 /* ---- apply, diff, wait, status ---- */
 
 struct apply_options { /* zero: as `slotdeck apply --env E` */
@@ -148,6 +162,7 @@ struct apply_options { /* zero: as `slotdeck apply --env E` */
 	unsigned wait_pause_ms;	   /* and so much longer between two of them, doubled each time */
 	unsigned attempts;	   /* of one object for one transient cause; 0: as the cause allows */
 	unsigned retry_pause_ms;   /* before the second attempt, doubled each time; 0: 250 ms, at most 5 s */
+	const struct mirror_options *mirror; /* of job_mirror(); NULL: as if zero */
 };
 /* Each returns an exit code and has sent JOB_FINISHED. */
 int job_apply(const struct job_context *context, const struct apply_options *options);
@@ -156,6 +171,13 @@ int job_diff(const struct job_context *context, const struct apply_options *opti
 int job_wait(const struct job_context *context, const struct apply_options *options);
 /* One look: JOB_WAIT for each object, 0 healthy, 1 degraded, 8 progressing, 4 no right. */
 int job_status(const struct job_context *context, const struct apply_options *options);
+/*
+ * Copies the external images of services.yaml to their local names: as they are, all platforms, same digest. Looks first what is
+ * there; blobs go before manifests, the tag last, so that at any moment each tag is the old or the new image, whole. The same order
+ * in each run. Of the options dry_run (look only; EXIT_DIFFERENCES when something is to be copied), apply_timeout_ms and mirror count.
+ * Needs no cluster. JOB_OBJECT for each image in the file's order; JOB_PROGRESS counts bytes.
+ */
+int job_mirror(const struct job_context *context, const struct apply_options *options);
 
 /* ---- on a thread of its own, for the screens ---- */
 

@@ -1,0 +1,108 @@
+/*
+ * mirror_private: what the files of the job mirror share. Nobody else includes this.
+ *
+ *   mirror.c       the job: what it says, its verdict
+ *   mirror_plan.c  which images, what of each is there already: the list of blobs, in the order in which they go
+ *   mirror_copy.c  blobs, then manifests, then the tag
+ *   mirror_crew.c  workers, and what they tell the job's thread
+ *
+ * Workers share the plan under its lock; only the job's thread calls the sink.
+ */
+#ifndef SLOTDECK_JOB_MIRROR_PRIVATE_H
+#define SLOTDECK_JOB_MIRROR_PRIVATE_H
+
+#include <pthread.h>
+
+#include "base/map.h"
+#include "base/queue.h"
+#include "job/run.h"
+#include "registry/reference.h"
+#include "registry/registry.h"
+
+enum blob_state { BLOB_WAITS, BLOB_RUNS, BLOB_DONE, BLOB_FAILED };
+
+/* A blob that is to be in a repository. */
+struct mirror_blob {
+	struct registry *from, *to; /* borrowed from the mirror */
+	const char *from_repository, *to_repository; /* of the first image that wants it */
+	char *digest;
+	int64_t size_bytes;
+	size_t twin; /* an earlier one that brings the same to another repository of that registry: index + 1; 0: none */
+	bool there;  /* before we came */
+	bool mounted;
+	enum blob_state state; /* under the lock */
+	struct error err;
+};
+
+enum image_state { IMAGE_OPEN, IMAGE_PUBLISHING, IMAGE_ENDED };
+
+struct mirror_image {
+	const struct stack_image *of;
+	struct reference from, to;
+	struct registry *source, *destination; /* borrowed */
+	char *digest;	/* that the tag will lead to */
+	char *was;	/* that it leads to now; NULL: there is none */
+	bool there;	/* both are the same */
+	struct manifest *manifests; /* in the order in which they go; the image's own last */
+	size_t nmanifests, manifests_cap;
+	struct descriptor *parts; /* all blobs of all of them, once each, largest first; texts borrowed from the manifests */
+	size_t nparts, parts_cap;
+	size_t *blobs; /* indices into the mirror's, as parts */
+	enum image_state state; /* under the lock */
+	bool told;
+	struct error err;
+};
+
+struct mirror {
+	struct run *run;
+	const struct mirror_options *options;
+	struct cancel *stop; /* the workers'; requested on cancel and deadline */
+	struct map registries; /* role and host → struct registry */
+	struct mirror_image *images; /* in the file's order */
+	size_t n;
+	struct mirror_blob *blobs;
+	size_t nblobs, blobs_cap;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	size_t next; /* of the phase that is under way */
+	struct queue *letters;
+	_Atomic int64_t done_bytes; /* of what is to be copied */
+	int64_t total_bytes;
+	int64_t due_ms; /* of everything; INT64_MAX: none */
+	bool timed_out;
+	int64_t told_bytes, told_ms; /* the progress that was told last */
+};
+
+/* ---- plan ---- */
+
+/* Reads the images of the stack. False: a finding was told that is an error. */
+bool mirror_choose(struct mirror *m);
+/* Asks registries what the images are made of and what is there. Failures stay with the images. */
+void mirror_look(struct mirror *m);
+void mirror_release(struct mirror *m);
+bool mirror_may_go(const struct mirror_image *image); /* it is to be copied, and nothing stands against it */
+/* "29.3 MiB" */
+const char *bytes_text(int64_t bytes, char out[32]);
+
+/* ---- crew ---- */
+
+/* Runs work on n threads until it gives false on each; tells meanwhile what they have to say. */
+void crew_run(struct mirror *m, unsigned n, bool (*work)(struct mirror *m), void (*tell)(struct mirror *m));
+void crew_free_letter(void *letter); /* of the queue */
+/* For workers: a line. */
+void crew_note(const char *text, void *mirror);
+void crew_retry(struct mirror *m, const char *who, const char *why, int64_t pause_ms);
+/* For the callbacks of registry calls; arg is a struct crew_voice. */
+struct crew_voice {
+	struct mirror *mirror;
+	const char *who;
+};
+void crew_on_retry(const char *why, int64_t pause_ms, void *voice);
+
+/* ---- copy ---- */
+
+/* One step of the copying: a blob, or an image whose blobs are all there. False: nothing is left. */
+bool copy_work(struct mirror *m);
+struct job_object mirror_object(const struct mirror *m, const struct mirror_image *image);
+
+#endif
