@@ -201,9 +201,9 @@ static void take_rows(struct list *list, const struct list_source *source)
 void list_update(struct list *list, const struct list_source *source, bool hold)
 {
 	take_rows(list, source);
-	if (list->sort)
+	if (list->sort && !list->presorted)
 		sort_by_column(list, source);
-	else if (list->inverted)
+	else if (list->inverted && !list->presorted)
 		invert(list);
 	if (hold && list->shown.len && list->len <= HOLD_MAX)
 		keep_places(list, source, &list->shown);
@@ -289,14 +289,31 @@ void list_mark_range(struct list *list, const struct list_source *source)
 		mark(list, source, i, true);
 }
 
+/* Thousands at once: not one by one. */
+static void unmark_shown(struct list *list, const struct list_source *source)
+{
+	AUTO_RELEASE(map) shown = MAP_INIT(NULL);
+	struct map kept = MAP_INIT(NULL);
+
+	for (size_t i = 0; i < list->len; i++)
+		map_set(&shown, str_of(source->key(source->arg, list->order[i])), list);
+	for (size_t i = 0; i < list->marks.len; i++)
+		if (!map_has(&shown, str_of(list->marks.entries[i].key)))
+			map_set(&kept, str_of(list->marks.entries[i].key), list);
+	map_release(&list->marks);
+	list->marks = kept;
+}
+
 void list_mark_all(struct list *list, const struct list_source *source)
 {
 	bool all = true;
 
 	for (size_t i = 0; i < list->len && all; i++)
 		all = is_marked(list, source, i);
-	for (size_t i = 0; i < list->len; i++)
-		mark(list, source, i, !all);
+	if (all)
+		unmark_shown(list, source);
+	for (size_t i = 0; i < list->len && !all; i++)
+		mark(list, source, i, true);
 }
 
 /* ---- drawing ---- */

@@ -29,6 +29,7 @@ struct list {
 	char *filter;	  /* NULL: none; case is ignored */
 	unsigned sort;	  /* column + 1; 0: the source's own order */
 	bool inverted;
+	bool presorted;	  /* the source has its rows in that order already: sort and inverted only tell */
 	struct map marks; /* keys */
 	struct map shown; /* keys in the order last shown, of lists short enough to hold still */
 	size_t *order;	  /* of source rows, as shown */

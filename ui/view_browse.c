@@ -193,6 +193,7 @@ static struct list_source source_of(struct app *app)
 							    .cut = name ? CUT_MIDDLE : CUT_END };
 		view->column_of[used++] = (int)i;
 	}
+	view->list.presorted = true; /* by the table */
 	return (struct list_source){ view->columns, used, count, key, cell, NULL, app };
 }
 

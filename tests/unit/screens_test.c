@@ -634,6 +634,49 @@ static void the_strip_shows_what_was_seen_and_is_saved_as_text(void **state)
 	close_deck(&deck);
 }
 
+/* Where text stands on the screen. */
+static size_t place(struct deck *deck, const char *text)
+{
+	AUTO_FREE char *shown = screen(deck);
+	const char *at = strstr(shown, text);
+
+	if (!at)
+		fail_msg("\"%s\" is not on the screen:\n%s", text, shown);
+	return (size_t)(at - shown);
+}
+
+static void an_inverted_order_is_the_other_way_round(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, ":pods\r");
+	assert_true(place(&deck, "codex-7d9f") < place(&deck, "users-7d9f"));
+	type(&deck, "i");
+	assert_true(place(&deck, "codex-7d9f") > place(&deck, "users-7d9f"));
+	type(&deck, ">>");
+	see(&deck, "^");
+	assert_true(place(&deck, "codex-7d9f") > place(&deck, "users-7d9f"));
+	close_deck(&deck);
+}
+
+/* Marks that a filter hides stay when all that is shown loses its own. */
+static void marks_that_are_not_shown_stay(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, ":pods\r*");
+	see(&deck, "4 marked");
+	type(&deck, "/codex\r*");
+	see(&deck, "3 marked");
+	type(&deck, "*");
+	see(&deck, "4 marked");
+	close_deck(&deck);
+}
+
 /*
  * No key string, however long, changes what lies outside of slots, and none ends the program otherwise than by asking. RANDOM_KEYS says how
  * many, RANDOM_SEED where the dice begin. ui_random_test does the same by bytes, to the real program.
@@ -728,6 +771,8 @@ int main(void)
 		cmocka_unit_test(a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell),
 		cmocka_unit_test(the_way_back_is_the_way_that_was_gone),
 		cmocka_unit_test(the_strip_shows_what_was_seen_and_is_saved_as_text),
+		cmocka_unit_test(an_inverted_order_is_the_other_way_round),
+		cmocka_unit_test(marks_that_are_not_shown_stay),
 		cmocka_unit_test(a_million_random_keys_do_no_harm),
 	};
 
