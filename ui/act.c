@@ -305,6 +305,9 @@ static void start_job(struct app *app, job_fn *fn, const char *title, const char
 	app->target.context.sink = on_event;
 	app->target.context.sink_arg = app->events;
 	app->target.options.wait = fn == job_apply;
+	progress_begin_job(&app->deploy.progress, fn, &app->target.context, &app->target.options, live_now_ms(app->live));
+	if (app->deploy.progress.trouble)
+		app_notice(app, true, "%s", app->deploy.progress.trouble);
 	app->job = job_start(fn, &app->target.context, &app->target.options);
 	app_go(app, VIEW_APPLY);
 }

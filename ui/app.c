@@ -136,7 +136,7 @@ static void app_input(struct app *app, const struct input *input)
 	if (input->kind == INPUT_KEY)
 		on_key(app, input->key);
 	else
-		deploy_view_event(&app->deploy, input->event);
+		deploy_view_event(&app->deploy, input->event, live_now_ms(app->live));
 	app->dirty = true;
 }
 
@@ -170,6 +170,22 @@ static void add_freshness(const struct app *app, struct buf *text, enum role *re
 	}
 }
 
+static void add_job(const struct app *app, struct buf *text)
+{
+	struct progress_view progress;
+
+	if (app->canvas->cols < 60) {
+		buf_adds(text, " J");
+		return;
+	}
+	buf_adds(text, T("  1 job"));
+	progress_look(&app->deploy.progress, live_now_ms(app->live), &progress);
+	if (progress.left_ms >= 0) {
+		buf_adds(text, T(", eta "));
+		progress_add_time(text, progress.left_ms);
+	}
+}
+
 static void draw_first_line(struct app *app)
 {
 	AUTO_RELEASE(buf) right = BUF_INIT(0);
@@ -179,7 +195,7 @@ static void draw_first_line(struct app *app)
 
 	add_freshness(app, &right, &role);
 	if (app_job_runs(app))
-		buf_adds(&right, canvas->cols >= 60 ? T("  1 job") : " J");
+		add_job(app, &right);
 	add_clock(&clock, live_now_ms(app->live));
 	buf_truncate(&clock, 5); /* hours and minutes: an idle screen is not written to each second */
 	buf_addf(&right, "  %s", buf_cstr(&clock));

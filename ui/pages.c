@@ -167,24 +167,32 @@ static void add_forwards(struct app *app, struct pager *pager)
 	}
 }
 
+const struct notice *app_notice_at(const struct app *app, size_t n)
+{
+	return n < app->nnotices && n < NOTICES_MAX ? &app->notices[(app->nnotices - 1 - n) % NOTICES_MAX] : NULL;
+}
+
 void page_jobs(struct app *app, struct pager *pager)
 {
+	const struct notice *notice;
+
 	pager_add(pager, ROLE_TITLE, T("jobs"));
-	if (app_job_runs(app))
-		pager_addf(pager, ROLE_PROGRESS, "  %s %s: %s, %zu of %zu   5 shows it, c cancels it", app->deploy.phase == DEPLOY_APPLYING ? T("apply") : T("compare"),
-			   app->deploy.title, app->deploy.step ? app->deploy.step : T("starting"), app->deploy.done, app->deploy.total);
-	else if (app->deploy.verdict)
-		pager_addf(pager, ROLE_TEXT, "  ended: %s: %s", app->deploy.title, app->deploy.verdict);
-	else
+	if (deploy_view_runs(&app->deploy) || app->deploy.verdict) {
+		AUTO_RELEASE(buf) line = BUF_INIT(0);
+
+		deploy_view_line(&app->deploy, live_now_ms(app->live), &line);
+		pager_addf(pager, deploy_view_runs(&app->deploy) ? ROLE_PROGRESS : ROLE_TEXT, "  %s%s", buf_cstr(&line),
+			   deploy_view_runs(&app->deploy) ? T("   5 shows it, c cancels it") : T(" (ended)"));
+	} else {
 		pager_add(pager, ROLE_DIM, T("  none"));
+	}
 	if (tasks_open(app->tasks))
 		pager_addf(pager, ROLE_PROGRESS, TN("  %zu question to the cluster on the way", "  %zu questions to the cluster on the way", tasks_open(app->tasks)),
 			   tasks_open(app->tasks));
 	add_forwards(app, pager);
 	pager_add(pager, ROLE_TEXT, "");
 	pager_add(pager, ROLE_TITLE, T("notices, newest first"));
-	for (size_t i = app->nnotices; i > 0 && i + NOTICES_MAX > app->nnotices; i--) {
-		const struct notice *notice = &app->notices[(i - 1) % NOTICES_MAX];
+	for (size_t i = 0; (notice = app_notice_at(app, i)); i++) {
 		AUTO_RELEASE(buf) clock = BUF_INIT(0);
 
 		add_clock(&clock, notice->at_ms);
@@ -252,22 +260,19 @@ static bool is_about(struct app *app, const struct row_event *event, const struc
 	return false;
 }
 
-static void add_event(struct pager *pager, const struct row_event *e)
+/* title: of the environment, where events of several stand together; NULL. */
+static void add_event(struct pager *pager, const struct row_event *e, const char *title)
 {
-	AUTO_RELEASE(buf) clock = BUF_INIT(0);
-	AUTO_RELEASE(buf) message = BUF_INIT(0);
+	AUTO_RELEASE(buf) line = BUF_INIT(0);
 
-	add_clock(&clock, e->last_ms);
-	buf_add_plain(&message, str_of(e->message));
-	pager_addf(pager, strcmp(e->type, "Warning") == 0 ? ROLE_BAD : ROLE_TEXT, "%s  %-8s %s %s  %s  %s", buf_cstr(&clock), e->type, e->about_kind, e->about_name,
-		   e->reason, buf_cstr(&message));
-	if (e->count > 1) {
-		struct pager_line *line = &pager->lines[pager->len - 1];
-		char *counted = xasprintf("%s  (x%d)", line->text, e->count);
-
-		free(line->text);
-		line->text = counted;
-	}
+	add_clock(&line, e->last_ms);
+	if (title)
+		buf_addf(&line, "  %-12s", title);
+	buf_addf(&line, "  %-8s %s %s  %s  ", e->type, e->about_kind, e->about_name, e->reason);
+	buf_add_plain(&line, str_of(e->message));
+	if (e->count > 1)
+		buf_addf(&line, "  (x%d)", e->count);
+	pager_add(pager, strcmp(e->type, "Warning") == 0 ? ROLE_BAD : ROLE_TEXT, buf_cstr(&line));
 }
 
 void add_events(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace)
@@ -282,12 +287,43 @@ void add_events(struct app *app, struct pager *pager, const struct object_ref *o
 	if (len)
 		qsort(lines, len, sizeof *lines, newest_first);
 	for (size_t i = 0; i < len; i++)
-		add_event(pager, lines[i].row->event);
+		add_event(pager, lines[i].row->event, NULL);
 	if (!len)
 		pager_add(pager, ROLE_DIM, T("no events: the server keeps them for an hour"));
 	if (scope && scope->state == SCOPE_LIVE && *scope->why)
 		pager_add(pager, ROLE_DIM, scope->why);
 	free(lines);
+}
+
+#define NEWEST_EVENTS 40
+
+/* Sorts row in, newest first, if it is among the newest; what falls out at the end is forgotten. */
+static void keep_newest(struct event_line lines[NEWEST_EVENTS], size_t *len, const struct row *row)
+{
+	size_t at = *len;
+
+	while (at > 0 && lines[at - 1].row->event->last_ms < row->event->last_ms)
+		at--;
+	if (at == NEWEST_EVENTS)
+		return;
+	if (*len < NEWEST_EVENTS)
+		++*len;
+	memmove(lines + at + 1, lines + at, (*len - at - 1) * sizeof *lines);
+	lines[at].row = row;
+}
+
+void add_newest_events(struct app *app, struct pager *pager)
+{
+	struct event_line lines[NEWEST_EVENTS];
+	size_t len = 0;
+
+	for (struct entry *e = store_first(live_store(app->live), &kind_event, NULL); e; e = store_next(e, NULL))
+		if (e->row && (len < NEWEST_EVENTS || lines[len - 1].row->event->last_ms < e->row->event->last_ms) && app_environment_in(app, e->row->namespace))
+			keep_newest(lines, &len, e->row);
+	for (size_t i = 0; i < len; i++)
+		add_event(pager, lines[i].row->event, app_environment_in(app, lines[i].row->namespace)->title);
+	if (!len)
+		pager_add(pager, ROLE_DIM, T("no events: the server keeps them for an hour"));
 }
 
 static const char *word_of_change(enum journal_what what)

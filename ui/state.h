@@ -276,6 +276,8 @@ struct entry *app_entry(struct app *app, const struct object_ref *object);
 void app_say(struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The same, and kept among the notices. */
 void app_notice(struct app *app, bool bad, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* The newest first; NULL past the oldest. */
+const struct notice *app_notice_at(const struct app *app, size_t n);
 /* A key is answered at once, so rows hold still for a moment behind it. */
 bool app_holds_still(const struct app *app);
 
@@ -342,5 +344,7 @@ void page_changes(struct app *app, struct pager *pager);
 /* Lines about one object, or about all in a namespace (object NULL), from the store. */
 void add_events(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace);
 void add_changes(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace);
+/* Of all environments, each with its own. */
+void add_newest_events(struct app *app, struct pager *pager);
 
 #endif

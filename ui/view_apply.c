@@ -32,6 +32,7 @@ void deploy_view_release(struct deploy_view *view)
 	free(view->env);
 	free(view->step);
 	free(view->verdict);
+	progress_release(&view->progress);
 	*view = (struct deploy_view){ 0 };
 }
 
@@ -44,7 +45,7 @@ void deploy_view_begin(struct deploy_view *view, const char *title, const char *
 	view->env = GIVE(kept_env);
 	view->slot = slot;
 	view->phase = phase;
-	view->started_ms = now_ms;
+	progress_begin(&view->progress, NULL, now_ms);
 }
 
 /* ---- events ---- */
@@ -138,7 +139,6 @@ static void on_cause(struct deploy_view *view, const struct job_event *e)
 static void on_step(struct deploy_view *view, const struct job_event *e)
 {
 	set(&view->step, e->step);
-	view->done = view->total = 0;
 }
 
 static void on_step_end(struct deploy_view *view, const struct job_event *e)
@@ -147,12 +147,6 @@ static void on_step_end(struct deploy_view *view, const struct job_event *e)
 	AUTO_FREE char *text = xasprintf("%s: %s (%s)", e->step ? e->step : "", e->text ? e->text : "", duration_format_short(e->elapsed_ms, took));
 
 	say(view, e->ok ? "= " : "✗ ", text);
-}
-
-static void on_progress(struct deploy_view *view, const struct job_event *e)
-{
-	view->done = e->done;
-	view->total = e->total;
 }
 
 static void on_finished(struct deploy_view *view, const struct job_event *e)
@@ -168,8 +162,9 @@ static void on_finished(struct deploy_view *view, const struct job_event *e)
 			view->rows[i].change = CHANGE_UNCHANGED; /* a comparison is silent about what is equal */
 }
 
-void deploy_view_event(struct deploy_view *view, const struct job_event *e)
+void deploy_view_event(struct deploy_view *view, const struct job_event *e, int64_t now_ms)
 {
+	progress_event(&view->progress, e, now_ms);
 	switch (e->kind) {
 	case JOB_PLANNED:
 		row_of(view, &e->object);
@@ -195,9 +190,6 @@ void deploy_view_event(struct deploy_view *view, const struct job_event *e)
 	case JOB_STEP_FINISHED:
 		on_step_end(view, e);
 		break;
-	case JOB_PROGRESS:
-		on_progress(view, e);
-		break;
 	case JOB_FINDING:
 		say(view, e->severity == DIAG_ERROR ? "✗ " : "  ", e->text);
 		break;
@@ -214,6 +206,7 @@ void deploy_view_event(struct deploy_view *view, const struct job_event *e)
 	case JOB_FINISHED:
 		on_finished(view, e);
 		break;
+	case JOB_PROGRESS:
 	case JOB_STARTED:
 		break;
 	}
@@ -310,30 +303,92 @@ static void draw_detail(const struct deploy_view *view, struct canvas *canvas, i
 	}
 }
 
-static void draw_bar(const struct deploy_view *view, struct canvas *canvas, int row)
+bool deploy_view_runs(const struct deploy_view *view)
+{
+	return view->phase == DEPLOY_COMPARING || view->phase == DEPLOY_APPLYING;
+}
+
+static int draw_bar(const struct progress_view *p, struct canvas *canvas, int row, int col, int width)
 {
 	AUTO_RELEASE(buf) bar = BUF_INIT(0);
-	size_t full = view->total ? view->done * 20 / view->total : 0;
+	size_t full = p->total ? p->done * (size_t)width / p->total : 0;
 
-	for (size_t i = 0; i < 20; i++)
-		buf_adds(&bar, i < full ? "#" : ".");
-	canvas_textf(canvas, row, 1, canvas->cols - 2, ROLE_PROGRESS, "%s [%s] %zu of %zu", view->step ? view->step : "", buf_cstr(&bar), view->done, view->total);
+	buf_addc(&bar, '[');
+	buf_add_repeat(&bar, '#', full);
+	buf_add_repeat(&bar, '.', (size_t)width - full);
+	buf_adds(&bar, "] ");
+	return canvas_text(canvas, row, col, canvas->cols - col - 1, ROLE_PROGRESS, buf_cstr(&bar));
+}
+
+static const char *doing(const struct deploy_view *view)
+{
+	return view->phase == DEPLOY_COMPARING ? T("compare") : T("apply");
+}
+
+/* "wait, 1 of 2, 0:41, eta 0:50 (median 1:31 of 7)" */
+static void add_state(const struct deploy_view *view, const struct progress_view *p, struct buf *out)
+{
+	buf_adds(out, view->step ? view->step : T("starting"));
+	if (p->counts_objects)
+		buf_addf(out, T(", %zu of %zu"), p->done, p->total);
+	else if (p->counted)
+		buf_addf(out, ", %s", p->counted);
+	buf_adds(out, ", ");
+	progress_add_time(out, p->passed_ms);
+	progress_add_estimate(out, p);
+}
+
+void deploy_view_line(const struct deploy_view *view, int64_t now_ms, struct buf *out)
+{
+	struct progress_view p;
+
+	progress_look(&view->progress, now_ms, &p);
+	if (!deploy_view_runs(view)) {
+		buf_addf(out, "%s: %s", view->title, view->verdict ? view->verdict : "");
+		return;
+	}
+	buf_addf(out, "%s %s: ", doing(view), view->title);
+	add_state(view, &p, out);
+}
+
+void deploy_view_draw_line(const struct deploy_view *view, struct canvas *canvas, int row, int64_t now_ms)
+{
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+	struct progress_view p;
+	int col = 1, cancel = text_width(T("c cancel"));
+
+	progress_look(&view->progress, now_ms, &p);
+	if (!deploy_view_runs(view)) {
+		deploy_view_line(view, now_ms, &text);
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, buf_cstr(&text));
+		return;
+	}
+	col += canvas_textf(canvas, row, col, canvas->cols / 4, ROLE_TEXT, "%s %s ", doing(view), view->title);
+	if (p.total)
+		col += draw_bar(&p, canvas, row, col, canvas->cols / 6);
+	add_state(view, &p, &text);
+	canvas_text(canvas, row, col, canvas->cols - col - cancel - 3, p.late ? ROLE_BAD : ROLE_TEXT, buf_cstr(&text));
+	canvas_right(canvas, row, canvas->cols - cancel - 1, cancel, ROLE_KEY, T("c cancel"));
+	canvas_hot(canvas, row, canvas->cols - cancel - 1, cancel, 'c');
 }
 
 static void draw_run(const struct deploy_view *view, struct canvas *canvas, int top, int rows, int64_t now_ms)
 {
 	AUTO_RELEASE(buf) took = BUF_INIT(0);
-	int row = top, end = top + rows;
-	bool runs = view->phase == DEPLOY_COMPARING || view->phase == DEPLOY_APPLYING;
+	AUTO_RELEASE(buf) state = BUF_INIT(0);
+	int row = top, end = top + rows, col = 1;
+	bool runs = deploy_view_runs(view);
+	struct progress_view p;
 
-	if (runs)
-		add_age(&took, now_ms - view->started_ms);
+	progress_look(&view->progress, now_ms, &p);
+	if (view->verdict)
+		progress_add_time(&took, p.passed_ms);
 	canvas_rule(canvas, row++, T("run"), buf_cstr(&took));
 	if (runs && row < end) {
-		if (view->total)
-			draw_bar(view, canvas, row++);
-		else
-			canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_PROGRESS, "%s …", view->step ? view->step : view->phase == DEPLOY_COMPARING ? T("comparing") : T("starting"));
+		if (p.total)
+			col += draw_bar(&p, canvas, row, col, canvas->cols < 80 ? 6 : 20);
+		add_state(view, &p, &state);
+		canvas_text(canvas, row++, col, canvas->cols - col - 1, p.late ? ROLE_BAD : ROLE_PROGRESS, buf_cstr(&state));
 	} else if (view->verdict && row < end) {
 		bool good = view->exit_code == EXIT_DONE || view->exit_code == EXIT_DIFFERENCES;
 

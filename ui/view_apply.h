@@ -5,7 +5,7 @@
 #define SLOTDECK_UI_VIEW_APPLY_H
 
 #include "base/map.h"
-#include "job/job.h"
+#include "job/progress.h"
 #include "ui/piece.h"
 
 struct deploy_row {
@@ -29,17 +29,21 @@ struct deploy_view {
 	char **log;	  /* what the run says, newest last */
 	size_t nlog, log_cap;
 	char *step;
-	size_t done, total;
+	struct progress progress;
 	char *verdict;
 	int exit_code;
-	int64_t started_ms;
 	size_t differences, conflicts;
 };
 void deploy_view_release(struct deploy_view *view);
-/* Begins anew for another comparison. */
+/* Begins anew for another comparison. progress is not begun: its caller knows the job. */
 void deploy_view_begin(struct deploy_view *view, const char *title, const char *env, int64_t slot, enum deploy_phase phase, int64_t now_ms);
 /* Takes in what a job says. */
-void deploy_view_event(struct deploy_view *view, const struct job_event *event);
+void deploy_view_event(struct deploy_view *view, const struct job_event *event, int64_t now_ms);
+bool deploy_view_runs(const struct deploy_view *view);
+/* "apply dev [####....] wait, 1 of 2, 0:41, eta 0:50 (median 1:31 of 7)   c cancel", or how it ended; in one row. */
+void deploy_view_draw_line(const struct deploy_view *view, struct canvas *canvas, int row, int64_t now_ms);
+/* The same as text, without the bar. */
+void deploy_view_line(const struct deploy_view *view, int64_t now_ms, struct buf *out);
 void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, struct area area, int64_t now_ms);
 void deploy_view_move(struct deploy_view *view, long by);
 /* Scrolls the difference of the row under the cursor, not beyond its last line. */

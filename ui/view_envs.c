@@ -9,6 +9,9 @@
 
 #define NARROW 60 /* columns: below there is room for one list only */
 #define STRIP_ROOM 100 /* columns: from there on the strip stands in the preview */
+#define LOWEST	   16  /* rows: below there is none for jobs and notices */
+#define LARGE	   30  /* rows: from there on jobs and notices have panes of their own */
+#define NOTICES	   3   /* that these show */
 #define WIDE   180 /* columns: there the preview stands beside the list */
 
 enum { COLUMN_ENV, COLUMN_READY, COLUMN_WHY, COLUMN_RUN, COLUMN_ISSUE, COLUMN_AGE };
@@ -150,6 +153,18 @@ static void draw_lines(const struct pager *pager, struct canvas *canvas, int *ro
 		canvas_text(canvas, (*row)++, 1, canvas->cols - 2, pager->lines[i].role, pager->lines[i].text);
 }
 
+static void draw_lines_of(struct app *app, const char *title, void (*add)(struct app *app, struct pager *pager), struct canvas *canvas, int *row, int end)
+{
+	struct pager pager = { 0 };
+
+	if (end - *row < 3)
+		return;
+	add(app, &pager);
+	canvas_rule(canvas, (*row)++, title, NULL);
+	draw_lines(&pager, canvas, row, end);
+	pager_release(&pager);
+}
+
 static void draw_section(struct app *app, const char *title, void (*add)(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace),
 			 const char *namespace, struct canvas *canvas, int *row, int end)
 {
@@ -225,10 +240,9 @@ static void draw_preview(struct app *app, const struct environment *env, struct 
 	if (row < end)
 		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_DIM, "namespace %s%s%s%s%s", *env->namespace ? env->namespace : T("(none)"),
 			     *env->owner ? T("  owner ") : "", env->owner, *env->rule_id ? T("  rule ") : "", env->rule_id);
-	if (rest >= 14) {
+	if (rest >= 14)
 		draw_section(app, T("what changed"), add_changes, env->namespace, canvas, &row, row + (end - row) / 2);
-		draw_section(app, T("events"), add_events, env->namespace, canvas, &row, end);
-	}
+	draw_section(app, T("events"), add_events, env->namespace, canvas, &row, end);
 }
 
 static int list_rows(const struct list *list, int room, bool preview)
@@ -242,16 +256,66 @@ static int list_rows(const struct list *list, int room, bool preview)
 static void draw_wide(struct app *app, const struct environment *env, struct canvas *canvas, int row, int rows)
 {
 	struct list_source source = source_of(app);
-	int left = canvas->cols * 3 / 5, listed = list_rows(&app->envs.list, rows, true), strips = rows - listed - 1;
-	AUTO(canvas) pane = canvas_create(canvas->cols - left - 1, rows, canvas->ascii);
+	int left = canvas->cols * 3 / 5, listed = list_rows(&app->envs.list, rows, true), strips = (int)app->envs.list.len + 2, events;
+	AUTO(canvas) here = canvas_create(left, rows, canvas->ascii);
+	AUTO(canvas) there = canvas_create(canvas->cols - left - 1, rows, canvas->ascii);
 
-	list_draw(&app->envs.list, &source, canvas, row, strips >= 3 ? listed : rows, 0, left);
-	if (strips >= 3)
-		draw_strips(app, canvas, row + listed + 1, strips, left);
+	if (listed + 3 > rows)
+		strips = 0;
+	else if (listed + strips > rows)
+		strips = rows - listed;
+	list_draw(&app->envs.list, &source, here, 0, strips ? listed : rows, 0, left);
+	if (strips)
+		draw_strips(app, here, listed + 1, strips - 1, left);
+	events = listed + strips + 1;
+	if (strips)
+		draw_lines_of(app, T("events of all environments, newest first"), add_newest_events, here, &events, rows);
 	if (env)
-		draw_preview(app, env, pane, 0, rows);
+		draw_preview(app, env, there, 0, rows);
+	canvas_paste(canvas, row, 0, here);
 	canvas_column(canvas, left, row, rows);
-	canvas_paste(canvas, row, left + 1, pane);
+	canvas_paste(canvas, row, left + 1, there);
+}
+
+/* ---- below ---- */
+
+static void draw_notices(struct app *app, struct canvas *canvas, int row, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct notice *notice = app_notice_at(app, i);
+		AUTO_RELEASE(buf) line = BUF_INIT(0);
+
+		add_clock(&line, notice->at_ms);
+		buf_addf(&line, " %s", notice->text);
+		canvas_text(canvas, row + (int)i, 1, canvas->cols - 2, notice->bad ? ROLE_BAD : ROLE_TEXT, buf_cstr(&line));
+	}
+}
+
+static void draw_titled(struct canvas *canvas, int row, const char *title, const char *note)
+{
+	canvas_rule(canvas, row, title, note);
+	canvas_hot(canvas, row, canvas->cols - 4 - text_width(note), text_width(note) + 2, 'J');
+}
+
+/* The running job and what was said last, as far as there is any of it; gives the row above which the rest has room. */
+static int draw_bottom(struct app *app, struct canvas *canvas, struct area area)
+{
+	bool large = area.bottom - area.top >= LARGE, job = deploy_view_runs(&app->deploy) || (large && app->deploy.verdict);
+	size_t notices = large ? NOTICES : 1;
+	int top;
+
+	notices = app->nnotices < notices ? app->nnotices : notices;
+	top = area.bottom - (job ? 2 : 0) - (notices ? (int)notices + large : 0);
+	area.top = top;
+	if (job) {
+		draw_titled(canvas, area.top, T("jobs"), T("J all jobs"));
+		deploy_view_draw_line(&app->deploy, canvas, area.top + 1, live_now_ms(app->live));
+		area.top += 2;
+	}
+	if (notices && large)
+		draw_titled(canvas, area.top++, T("notices"), T("J all of them"));
+	draw_notices(app, canvas, area.top, notices);
+	return top;
 }
 
 static void draw(struct app *app, struct canvas *canvas, struct area area)
@@ -268,6 +332,8 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 			    app->envs.list.filter ? T("nothing here has this text") : T("no environments yet: nothing was found that belongs to one"));
 		return;
 	}
+	if (area.bottom - area.top >= LOWEST)
+		area.bottom = draw_bottom(app, canvas, area);
 	if (tall && canvas->cols >= WIDE) {
 		draw_wide(app, env, canvas, row, area.bottom - row);
 		return;

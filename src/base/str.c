@@ -120,6 +120,21 @@ bool str_cut(struct str *rest, char sep, struct str *ret_head)
 	return true;
 }
 
+bool str_number(struct str s, int64_t *ret)
+{
+	int64_t n = 0;
+
+	if (!s.len || s.len > 15)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] < '0' || s.p[i] > '9')
+			return false;
+		n = n * 10 + (s.p[i] - '0');
+	}
+	*ret = n;
+	return true;
+}
+
 char *str_dup(struct str s)
 {
 	return xmemdup0(s.p, s.len);

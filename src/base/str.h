@@ -38,6 +38,8 @@ struct str str_trim(struct str s);
 struct str str_trim_unicode(struct str s);
 /* "shop/web" gives head "shop" and leaves rest "web". Without sep: false, and nothing changes. */
 bool str_cut(struct str *rest, char sep, struct str *ret_head);
+/* Decimal digits and nothing else, 15 at most. False: it is something else. */
+bool str_number(struct str s, int64_t *ret);
 /* Gives a NUL-terminated copy. */
 char *str_dup(struct str s);
 

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/print.h"
@@ -141,6 +143,7 @@ static int run_job(job_fn *fn, const struct command *command, const struct optio
 	AUTO(cancel) cancel = signals_watch();
 	AUTO_RELEASE(deployment) d = { 0 };
 	AUTO_RELEASE(error) err = { 0 };
+	AUTO_RELEASE(progress) progress = { 0 };
 	AUTO_FREE const char **prune_also = list_of(o, OPT_PRUNE_ALSO), **only_images = list_of(o, OPT_ONLY_IMAGES);
 	bool json_lines;
 
@@ -157,13 +160,18 @@ static int run_job(job_fn *fn, const struct command *command, const struct optio
 									     .explain_objects = fn == job_status,
 									     .env = d.stack->env,
 									     .namespace = d.stack->namespace,
-									     .slot = d.stack->slot });
+									     .slot = d.stack->slot,
+									     .progress = &progress });
 	struct job_context context = { .net = d.net,
 				       .kube = d.kube,
 				       .stack = d.stack,
 				       .cancel = cancel,
 				       .sink = printers_sink,
 				       .sink_arg = printers };
+
+	progress_begin_job(&progress, fn, &context, &options, clock_now_ms(NULL));
+	if (progress.trouble)
+		log_warn(progress.trouble);
 	int code = fn(&context, &options);
 
 	if (!printers_finish(printers, &err)) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cli/print_text.h"
 #include "cli/report.h"
@@ -34,7 +35,8 @@ struct printers *printers_create(const struct print_options *options)
 						.colour_out = wants_colour(printers->options.out),
 						.colour_err = wants_colour(printers->options.err),
 						.progress = isatty(fileno(printers->options.err)),
-						.all_objects = options->explain_objects };
+						.all_objects = options->explain_objects,
+						.learned = options->progress };
 	printers->report = report_create(&printers->options);
 	return printers;
 }
@@ -43,6 +45,8 @@ void printers_sink(const struct job_event *event, void *arg)
 {
 	struct printers *printers = arg;
 
+	if (printers->options.progress)
+		progress_event(printers->options.progress, event, clock_now_ms(NULL));
 	report_event(printers->report, event);
 	if (!printers->options.json_lines) {
 		text_printer_event(&printers->text, event);

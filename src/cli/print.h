@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-#include "job/job.h"
+#include "job/progress.h"
 
 struct printers;
 
@@ -22,6 +22,7 @@ struct print_options {
 	const char *env, *namespace; /* for GITHUB_OUTPUT */
 	long long slot;
 	FILE *out, *err;      /* NULL: stdout, stderr */
+	struct progress *progress; /* begun, borrowed; is told each event. NULL: nothing is learned */
 };
 struct printers *printers_create(const struct print_options *options);
 void printers_sink(const struct job_event *event, void *printers); /* a job_sink_fn */

@@ -1,7 +1,9 @@
 #include "cli/print_text.h"
 
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/utc.h"
 
@@ -238,18 +240,41 @@ static void on_cause(struct text_printer *p, const struct job_event *e)
 	put_line(p->all_objects ? p->out : p->err, p->all_objects ? p->colour_out : p->colour_err, PAINT_NONE, &line);
 }
 
+/* The line is written with the next event only, so that it names the moment of the end and not what is left. */
+static void add_end(const struct text_printer *p, struct buf *out)
+{
+	struct progress_view view;
+	int64_t end_s;
+	struct tm local;
+
+	if (!p->learned)
+		return;
+	progress_look(p->learned, clock_now_ms(NULL), &view);
+	if (!view.runs)
+		return;
+	if (view.left_ms >= 0) {
+		end_s = (clock_wall_ms(NULL) + view.left_ms) / 1000;
+		localtime_r(&(time_t){ end_s }, &local);
+		buf_addf(out, ", done about %02d:%02d:%02d", local.tm_hour, local.tm_min, local.tm_sec);
+		view.left_ms = -1;
+	}
+	progress_add_estimate(out, &view);
+}
+
 static void on_progress(struct text_printer *p, const struct job_event *e)
 {
 	enum { WIDTH = 24 };
 	size_t full = e->total ? e->done * WIDTH / e->total : 0;
+	AUTO_RELEASE(buf) end = BUF_INIT(0);
 
 	if (!p->progress)
 		return;
+	add_end(p, &end);
 	fprintf(p->err, "\r\033[K  [%.*s%.*s] ", (int)full, "########################", (int)(WIDTH - full), "........................");
 	if (e->text)
-		fprintf(p->err, "%zu %%  %s", e->total ? e->done * 100 / e->total : 100, e->text);
+		fprintf(p->err, "%zu %%  %s%s", e->total ? e->done * 100 / e->total : 100, e->text, buf_cstr(&end));
 	else
-		fprintf(p->err, "%zu of %zu  %s", e->done, e->total, e->step ? e->step : "");
+		fprintf(p->err, "%zu of %zu  %s%s", e->done, e->total, e->step ? e->step : "", buf_cstr(&end));
 	fflush(p->err);
 	p->progress_shown = true;
 }

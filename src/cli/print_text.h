@@ -13,6 +13,7 @@ struct text_printer {
 	bool progress;	    /* stderr is a terminal: a line that is overwritten */
 	bool progress_shown;
 	bool all_objects;   /* status: also what is healthy */
+	const struct progress *learned; /* for the line; NULL: nothing */
 	struct map troubled; /* awaited objects of which something bad was said: their recovery is worth a line */
 };
 

@@ -105,22 +105,6 @@ static void set_trouble(struct health_strip *strip, const char *text)
 	strip->trouble = xstrdup(text);
 }
 
-static bool take_number(struct str *line, int64_t *ret)
-{
-	struct str word;
-	int64_t n = 0;
-
-	if (!str_cut(line, ' ', &word) || !word.len || word.len > 12)
-		return false;
-	for (size_t i = 0; i < word.len; i++) {
-		if (word.p[i] < '0' || word.p[i] > '9')
-			return false;
-		n = n * 10 + (word.p[i] - '0');
-	}
-	*ret = n;
-	return true;
-}
-
 struct entry_line {
 	int64_t cell;
 	struct str states, title;
@@ -129,7 +113,9 @@ struct entry_line {
 /* False: that is no line of a record. */
 static bool parse_line(struct str line, struct entry_line *ret)
 {
-	if (!take_number(&line, &ret->cell) || !str_cut(&line, ' ', &ret->states) || !ret->states.len || ret->states.len > HEALTH_STRIP_CELLS || !line.len)
+	struct str cell;
+
+	if (!str_cut(&line, ' ', &cell) || !str_number(cell, &ret->cell) || !str_cut(&line, ' ', &ret->states) || !ret->states.len || ret->states.len > HEALTH_STRIP_CELLS || !line.len)
 		return false;
 	for (size_t i = 0; i < ret->states.len; i++)
 		if (!ret->states.p[i] || !strchr(ranks, ret->states.p[i]))

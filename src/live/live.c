@@ -90,10 +90,10 @@ static bool note_health(struct live *live, bool changed)
 
 	if (!changed && llabs(now_ms - live->noted_ms) < NOTE_MS)
 		return false;
-	live->noted_ms = now_ms;
 	live_status(live, &status);
 	if (status.loading || !status.live)
 		return false;
+	live->noted_ms = now_ms;
 	for (size_t i = 0; (env = envs_at(live->envs, i)); i++)
 		noted |= health_strip_note(live->strip, env->title, env->shown, now_ms);
 	health_strip_flush(live->strip, now_ms);

@@ -330,6 +330,44 @@ static void every_screen_looks_as_its_golden(void **state)
 		check_at_every_size(screens[i].name, screens[i].keys);
 }
 
+/* As if a job ran; none does. */
+static void pretend_job(struct deck *deck)
+{
+	struct deploy_view *view = &deck->app.deploy;
+	int64_t now_ms = live_now_ms(deck->live);
+
+	deploy_view_begin(view, "ai-staging", "ai-staging", 0, DEPLOY_APPLYING, now_ms - 41000);
+	for (int i = 0; i < 7; i++)
+		LIST_PUSH(view->progress.runs, view->progress.nruns, view->progress.runs_cap) = (struct progress_run){ .took_ms = 88000 + 1000 * i };
+	deploy_view_event(view, &(struct job_event){ .kind = JOB_STEP_STARTED, .step = "wait" }, now_ms - 30000);
+	deploy_view_event(view, &(struct job_event){ .kind = JOB_PROGRESS, .done = 3, .total = 5 }, now_ms);
+	app_notice(&deck->app, true, "slot 4: cannot list pods");
+	app_notice(&deck->app, false, "slot 2: idle for 26 h");
+	app_key(&deck->app, 'j'); /* the notice leaves the message line */
+	app_key(&deck->app, 'k');
+}
+
+static void jobs_and_notices_stand_below_the_environments(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 80, 24);
+	pretend_job(&deck);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		AUTO_FREE char *text = NULL;
+
+		canvas_destroy(deck.app.canvas);
+		deck.app.canvas = canvas_create(sizes[i].cols, sizes[i].rows, false);
+		text = screen(&deck);
+		check_screen_text(str_of(text), "envs-job", sizes[i].cols, sizes[i].rows);
+	}
+	type(&deck, "J");
+	see(&deck, "apply ai-staging: wait, 3 of 5, 0:4");
+	see(&deck, "(median 1:31 of 7)   5 shows it, c cancels it");
+	close_deck(&deck);
+}
+
 /* ---- sessions ---- */
 
 /* Lines of the server's log that have part and are no reading. only_changes: dry runs and questions about rights don't count. */
@@ -758,6 +796,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_screen_looks_as_its_golden),
+		cmocka_unit_test(jobs_and_notices_stand_below_the_environments),
 		cmocka_unit_test(a_workload_of_a_slot_is_restarted_after_a_yes),
 		cmocka_unit_test(a_question_that_was_not_on_the_screen_yet_takes_no_answer),
 		cmocka_unit_test(outside_of_slots_the_name_must_be_typed),

@@ -44,7 +44,7 @@ static const struct job_object config = { .item = "web", .kind = "ConfigMap", .n
 
 static void take(struct deploy_view *view, struct job_event event)
 {
-	deploy_view_event(view, &event);
+	deploy_view_event(view, &event, NOW);
 }
 
 static void plan(struct deploy_view *view)
@@ -92,6 +92,25 @@ static void an_apply_shows_progress_and_what_it_waits_for(void **state)
 	take(&view, (struct job_event){ .kind = JOB_WAIT, .object = web, .state = "progressing", .text = "0 of 1 new pods ready" });
 	take(&view, (struct job_event){ .kind = JOB_CAUSE, .depth = 1, .text = "Pod web-1: ImagePullBackOff\033[31m" });
 	draw_golden(&view, "apply");
+	deploy_view_release(&view);
+}
+
+static void an_apply_with_earlier_runs_tells_when_it_ends(void **state)
+{
+	(void)state;
+	struct deploy_view view = { 0 };
+
+	deploy_view_begin(&view, "dev", "dev", 0, DEPLOY_APPLYING, NOW);
+	for (int i = 0; i < 7; i++)
+		LIST_PUSH(view.progress.runs, view.progress.nruns, view.progress.runs_cap) = (struct progress_run){ .took_ms = 88000 + 1000 * i };
+	plan(&view);
+	take(&view, (struct job_event){ .kind = JOB_STEP_STARTED, .step = "wait" });
+	draw_golden(&view, "apply-eta");
+	take(&view, (struct job_event){ .kind = JOB_FINISHED, .text = "applied, and healthy" });
+	AUTO_RELEASE(buf) line = BUF_INIT(0);
+
+	deploy_view_line(&view, NOW, &line);
+	assert_string_equal(buf_cstr(&line), "dev: applied, and healthy");
 	deploy_view_release(&view);
 }
 
@@ -202,6 +221,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_comparison_shows_what_differs_and_how),
 		cmocka_unit_test(an_apply_shows_progress_and_what_it_waits_for),
+		cmocka_unit_test(an_apply_with_earlier_runs_tells_when_it_ends),
 		cmocka_unit_test(every_size_draws_within_its_canvas),
 		cmocka_unit_test(help_is_made_from_the_key_table),
 		cmocka_unit_test(nothing_of_others_controls_the_terminal),
