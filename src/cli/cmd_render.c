@@ -1,11 +1,14 @@
 #include "cli/cmd_render.h"
 
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cancel.h"
 #include "base/file.h"
 #include "base/yaml.h"
+#include "cli/print.h"
 
 #define MAX_OUTPUT_BYTES ((size_t)256 << 20)
 #define MAX_ALIKE 5 /* warnings of one code that are told */
@@ -114,16 +117,17 @@ static bool write_piece(struct writer *w, const struct render_object *object, st
 static void explain(struct writer *w, const struct render_object *object, bool dropped)
 {
 	struct str kind = yaml_map_text(object->root, "kind");
+	AUTO_RELEASE(buf) line = { 0 };
 
-	buf_addf(&w->explain, "%s:%u: %.*s %.*s from %s \"%s\"", object->file, object->line, STR_ARG(kind),
-		 STR_ARG(name_of(object)), object->item->is_infra ? "infrastructure" : "service",
-		 object->item->name.text);
+	buf_addf(&line, "%s:%u: %.*s %.*s from %s \"%s\"", object->file, object->line, STR_ARG(kind), STR_ARG(name_of(object)),
+		 object->item->is_infra ? "infrastructure" : "service", object->item->name.text);
 	if (object->overlay)
-		buf_addf(&w->explain, ", overlay \"%s\"", object->overlay->env.text);
+		buf_addf(&line, ", overlay \"%s\"", object->overlay->env.text);
 	if (dropped)
-		buf_adds(&w->explain, ", left out by dropKinds");
+		buf_adds(&line, ", left out by dropKinds");
 	else if (*object->applied)
-		buf_addf(&w->explain, ", sets %s", object->applied);
+		buf_addf(&line, ", sets %s", object->applied);
+	add_clean(&w->explain, buf_cstr(&line), false);
 	buf_addc(&w->explain, '\n');
 }
 
@@ -160,26 +164,70 @@ static bool write_all(FILE *out, const struct buf *text, struct error *err)
 	return true;
 }
 
+/* As a redirection in the shell would make them: what a manifest holds may be a secret. */
+static mode_t file_mode(void)
+{
+	mode_t mask = umask(0);
+
+	umask(mask);
+	return 0666 & ~mask;
+}
+
 static bool write_folder(const struct writer *w, const char *folder, struct error *err)
 {
+	mode_t mode = file_mode();
+
 	if (!file_make_folders(folder, 0777, err))
 		return false;
 	for (size_t i = 0; i < w->npieces; i++) {
 		const struct piece *piece = &w->pieces[i];
 		AUTO_FREE char *path = path_join(folder, piece->name);
 
-		if (!file_write_atomic(path, (struct str){ w->out.p + piece->start, piece->len }, 0666, err))
+		if (!file_write_atomic(path, (struct str){ w->out.p + piece->start, piece->len }, mode, err))
 			return false;
 	}
 	return true;
 }
 
-static bool finish(struct writer *w, FILE *out, struct error *err)
+/* "0007-…yaml": a name that only --output dir= gives. */
+static bool is_piece_name(const char *name)
+{
+	size_t digits = strspn(name, "0123456789");
+
+	return digits >= 4 && name[digits] == '-' && ends_with(name, ".yaml");
+}
+
+static bool is_written(const struct writer *w, const char *name)
+{
+	for (size_t i = 0; i < w->npieces; i++)
+		if (strcmp(w->pieces[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Whoever applies the folder would apply these, too. */
+static void warn_stale(const struct writer *w, const char *folder, FILE *err)
+{
+	DIR *dir = opendir(folder);
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_piece_name(entry->d_name) && !is_written(w, entry->d_name))
+			fprintf(err, "%s/%s: warning: left by an earlier render, not made by this one (stale-file)\n", folder, entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
+static bool finish(struct writer *w, FILE *out, FILE *notes, struct error *err)
 {
 	const char *folder = folder_of(w);
 
+	if (folder && write_folder(w, folder, err)) {
+		warn_stale(w, folder, notes);
+		return true;
+	}
 	if (folder)
-		return write_folder(w, folder, err);
+		return false;
 	if (is_output(w, "json"))
 		buf_adds(&w->out, w->objects ? "\n]}\n" : "{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[]}\n");
 	return write_all(out, &w->out, err);
@@ -199,6 +247,7 @@ static size_t earlier(const struct diags *diags, size_t at)
 static void print_findings(const struct render_command *command, const struct diags *diags, FILE *err)
 {
 	AUTO_RELEASE(buf) text = { 0 };
+	AUTO_RELEASE(buf) clean = { 0 };
 	size_t left_out = 0;
 
 	for (size_t i = 0; i < diags->len; i++) {
@@ -211,15 +260,20 @@ static void print_findings(const struct render_command *command, const struct di
 	}
 	if (left_out && !command->quiet)
 		buf_addf(&text, "%zu more warnings of the same kinds; `slotdeck validate` tells them all\n", left_out);
-	if (text.len)
-		fwrite(text.p, 1, text.len, err);
+	add_clean(&clean, buf_cstr(&text), true);
+	fputs(buf_cstr(&clean), err);
 }
 
 static int fail(FILE *err, const struct error *error, int status)
 {
-	fprintf(err, "error: %s\n", error->message);
+	AUTO_RELEASE(buf) text = { 0 };
+	AUTO_RELEASE(buf) clean = { 0 };
+
+	buf_addf(&text, "error: %s\n", error->message);
 	if (error->hint)
-		fprintf(err, "  %s\n", error->hint);
+		buf_addf(&text, "  %s\n", error->hint);
+	add_clean(&clean, buf_cstr(&text), true);
+	fputs(buf_cstr(&clean), err);
 	return status;
 }
 
@@ -271,5 +325,5 @@ int cmd_render(const struct render_command *command)
 		fwrite(w.explain.p, 1, w.explain.len, err);
 	if (!w.objects)
 		fputs("nothing selected: no object to render\n", err);
-	return finish(&w, out, &error) ? 0 : fail(err, &error, 1);
+	return finish(&w, out, err, &error) ? 0 : fail(err, &error, 1);
 }

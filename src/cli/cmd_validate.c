@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "cli/print.h"
 #include "model/validate.h"
 
 static void put_finding(struct json_writer *json, const struct diag *d)
@@ -55,12 +56,14 @@ static const char *plural(size_t n)
 static void print_text(const struct diags *diags, size_t environments, FILE *out)
 {
 	AUTO_RELEASE(buf) text = { 0 };
+	AUTO_RELEASE(buf) clean = { 0 };
 
 	for (size_t i = 0; i < diags->len; i++)
 		diag_format(&diags->items[i], &text);
 	buf_addf(&text, "%zu error%s, %zu warning%s in %zu environment%s\n", diags->errors, plural(diags->errors),
 		 diags->warnings, plural(diags->warnings), environments, plural(environments));
-	fwrite(text.p, 1, text.len, out);
+	add_clean(&clean, buf_cstr(&text), true);
+	fputs(buf_cstr(&clean), out);
 }
 
 int cmd_validate(const struct validate_command *command)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -441,6 +442,43 @@ static void folder_output_is_one_file_for_each_object(void **state)
 	assert_string_equal(out, "");
 	assert_true(file_read(path, 0, &text, &error));
 	assert_string_equal(text.p, "kind: ConfigMap\nmetadata:\n  name: A/b\n");
+	assert_string_equal(err, "");
+
+	struct stat status;
+	mode_t mask = umask(0);
+
+	umask(mask);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0666 & ~mask);
+}
+
+static void files_of_an_earlier_render_are_named(void **state)
+{
+	struct project *p = *state;
+	AUTO_FREE char *out = NULL, *err = NULL, *more = NULL, *told = NULL;
+	AUTO_FREE char *output = xasprintf("dir=%s/out", p->folder);
+
+	put(p, "services.yaml", ONE_SERVICE);
+	put(p, "m.yaml", "kind: A\n---\nkind: B\n");
+	assert_int_equal(command(p, (struct render_command){ .output = output }, &out, &err), 0);
+	put(p, "out/mine.yaml", "x: 1\n");
+	put(p, "m.yaml", "kind: A\n");
+	assert_int_equal(command(p, (struct render_command){ .output = output }, &more, &told), 0);
+	assert_non_null(strstr(told, "out/0002-b-unnamed.yaml: warning: left by an earlier render"));
+	assert_null(strstr(told, "mine.yaml"));
+}
+
+static void what_would_steer_a_terminal_is_not_told_as_it_is(void **state)
+{
+	struct project *p = *state;
+	AUTO_FREE char *out = NULL, *err = NULL;
+
+	put(p, "services.yaml", "project: p\n\"k\\e[31m\": 1\nservices: [{name: w, manifests: [{path: m.yaml}]}]\n");
+	put(p, "m.yaml", "kind: A\nmetadata: {name: \"x\\e]0;t\\ay\"}\n");
+	assert_int_equal(command(p, (struct render_command){ .explain = true }, &out, &err), 0);
+	assert_non_null(strstr(err, "unknown key \"k?[31m\""));
+	assert_non_null(strstr(err, "A x?]0;t?y from"));
+	assert_null(strchr(err, '\033'));
 }
 
 static void explain_tells_who_made_each_object(void **state)
@@ -494,6 +532,8 @@ int main(void)
 		T(a_template_that_never_ends_is_stopped),
 		T(json_output_is_one_list),
 		T(folder_output_is_one_file_for_each_object),
+		T(files_of_an_earlier_render_are_named),
+		T(what_would_steer_a_terminal_is_not_told_as_it_is),
 		T(explain_tells_who_made_each_object),
 		T(a_failure_writes_nothing_to_stdout),
 	};
