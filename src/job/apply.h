@@ -6,7 +6,7 @@
 
 #include "job/run.h"
 
-#define APPLY_PARALLEL 32 /* requests at a time, unless options say other */
+#define APPLY_PARALLEL 64 /* requests at a time, unless options say other */
 
 /* How the writes of one run went. */
 struct outcome {
