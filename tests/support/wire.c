@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -271,6 +272,8 @@ static void *accept_all(void *arg)
 
 		peer->wire = wire;
 		peer->fd = fd;
+		/* Else a second small write waits 40 ms for the acknowledgement of the first. */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 		if (wire->tls) {
 			peer->ssl = SSL_new(wire->tls);
 			SSL_set_fd(peer->ssl, fd);
