@@ -37,6 +37,11 @@
 #define AUDIT_MAX_OBJECTS 2000
 #define AUDIT_DIFFERENCES 64 /* as many are remembered; one is enough */
 #define WATCH_SHORTEST_MS 800
+#define HASTY_MAX 5 /* so many watches in a row may end earlier, each with news, and are resumed at once */
+#define GARBAGE_MAX 3 /* in a row: the list again */
+#define GARBAGE_LOGGED 200
+#define WATCH_ONLY_S 20 /* a server sends a bookmark 2 s before a watch times out: the proof where no audit is allowed */
+#define WATCH_ONLY_DOUBT_S 5 /* the same after trouble */
 #define OPEN_MS 20000 /* until the headers of an answer are there */
 
 enum phase { PHASE_IDLE, PHASE_LISTING, PHASE_WATCHING, PHASE_PAUSED };
@@ -89,12 +94,17 @@ struct feed {
 	enum scope_state list_state; /* what the list was refused with, while a stream is tried */
 	char *list_why;
 	int64_t no_watch_until_ms, no_stream_until_ms; /* by the loop's clock */
-	unsigned garbage, relists;
+	unsigned relists;
+	unsigned garbage;	/* watches in a row that ended in it */
+	unsigned garbage_so_far;
+	unsigned hasty;		/* watches in a row that ended early, with news */
 	struct backoff backoff;
 	int64_t opened_ms; /* of the stream, by the loop's clock */
 	int64_t proof_ms;  /* the last one, the same */
 	int64_t moved_ms;  /* when the watch last brought another version, the same */
 	bool answered;	   /* the stream's headers are there */
+	bool delivered;	   /* the watch at hand showed something that makes sense */
+	bool flimsy;	   /* the one before it ended early, with nothing */
 	bool asked_to_wait; /* by the server: Retry-After, or its refusal */
 	bool doubted;	   /* a watch missed changes; the next one has not proved itself yet */
 	bool listed;	   /* what we have came from a list, so the list may be asked */
@@ -106,6 +116,9 @@ struct feed {
 static void feed_list(struct feed *feed);
 static void feed_stream(struct feed *feed);
 static void feed_watch(struct feed *feed);
+static void audit_plan(struct feed *feed, int64_t ms);
+static void audit_afresh(struct feed *feed, int64_t ms);
+static int64_t audit_pace(const struct feed *feed);
 
 /* ---- what was delivered ---- */
 
@@ -196,9 +209,24 @@ static void tell(struct feed *feed, enum scope_state state, const char *why, int
 	feed->ops->on_state(state, why, retry, feed->arg);
 }
 
-static const char *live_why(const struct feed *feed)
+static bool is_polled(const struct feed *feed)
 {
-	return feed->crowded ? "there are thousands: the usual ones are left out" : "";
+	return feed->no_watch || loop_now(feed) < feed->no_watch_until_ms;
+}
+
+static void tell_live(struct feed *feed)
+{
+	const char *why = "";
+
+	if (feed->crowded)
+		why = "there are thousands: the usual ones are left out";
+	else if (feed->no_watch)
+		why = "the server has no watch for it: listed again each 10 s";
+	else if (is_polled(feed))
+		why = "no right to watch: listed again each 10 s";
+	else if (feed->hasty > HASTY_MAX)
+		why = "the server ends each watch early";
+	tell(feed, SCOPE_LIVE, why, 0);
 }
 
 static const char doubt[] = "the watch missed changes; listed again, not proven yet";
@@ -280,13 +308,28 @@ void feed_server_is_back(struct feed *feed)
 	}
 }
 
+static bool is_watching(const struct feed *feed)
+{
+	return feed->phase == PHASE_WATCHING && feed->answered;
+}
+
+/* The watch is open, and what we have was proven since. That it was accepted would not be enough. */
+static void proven(struct feed *feed)
+{
+	if (!is_watching(feed))
+		return;
+	if (loop_now(feed) - feed->opened_ms >= WATCH_SHORTEST_MS)
+		feed->hasty = 0;
+	if (!feed->doubted)
+		tell_live(feed);
+}
+
 /* Of the new watch nothing is missing. That it shows some changes would not be enough: so did the former. */
 static void believe(struct feed *feed)
 {
-	if (!feed->doubted)
-		return;
-	feed->doubted = false;
-	tell(feed, SCOPE_LIVE, live_why(feed), 0);
+	if (is_watching(feed))
+		feed->doubted = false;
+	proven(feed);
 }
 
 /* ---- answers that are no data ---- */
@@ -369,10 +412,12 @@ static void stay_out(struct feed *feed, enum scope_state state, const char *why,
 	pause_for(feed, ms);
 }
 
-/* Lists take the place of a watch for a while. */
+/* Lists take the place of a watch for a while, and each of them is a proof. */
 static void poll_soon(struct feed *feed)
 {
 	list_afresh(feed);
+	feed->doubted = false;
+	tell_live(feed);
 	pause_for(feed, POLL_MS);
 }
 
@@ -401,11 +446,17 @@ static void refused(struct feed *feed, const struct http_response *refusal)
 		expired(feed);
 	} else if (feed->streaming && is_no_stream(refusal->status)) {
 		/* What the list was refused with is the news; this was only the way around. */
-		feed->no_stream_until_ms = loop_now(feed) + NO_STREAM_MS;
+		if (refusal->status != 401 && refusal->status != 403) /* a right may come at any time */
+			feed->no_stream_until_ms = loop_now(feed) + NO_STREAM_MS;
 		stay_out(feed, feed->list_state, feed->list_why, REFUSED_MS);
 	} else if (this_verb && watched) {
 		feed->no_watch_until_ms = loop_now(feed) + REFUSED_MS;
-		poll_soon(feed);
+		if (feed->listed) {
+			poll_soon(feed);
+		} else {
+			list_afresh(feed); /* which is refused too, and says so */
+			trouble(feed, buf_cstr(&why), 0);
+		}
 	} else if (this_verb && !feed->streaming && loop_now(feed) >= feed->no_stream_until_ms) {
 		feed->list_state = state_of_refusal(refusal->status);
 		free(feed->list_why);
@@ -474,7 +525,7 @@ static void stream_open(struct feed *feed, const struct buf *path, enum http_mod
 	error_release(&feed->decode_error);
 	feed->decode_error = (struct error){ 0 };
 	feed->opened_ms = loop_now(feed);
-	feed->answered = false;
+	feed->answered = feed->delivered = false;
 	prepare(feed, &request);
 	feed->stream = http_stream_open(feed->http, &request, ops, feed);
 }
@@ -494,6 +545,24 @@ static void envelope_early(struct feed *feed)
 	feed->ops->on_envelope(buf_str(&text), feed->arg);
 }
 
+static void log_garbage(struct feed *feed, struct str bytes, const char *why)
+{
+	feed->garbage_so_far++;
+	bytes.len = bytes.len < GARBAGE_LOGGED ? bytes.len : GARBAGE_LOGGED;
+	log_debug("garbage in a feed", LOG_TEXT("path", buf_cstr(&feed->path)), LOG_INT("so_far", feed->garbage_so_far), LOG_TEXT("why", why),
+		  LOG_STR("bytes", bytes));
+}
+
+/* One strange object does not hide the others. */
+static bool take_object(struct feed *feed, enum row_op op, struct str object)
+{
+	bool good = feed->ops->on_object(feed, op, object, feed->arg);
+
+	if (!good)
+		log_garbage(feed, object, "an object that makes no sense");
+	return good;
+}
+
 static bool on_list_data(struct str bytes, void *arg)
 {
 	struct feed *feed = arg;
@@ -505,9 +574,7 @@ static bool on_list_data(struct str bytes, void *arg)
 			return true;
 		if (!feed->envelope_told)
 			envelope_early(feed);
-		/* One strange object does not hide the others. */
-		if (!feed->ops->on_object(feed, ROW_PUT, object, feed->arg))
-			feed->garbage++;
+		take_object(feed, ROW_PUT, object);
 	}
 	return false;
 }
@@ -541,13 +608,6 @@ static bool envelope_read(struct json_reader *reader, struct envelope *ret, stru
 	return json_reader_finish(reader, err) && json_visit(fields, json_reader_envelope(reader), on_envelope_field, ret, err);
 }
 
-static void audit_plan(struct feed *feed, int64_t ms);
-
-static bool is_polled(const struct feed *feed)
-{
-	return feed->no_watch || loop_now(feed) < feed->no_watch_until_ms;
-}
-
 static void list_whole(struct feed *feed)
 {
 	feed->backoff.failures = 0;
@@ -556,15 +616,17 @@ static void list_whole(struct feed *feed)
 	feed->told = SCOPE_LIVE;
 	free(feed->told_why);
 	feed->told_why = xstrdup("");
-	audit_plan(feed, feed->doubted ? AUDIT_AGAIN_MS : AUDIT_MS);
+	feed->listed = !feed->streaming;
+	audit_plan(feed, feed->doubted && feed->listed ? AUDIT_AGAIN_MS : audit_pace(feed));
+	if (is_polled(feed) && feed->listed) {
+		poll_soon(feed);
+		return;
+	}
 	if (feed->doubted)
 		tell(feed, SCOPE_DOUBTED, doubt, 0);
-	feed->listed = !feed->streaming;
-	if (feed->streaming)
-		return;
-	if (is_polled(feed))
-		poll_soon(feed);
 	else
+		tell_live(feed);
+	if (feed->listed)
 		feed_watch(feed);
 }
 
@@ -662,13 +724,32 @@ static bool on_event_field(const struct json_field *field, void *arg, struct err
 	return true;
 }
 
+static void watch_is_silent(void *arg)
+{
+	struct feed *feed = arg;
+
+	if (feed->listed) /* by now */
+		return;
+	stream_drop(&feed->stream);
+	trouble(feed, "the watch is silent, and no audit is allowed", 0);
+}
+
+/* Where no audit is allowed. */
+static void expect_bookmark(struct feed *feed)
+{
+	if (!feed->listed)
+		loop_timer_set(net_loop(feed->net), &feed->timer, SILENT_MS, watch_is_silent, feed);
+}
+
 /* The initial state is complete; the same watch goes on with the news. */
 static void stream_whole(struct feed *feed)
 {
 	loop_timer_clear(net_loop(feed->net), &feed->timer);
+	feed->doubted = false; /* no audit could say so */
 	list_whole(feed);
 	feed->streaming = false;
 	feed->phase = PHASE_WATCHING;
+	expect_bookmark(feed);
 }
 
 /* False ends the stream: an ERROR event, or what is no event. */
@@ -677,11 +758,11 @@ static bool on_event(struct feed *feed, const struct event *event)
 	enum row_op op = !strcmp(event->type, "DELETED") ? ROW_GONE : ROW_PUT;
 
 	if (!strcmp(event->type, "BOOKMARK")) {
-		if (feed->streaming && event->initial_end) {
+		if (feed->streaming && event->initial_end)
 			stream_whole(feed);
-		} else if (!feed->streaming) {
+		else if (!feed->streaming)
 			mark(feed, ROW_PROOF);
-		}
+		feed->delivered = true;
 		return true;
 	}
 	if (!strcmp(event->type, "ERROR")) {
@@ -693,9 +774,10 @@ static bool on_event(struct feed *feed, const struct event *event)
 	}
 	if (op == ROW_PUT && strcmp(event->type, "ADDED") && strcmp(event->type, "MODIFIED"))
 		return error_set(&feed->decode_error, ERR_SERVER, "unknown watch event \"%s\"", event->type);
-	if (!feed->ops->on_object(feed, op, event->object, feed->arg))
-		feed->garbage++;
-	feed->proof_ms = loop_now(feed);
+	if (take_object(feed, op, event->object)) {
+		feed->delivered = true;
+		feed->proof_ms = loop_now(feed);
+	}
 	return true;
 }
 
@@ -714,35 +796,58 @@ static void expect_end_of_stream(struct feed *feed)
 	loop_timer_set(net_loop(feed->net), &feed->timer, STREAM_SILENT_MS, stream_never_ends, feed);
 }
 
+/* False ends the stream. */
+static bool take_event(struct feed *feed, struct str text)
+{
+	struct event event = { 0 };
+	bool good = json_visit(feed->event_fields, text, on_event_field, &event, &feed->decode_error) && on_event(feed, &event);
+
+	/* What streams in first comes in no order of versions. */
+	if (good && event.version && !feed->streaming) {
+		free(feed->version);
+		feed->version = GIVE(event.version);
+		feed->moved_ms = loop_now(feed);
+	}
+	if (!good && strcmp(event.type, "ERROR"))
+		log_garbage(feed, text, feed->decode_error.message);
+	free(event.version);
+	return good;
+}
+
+/* What came so far is shown, and if it makes sense the watch works. */
+static void turn_over(struct feed *feed)
+{
+	flush(feed);
+	if (!feed->delivered || feed->streaming)
+		return;
+	feed->garbage = 0;
+	feed->backoff.failures = 0;
+	proven(feed);
+	expect_bookmark(feed);
+}
+
 static bool on_watch_data(struct str bytes, void *arg)
 {
 	struct feed *feed = arg;
+	uint64_t before = json_reader_offset(feed->reader);
 	struct str text;
 
 	if (feed->streaming)
 		expect_end_of_stream(feed);
 	json_reader_feed(feed->reader, bytes);
 	while (json_reader_next(feed->reader, &text, &feed->decode_error)) {
-		struct event event = { 0 };
-		bool good;
-
 		if (!text.p) {
-			flush(feed);
+			turn_over(feed);
 			return true;
 		}
-		good = json_visit(feed->event_fields, text, on_event_field, &event, &feed->decode_error) && on_event(feed, &event);
-		/* What streams in first comes in no order of versions. */
-		if (good && event.version && !feed->streaming) {
-			free(feed->version);
-			feed->version = event.version;
-			feed->moved_ms = loop_now(feed);
-		} else {
-			free(event.version);
+		if (!take_event(feed, text)) {
+			turn_over(feed);
+			return false;
 		}
-		if (!good)
-			break;
 	}
-	flush(feed);
+	turn_over(feed);
+	before = json_reader_offset(feed->reader) - before;
+	log_garbage(feed, (struct str){ bytes.p + before, bytes.len - before }, feed->decode_error.message);
 	return false;
 }
 
@@ -753,18 +858,49 @@ static void on_watch_open(const struct http_response *response, void *arg)
 	on_open(response, arg);
 	if (feed->streaming)
 		expect_end_of_stream(feed);
-	/* Back after trouble: the server takes our resource version, so nothing was missed. */
-	if (!feed->streaming && !feed->doubted)
-		tell(feed, SCOPE_LIVE, live_why(feed), 0);
+	else
+		expect_bookmark(feed);
+	/* Accepted is not proven: that takes an event, a bookmark, or an audit, which need not wait for its turn now. */
+	if (!feed->streaming && feed->listed && feed->told != SCOPE_LIVE && !feed->doubted)
+		audit_afresh(feed, feed->flimsy ? WATCH_SHORTEST_MS : 0);
+}
+
+/* In the stream was what is no event, or an ERROR: from the last good version; the third time in a row the list again. */
+static void garbage_ended_it(struct feed *feed)
+{
+	if (++feed->garbage % GARBAGE_MAX == 0)
+		list_afresh(feed);
+	if (feed->backoff.failures < feed->garbage)
+		feed->backoff.failures = feed->garbage;
+	trouble(feed, feed->decode_error.message, 0);
+}
+
+/* By design, so the next one follows at once. One that showed nothing so soon is none, and one that ends early again and again is
+ * not followed faster than WATCH_SHORTEST_MS. */
+static void ended_cleanly(struct feed *feed, bool early)
+{
+	if (!early)
+		feed->hasty = 0;
+	if (early && !feed->delivered) {
+		trouble(feed, "the server ends the watch at once", 0);
+	} else if (early && ++feed->hasty > HASTY_MAX) {
+		proven(feed);
+		pause_for(feed, WATCH_SHORTEST_MS);
+	} else {
+		feed_watch(feed);
+	}
 }
 
 static void on_watch_end(const struct http_response *refusal, const struct error *err, void *arg)
 {
 	struct feed *feed = arg;
 	int64_t lasted_ms = loop_now(feed) - feed->opened_ms;
-	bool again = feed->list_again;
+	bool again = feed->list_again, early = lasted_ms < WATCH_SHORTEST_MS;
 
+	if (!refusal && !err && !feed->decode_error.message)
+		json_reader_finish(feed->reader, &feed->decode_error);
 	stream_drop(&feed->stream);
+	feed->flimsy = feed->answered && early && !feed->delivered;
 	feed->list_again = false;
 	if (lasted_ms >= GOOD_MS)
 		feed->backoff.failures = feed->relists = feed->garbage = 0;
@@ -775,27 +911,29 @@ static void on_watch_end(const struct http_response *refusal, const struct error
 	} else if (feed->streaming) {
 		trouble(feed, feed->decode_error.message ? feed->decode_error.message : err ? err->message : "the stream of the initial state ended", 0);
 	} else if (feed->decode_error.message) {
-		/* Garbage in the stream: from the last good version; the third time the list again. */
-		if (++feed->garbage >= 3) {
-			feed->garbage = 0;
-			list_afresh(feed);
-		}
-		trouble(feed, feed->decode_error.message, 0);
+		garbage_ended_it(feed);
 	} else if (err) {
 		trouble(feed, err->message, 0);
-	} else if (lasted_ms < WATCH_SHORTEST_MS) {
-		pause_for(feed, backoff_next_ms(&feed->backoff)); /* a clean end, but no reason to spin */
 	} else {
-		feed_watch(feed);
+		ended_cleanly(feed, early);
 	}
 }
 
 static const struct http_stream_ops watch_ops = { .on_open = on_watch_open, .on_data = on_watch_data, .on_end = on_watch_end };
 
+static unsigned watch_limit_s(struct feed *feed)
+{
+	if (!feed->listed && !feed->streaming)
+		return feed->told == SCOPE_LIVE ? WATCH_ONLY_S : WATCH_ONLY_DOUBT_S;
+	if (feed->streaming && !feed->backoff.failures) /* else the first state may have taken longer */
+		return WATCH_ONLY_S;
+	return 300 + (unsigned)(backoff_random(&feed->backoff) % 300);
+}
+
 static void watch_open(struct feed *feed)
 {
 	AUTO_RELEASE(buf) path = BUF_INIT(0);
-	AUTO_FREE char *timeout = xasprintf("%u", 300 + (unsigned)(backoff_random(&feed->backoff) % 300));
+	AUTO_FREE char *timeout = xasprintf("%u", watch_limit_s(feed));
 
 	path_add(feed, &path);
 	url_add_query(&path, "watch", STR("1"));
@@ -869,6 +1007,11 @@ static bool difference_lasts(const struct audit *a)
 		}
 	}
 	return false;
+}
+
+static int64_t audit_pace(const struct feed *feed)
+{
+	return feed->listed ? AUDIT_MS : REFUSED_MS;
 }
 
 static void audit_reset(struct audit *a)
@@ -974,7 +1117,7 @@ static void audit_failed(struct feed *feed, const struct http_response *refusal,
 	if (no_right && feed->listed) {
 		list_afresh(feed);
 		feed_list(feed); /* which says so, and knows what to do then */
-	} else if (loop_now(feed) - feed->proof_ms >= SILENT_MS) {
+	} else if (feed->listed && loop_now(feed) - feed->proof_ms >= SILENT_MS) {
 		AUTO_FREE char *status = refusal ? xasprintf("HTTP %d", refusal->status) : NULL;
 		AUTO_FREE char *text = xasprintf("the watch is silent, and the audit: %s", status ? status : why);
 
@@ -998,11 +1141,12 @@ static void on_audit_end(const struct http_response *refusal, const struct error
 		free(a->from);
 		a->from = NULL;
 		audit_reset(a);
-		audit_plan(feed, AUDIT_MS);
+		audit_plan(feed, audit_pace(feed));
 		audit_failed(feed, refusal, err ? err->message : bad.message);
 		return;
 	}
 	a->next = envelope.next;
+	feed->listed = true; /* if not before, the right has come */
 	audit_judge(feed, envelope.version ? envelope.version : "");
 	free(envelope.version);
 }
@@ -1036,6 +1180,19 @@ static void audit_go(void *arg)
 	stream_drop(&a->stream);
 	prepare(feed, &request);
 	a->stream = http_stream_open(feed->http, &request, &audit_ops, feed);
+}
+
+/* The round begins anew, in so many ms. */
+static void audit_afresh(struct feed *feed, int64_t ms)
+{
+	struct audit *a = &feed->audit;
+
+	stream_drop(&a->stream);
+	free(a->from);
+	free(a->next);
+	a->from = a->next = NULL;
+	audit_reset(a);
+	audit_plan(feed, ms);
 }
 
 /* ---- life ---- */

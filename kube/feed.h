@@ -1,14 +1,17 @@
 /*
  * feed: keeps one resource list of one scope up to date: list in pages, watch with bookmarks, audit.
  *
- * Kubernetes API concepts, "Efficient detection of changes". A clean end of a watch is no error: it goes on from the last
- * resource version. 410 lists again. A watch that is refused or breaks backs off (0.8 s doubling, 30 s at most) and
- * goes on from where it was; what is forbidden (401, 403) or absent (404) is asked again each 60 s. Where a list is allowed but
- * no watch, the list is read again each 10 s; where a watch is allowed but no list, the watch streams the initial state
- * (WatchList) if the server can. A quiet watch is not a dead one, so every 15 s the metadata of the list (or, above 2,000
- * objects, of its next page) is compared with what was delivered: agreement is a proof, a difference that lasts for 5 s
- * starts the list again, and the kind is DOUBTED until an audit of the new watch finds nothing missing. No proof
- * at all for 30 s while the audit is not answered: the watch is opened anew.
+ * Kubernetes API concepts, "Efficient detection of changes". A clean end of a watch is no error: it goes on at once from the last
+ * resource version, unless it ended within 0.8 s and showed nothing. 410 lists again. A watch that is refused or breaks backs off
+ * (0.8 s doubling, 30 s at most) and goes on from where it was; garbage three times in a row lists again. What is forbidden (401, 403)
+ * or absent (404) is asked again each 60 s. Where a list is allowed but no watch, the list is read again each 10 s; where a watch is
+ * allowed but no list, the watch streams the initial state (WatchList) if the server can.
+ *
+ * A proof is an event or a bookmark that was decoded, a list, or an audit; that a watch was accepted is none. A quiet watch is not a
+ * dead one, so every 15 s the metadata of the list (or, above 2,000 objects, of its next page) is compared with what was delivered:
+ * agreement is a proof, a difference that lasts for 5 s starts the list again, and the kind is DOUBTED until an audit of the new
+ * watch finds nothing missing. No proof at all for 30 s while the audit is not answered: the watch is opened anew. Without the right
+ * to list there is no audit: watches are opened for 20 s then, since a server sends a bookmark shortly before it ends one.
  *
  * What becomes of the objects is the ops' business: kube/row_feed.h makes typed rows of them, kube/table_feed.h rows of the
  * server's own Tables. Everything but feed_create() happens on the net thread, and so do all callbacks; none runs inside
@@ -46,7 +49,8 @@ struct feed_ops {
 	void (*on_envelope)(struct str json, void *arg);
 	/* What came so far may be shown: a page, or a turn of the watch, is over. */
 	void (*on_flush)(void *arg);
-	/* LOADING, BROKEN, DOUBTED, FORBIDDEN, ABSENT, LIVE (after trouble without a new list); why is borrowed. */
+	/* LOADING, BROKEN, DOUBTED, FORBIDDEN, ABSENT, LIVE (after trouble without a new list, or with a why: what is special);
+	 * why is borrowed. No proof in itself. */
 	void (*on_state)(enum scope_state state, const char *why, int64_t retry_ms, void *arg);
 	/* Before each request: what this cluster wants beside. May be NULL. */
 	void (*prepare)(struct http_request *request, void *arg);

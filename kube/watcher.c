@@ -267,7 +267,7 @@ void watcher_watch(struct watcher *watcher, struct store *store, const struct ki
 		return;
 	LIST_PUSH(watcher->scopes, watcher->nscopes, watcher->scopes_cap) =
 		(struct scope_name){ .kind = kind, .namespace = xstrdup(namespace) };
-	store_set_scope(store, kind, namespace, SCOPE_LOADING, NULL, 0, watcher_now_ms(watcher));
+	store_set_scope(store, kind, namespace, SCOPE_LOADING, NULL, 0);
 	post(watcher, far_watch, kind, namespace, net_post);
 }
 
@@ -301,7 +301,7 @@ static void take(struct watcher *watcher, struct store *store, struct health *he
 		break;
 	case MESSAGE_STATE:
 		if (is_followed(watcher, m->kind, m->namespace))
-			store_set_scope(store, m->kind, m->namespace, m->state, m->why, m->retry_ms, watcher_now_ms(watcher));
+			store_set_scope(store, m->kind, m->namespace, m->state, m->why, m->retry_ms);
 		break;
 	case MESSAGE_LINE:
 		if (health)

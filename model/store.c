@@ -560,12 +560,10 @@ static struct scope_item *make_scope(struct store *store, const struct kind *kin
 }
 
 void store_set_scope(struct store *store, const struct kind *kind, const char *namespace, enum scope_state state,
-		     const char *why, int64_t retry_ms, int64_t now_ms)
+		     const char *why, int64_t retry_ms)
 {
 	struct scope_item *item = make_scope(store, kind, namespace ? namespace : "");
 
-	if (state == SCOPE_LIVE)
-		item->scope.proof_ms = now_ms;
 	item->scope.state = state;
 	item->scope.retry_ms = retry_ms;
 	free(item->why);

@@ -78,9 +78,9 @@ struct scope {
 	const char *why;   /* text of the trouble; "" */
 	uint64_t received; /* changes since the start */
 };
-/* Tells what the watch itself knows; why may be NULL. */
+/* Tells what the watch itself knows; why may be NULL. No proof: those come with batches. */
 void store_set_scope(struct store *store, const struct kind *kind, const char *namespace, enum scope_state state,
-		     const char *why, int64_t retry_ms, int64_t now_ms);
+		     const char *why, int64_t retry_ms);
 /* The scope that covers kind in namespace: the namespaced one, else the cluster-wide one; NULL: not watched. */
 const struct scope *store_scope(const struct store *store, const struct kind *kind, const char *namespace);
 /* The n-th scope, NULL past the end. */

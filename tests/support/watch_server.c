@@ -32,6 +32,7 @@ struct watch_server {
 	char *last[ASK_N];
 	struct open_watch *watch; /* the newest; NULL: none */
 	unsigned nwatches;	  /* opened so far */
+	unsigned writes;
 	bool stops;
 };
 
@@ -87,9 +88,11 @@ static bool serve_watch(struct watch_server *server, struct wire_peer *peer, con
 			continue;
 		}
 		good = write_chunk(peer, buf_str(&watch.out));
+		server->writes++;
 		buf_reset(&watch.out);
 		pthread_cond_broadcast(&server->moved);
 	}
+	server->writes++;
 	if (server->watch == &watch)
 		server->watch = NULL;
 	good = good && watch.ends && wire_puts(peer, "0\r\n\r\n");
@@ -260,4 +263,14 @@ bool watch_server_is_watched(struct watch_server *server)
 	watched = server->watch != NULL;
 	pthread_mutex_unlock(&server->lock);
 	return watched;
+}
+
+unsigned watch_server_writes(struct watch_server *server)
+{
+	unsigned writes;
+
+	pthread_mutex_lock(&server->lock);
+	writes = server->writes;
+	pthread_mutex_unlock(&server->lock);
+	return writes;
 }

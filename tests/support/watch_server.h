@@ -38,5 +38,7 @@ void watch_server_end_watch(struct watch_server *server);
 unsigned watch_server_asked(struct watch_server *server, enum watch_ask ask);
 char *watch_server_last(struct watch_server *server, enum watch_ask ask);
 bool watch_server_is_watched(struct watch_server *server);
+/* How often something was written to a watch, its end included. */
+unsigned watch_server_writes(struct watch_server *server);
 
 #endif

@@ -226,7 +226,7 @@ static void old_data_is_never_green(void **state)
 	deploy(&c, "shop-dev", "web", true, "");
 	envs_update(c.envs, c.now_ms);
 	assert_int_equal(envs_find(c.envs, "dev")->state, HEALTH_HEALTHY);
-	store_set_scope(c.store, &kind_pod, "", SCOPE_BROKEN, "connection refused", c.now_ms + 4000, c.now_ms);
+	store_set_scope(c.store, &kind_pod, "", SCOPE_BROKEN, "connection refused", c.now_ms + 4000);
 	c.now_ms += 95000;
 	assert_true(envs_update(c.envs, c.now_ms));
 	assert_int_equal(envs_find(c.envs, "dev")->state, HEALTH_UNKNOWN);

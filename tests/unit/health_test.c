@@ -356,7 +356,7 @@ static void a_missing_right_says_which(void **state)
 	(void)state;
 	AUTO_RELEASE(cluster) c = recorded("healthy");
 
-	store_set_scope(c.store, &kind_deployment, "", SCOPE_FORBIDDEN, "403 for user dev", 0, c.now_ms);
+	store_set_scope(c.store, &kind_deployment, "", SCOPE_FORBIDDEN, "403 for user dev", 0);
 	assert_int_equal(verdict(&c, &kind_deployment, "web")->state, HEALTH_UNKNOWN);
 	assert_string_equal(verdict(&c, &kind_deployment, "web")->message, "no right to list or watch deployments: 403 for user dev");
 }
@@ -626,7 +626,7 @@ static void a_new_generation_starts_with_a_new_grace(void **state)
 	AUTO(kind) kind = kind_create_other("example.com", "v1", "Widget", "widgets", true);
 	AUTO_FREE char *one = xasprintf(text, 1, 1), *two = xasprintf(text, 2, 2);
 
-	store_set_scope(c.store, kind, "", SCOPE_LIVE, NULL, 0, c.now_ms);
+	store_set_scope(c.store, kind, "", SCOPE_LIVE, NULL, 0);
 	struct row_batch *batch = row_batch_create(kind, "", c.now_ms);
 	row_batch_add(batch, ROW_LIST_BEGIN, NULL);
 	row_batch_add(batch, ROW_PUT, object(&c, kind, one));
