@@ -26,6 +26,14 @@ static unsigned ms_or(const struct options *o, enum option_id id, unsigned other
 	return ms > UINT_MAX - 1 ? (ms == otherwise ? otherwise : UINT_MAX - 1) : (unsigned)ms;
 }
 
+/* As codexctl: nothing and less counts as one. */
+static unsigned count_or(const struct options *o, enum option_id id, unsigned otherwise)
+{
+	long long n = option_number(o, id, otherwise);
+
+	return option_given(o, id) && n < 1 ? 1 : (unsigned)n;
+}
+
 static struct apply_options apply_options_from(const struct options *o, const char *operation, const char *const *prune_also)
 {
 	bool ci = strcmp(operation, "ci apply") == 0; /* codexctl waits up to three times there, with pauses */
@@ -40,15 +48,15 @@ static struct apply_options apply_options_from(const struct options *o, const ch
 				       .force_conflicts = option_flag(o, OPT_FORCE_CONFLICTS),
 				       .hooks_of_all = option_flag(o, OPT_HOOKS_OF_ALL),
 				       .no_hooks = option_flag(o, OPT_NO_HOOKS),
-				       .parallel = (unsigned)option_number(o, OPT_PARALLEL, 0),
+				       .parallel = count_or(o, OPT_PARALLEL, 0),
 				       .apply_timeout_ms = ms_or(o, OPT_TIMEOUT, 0),
 				       .wait_timeout_ms = ms_or(o, OPT_WAIT_TIMEOUT, 0),
-				       .wait_times = ci ? (unsigned)option_number(o, OPT_WAIT_RETRIES, 3) : 1,
+				       .wait_times = ci ? count_or(o, OPT_WAIT_RETRIES, 3) : 1,
 				       .wait_pause_ms = ci ? ms_or(o, OPT_WAIT_BACKOFF, 5000) : 0,
 				       .settle_ms = ms_or(o, OPT_SETTLE, UINT_MAX),
 				       .grace_ms = ms_or(o, OPT_GRACE, UINT_MAX),
 				       .lease_wait_ms = ms_or(o, OPT_LEASE_WAIT, 0),
-				       .attempts = (unsigned)option_number(o, OPT_APPLY_RETRIES, 0),
+				       .attempts = count_or(o, OPT_APPLY_RETRIES, 0),
 				       .retry_pause_ms = ms_or(o, OPT_APPLY_BACKOFF, 0) };
 }
 

@@ -479,6 +479,10 @@ def pauses_and_repetitions_of_ci_apply_are_as_asked_for(c):
                                      'message': 'Internal error occurred: failed calling webhook "x": connection refused'}])
     run = slotdeck(c, folder, 'ci', 'apply', '--env', 'dev', '--apply-backoff', '700ms', '--output', 'jsonl')
     assert run.code == 0 and [e['pauseMs'] for e in run.events('retry')] == [700, 1400] and run.seconds > 2.1, run
+    c.call('POST', '/_sim/faults', [{'method': 'PATCH', 'path': 'configmaps/b', 'count': 2, 'status': 500,
+                                     'message': 'Internal error occurred: failed calling webhook "x": connection refused'}])
+    once = slotdeck(c, project(c, 'pauses', {'b': config_map('b', k='v')}), 'ci', 'apply', '--env', 'dev', '--output', 'jsonl', env={'CODEXCTL_APPLY_RETRIES': '-3'})
+    assert once.code == 1 and not once.events('retry'), once
     folder = project(c, 'again', {'web': deployment('web', 'unready')})
     run = slotdeck(c, folder, 'ci', 'apply', '--env', 'dev', '--wait', '--wait-timeout', '1s', '--wait-retries', '2', '--wait-backoff', '1s')
     assert run.code == 5 and 'at most 3s' in run.err and 3 < run.seconds < 12, run
