@@ -1,193 +1,18 @@
-/* What changes the cluster: prepared beside the screen, asked in a dialog that names it, done beside the screen, kept in the history. */
+/* Which changes there are, what stands against them, and what they are done to. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "job/evidence.h"
-#include "ui/state.h"
+#include "ui/change.h"
 #include "ui/settings.h"
+#include "ui/state.h"
 #include "ui/text.h"
-
-/* ---- one change ---- */
-
-struct change {
-	struct kube *kube;
-	char *cluster;
-	char *word; /* that must be typed; NULL: y will do */
-	char *place; /* "slot 3, namespace project-dev-3" */
-	char *slot_namespace; /* of a slot that is freed; NULL */
-	struct act act;
-	struct act_plan plan;
-	struct error err;
-	char *evidence;
-	bool good;
-};
-
-struct holder { /* what a task owns: the change moves on to the dialog, and from there to the next task */
-	struct change *change;
-};
-
-static void change_destroy(struct change *change)
-{
-	if (!change)
-		return;
-	free(change->cluster);
-	free(change->word);
-	free(change->place);
-	free(change->slot_namespace);
-	free(change->evidence);
-	act_release(&change->act);
-	act_plan_release(&change->plan);
-	error_release(&change->err);
-	free(change);
-}
-
-static void release_change(void *change)
-{
-	change_destroy(change);
-}
-
-static void release_holder(void *arg)
-{
-	struct holder *holder = arg;
-
-	change_destroy(holder->change);
-	free(holder);
-}
-
-static void run_task(struct app *app, struct change *change, void (*work)(const struct cancel *cancel, void *arg), void (*end)(void *arg, void *owner))
-{
-	struct holder *holder = xcalloc(1, sizeof *holder);
-
-	holder->change = change;
-	tasks_run(app->tasks, &(struct task){ .work = work, .end = end, .release = release_holder, .arg = holder });
-}
 
 void app_notice_error(struct app *app, const char *what, const struct error *err)
 {
 	if (err->kind == ERR_DENIED)
 		browse_doubt_rights(app->options->browse);
 	app_notice(app, true, "%s: %s%s%s", what, err->message, err->hint ? "; " : "", err->hint ? err->hint : "");
-}
-
-/* ---- doing it ---- */
-
-static struct history_record record_of(const struct change *c, const char *state)
-{
-	AUTO_RELEASE(buf) object = BUF_INIT(0);
-	struct history_record r = { .time_ms = clock_wall_us(NULL) / 1000,
-				    .cluster = xstrdup(c->cluster),
-				    .action = xstrdup(act_name(c->plan.kind)),
-				    .namespace = xstrdup(c->plan.object.namespace),
-				    .command = xstrdup(c->plan.command),
-				    .state = xstrdup(state),
-				    .message = xstrdup(""),
-				    .evidence = xstrdup(c->evidence ? c->evidence : "") };
-
-	object_ref_format(&c->plan.object, &object);
-	r.object = buf_give(&object);
-	r.id = xasprintf("%lld-%d", (long long)r.time_ms, getpid());
-	for (size_t i = 0; i < c->plan.nrequests; i++)
-		LIST_PUSH(r.requests, r.nrequests, r.requests_cap) = xasprintf("%s %s", c->plan.requests[i].method, c->plan.requests[i].path);
-	return r;
-}
-
-static void set_text(char **text, const char *value)
-{
-	free(*text);
-	*text = xstrdup(value);
-}
-
-/* What evidence is about: of a slot, the namespace that goes with its record. */
-static bool keep_evidence(struct change *c, const struct cancel *cancel)
-{
-	AUTO_RELEASE(object_ref) object = { 0 };
-
-	object_ref_copy(&object, &c->plan.object);
-	if (c->slot_namespace && c->plan.nrequests > 1)
-		object_ref_set(&object, "v1", "Namespace", "", c->slot_namespace, "");
-	c->evidence = evidence_save(c->kube, &object, cancel, &c->err);
-	return c->evidence != NULL;
-}
-
-/* Nothing is sent that the history does not hold before, nothing destroyed whose traces could not be kept. */
-static void perform_work(const struct cancel *cancel, void *arg)
-{
-	struct change *c = ((struct holder *)arg)->change;
-	AUTO_RELEASE(history_record) record = { 0 };
-	AUTO_RELEASE(error) err = { 0 };
-
-	if (c->plan.destructive && !keep_evidence(c, cancel)) {
-		error_wrap(&c->err, "evidence could not be kept, so nothing was done");
-		return;
-	}
-	record = record_of(c, "begun");
-	if (!history_write(&record, &c->err)) {
-		error_wrap(&c->err, "the history could not be written, so nothing was done");
-		return;
-	}
-	c->good = act_perform(c->kube, &c->plan, cancel, &c->err);
-	set_text(&record.state, c->good ? "done" : "failed");
-	if (!c->good)
-		set_text(&record.message, c->err.message);
-	history_write(&record, &err);
-}
-
-static void perform_end(void *arg, void *owner)
-{
-	struct change *c = ((struct holder *)arg)->change;
-	struct app *app = owner;
-
-	if (c->good)
-		app_notice(app, false, "%s: done%s%s", c->plan.title, c->evidence ? T("; evidence in ") : "", c->evidence ? c->evidence : "");
-	else
-		app_notice_error(app, c->plan.title, &c->err);
-	live_hurry(app->live);
-}
-
-static void on_yes(struct app *app, void *arg, const char *text)
-{
-	(void)text;
-	app_say(app, "%s …", ((struct change *)arg)->plan.title);
-	run_task(app, arg, perform_work, perform_end);
-}
-
-/* ---- asking ---- */
-
-static void ask(struct app *app, struct change *c)
-{
-	struct pager *body = &app->dialog.body;
-
-	dialog_open(&app->dialog, c->word ? DIALOG_TYPE : DIALOG_CONFIRM, c->plan.title, on_yes, c, release_change);
-	app->dialog.word = c->word ? xstrdup(c->word) : NULL;
-	pager_add(body, ROLE_TEXT, c->place);
-	for (size_t i = 0; i < c->plan.nlines; i++)
-		pager_add(body, starts_with(c->plan.lines[i], "will send") ? ROLE_DIM : ROLE_TEXT, c->plan.lines[i]);
-	if (c->plan.destructive)
-		pager_add(body, ROLE_DIM, T("before it: manifests, events and logs are kept as evidence"));
-}
-
-static void prepare_work(const struct cancel *cancel, void *arg)
-{
-	struct change *c = ((struct holder *)arg)->change;
-
-	c->good = act_prepare(c->kube, &c->act, cancel, &c->plan, &c->err);
-}
-
-static void prepare_end(void *arg, void *owner)
-{
-	struct holder *holder = arg;
-	struct app *app = owner;
-
-	if (!holder->change->good) {
-		app_notice_error(app, holder->change->plan.title, &holder->change->err);
-		return;
-	}
-	holder->change->good = false;
-	free(GIVE(app->message));
-	ask(app, GIVE(holder->change));
 }
 
 /* Slots are there to be broken, unless the settings say otherwise; elsewhere the name must be typed. */
@@ -198,74 +23,43 @@ char *app_word_for(const struct app *app, const struct target *t, const char *na
 	return slot && !(app->settings && settings_asks_name(settings_get(app->settings), t->title)) ? NULL : xstrdup(name);
 }
 
-static void begin(struct app *app, enum act_kind kind, const struct target *t, int64_t number)
-{
-	struct change *c = xcalloc(1, sizeof *c);
-
-	c->kube = app->options->kube;
-	c->cluster = xstrdup(app->options->cluster);
-	c->act.kind = kind;
-	c->act.number = number;
-	if (kind == ACT_FREE_SLOT) {
-		c->slot_namespace = xstrdup(t->namespace);
-		object_ref_set(&c->act.object, "v1", "ConfigMap", t->record_namespace, t->record_name, "");
-	} else {
-		object_ref_copy(&c->act.object, &t->object);
-	}
-	c->word = app_word_for(app, t, c->act.object.name);
-	c->place = xasprintf(T("%s, namespace %s, cluster %s"), t->title ? t->title : T("no environment"), *c->act.object.namespace ? c->act.object.namespace : T("(none)"),
-			     app->options->cluster);
-	app_say(app, "asking the cluster …");
-	run_task(app, c, prepare_work, prepare_end);
-}
-
 /* ---- what is asked before it can be prepared ---- */
 
-static void free_target(void *arg)
+static void release_change(void *change)
 {
-	target_release(arg);
-	free(arg);
+	change_destroy(change);
 }
 
 static void on_replicas(struct app *app, void *arg, const char *text)
 {
-	struct target *target = arg;
+	struct change *change = arg;
 	char *end;
 	long wanted = strtol(text, &end, 10);
 
-	if (!*text || *end || wanted < 0)
+	if (!*text || *end || wanted < 0) {
 		app_say(app, "\"%s\" is no number of replicas", text);
-	else
-		begin(app, ACT_SCALE, target, wanted);
-	free_target(target);
+		change_destroy(change);
+		return;
+	}
+	change_set_number(change, wanted);
+	change_begin(app, change);
 }
 
-static void copy_target(struct target *to, const struct target *from)
+/* Takes change, which is of these targets. */
+static void ask_replicas(struct app *app, struct change *change, const struct target *targets, size_t n)
 {
-	char **texts[][2] = { { &to->title, (char **)&from->title },
-			      { &to->env, (char **)&from->env },
-			      { &to->namespace, (char **)&from->namespace },
-			      { &to->record_name, (char **)&from->record_name },
-			      { &to->record_namespace, (char **)&from->record_namespace } };
-
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		*texts[i][0] = *texts[i][1] ? xstrdup(*texts[i][1]) : NULL;
-	to->slot = from->slot;
-	if (!object_ref_is_empty(&from->object))
-		object_ref_copy(&to->object, &from->object);
-}
-
-static void ask_replicas(struct app *app, const struct target *t)
-{
-	struct target *kept = xcalloc(1, sizeof *kept);
-	const struct entry *entry = app_entry(app, &t->object);
-
-	copy_target(kept, t);
-	dialog_open(&app->dialog, DIALOG_ASK, T("Scale"), on_replicas, kept, free_target);
+	dialog_open(&app->dialog, DIALOG_ASK, T("Scale"), on_replicas, change, release_change);
 	app->dialog.word = xstrdup(T("replicas"));
-	pager_addf(&app->dialog.body, ROLE_TEXT, "%s %s in %s", t->object.kind, t->object.name, t->object.namespace);
-	if (entry && entry->row && entry->row->kind->shape == SHAPE_WORKLOAD)
-		pager_addf(&app->dialog.body, ROLE_DIM, "wants %d now", entry->row->workload->want);
+	for (size_t i = 0; i < n; i++) {
+		const struct object_ref *object = &targets[i].object;
+		const struct entry *entry = app_entry(app, object);
+
+		if (object_ref_is_empty(object))
+			continue;
+		pager_addf(&app->dialog.body, ROLE_TEXT, "%s %s in %s", object->kind, object->name, object->namespace);
+		if (entry && entry->row && entry->row->kind->shape == SHAPE_WORKLOAD)
+			pager_addf(&app->dialog.body, ROLE_DIM, "wants %d now", entry->row->workload->want);
+	}
 }
 
 /* ---- the job: compare, apply ---- */
@@ -507,21 +301,25 @@ static struct needs needs_of(struct app *app, enum action action, const struct t
 	return needs;
 }
 
-void app_heed_rights(struct app *app)
+static void ask_rights(struct app *app, const struct target *t)
 {
-	AUTO_RELEASE(target) target = { 0 };
-
-	if (app->options->read_only)
-		return;
-	app_target(app, &target);
 	for (size_t i = 0; i < nbindings; i++) {
 		struct needs needs = { 0 };
 
 		if (bindings[i].group == GROUP_CHANGE && bindings[i].views & 1u << app->view)
-			needs = needs_of(app, bindings[i].action, &target);
+			needs = needs_of(app, bindings[i].action, t);
 		for (size_t q = 0; q < needs.n; q++)
 			browse_ask_right(app->options->browse, &needs.questions[q]);
 	}
+}
+
+void app_heed_rights(struct app *app, const struct targets *targets)
+{
+	if (app->options->read_only)
+		return;
+	ask_rights(app, &targets->at);
+	for (size_t i = 0; i < targets->len; i++)
+		ask_rights(app, &targets->items[i]);
 }
 
 /* What is not known (yet) stands against nothing: then it shows when the action is prepared. */
@@ -607,22 +405,117 @@ char *app_reason_against(struct app *app, const struct target *t, enum action ac
 	return reason ? reason : reason_of_rights(app, action, t);
 }
 
-void app_act(struct app *app, enum action action, const struct target *t)
+/* ---- one object, or the marked ones ---- */
+
+void targets_release(struct targets *targets)
 {
-	AUTO_FREE char *reason = app_reason_against(app, t, action);
+	for (size_t i = 0; i < targets->len; i++)
+		target_release(&targets->items[i]);
+	free(targets->items);
+	target_release(&targets->at);
+	*targets = (struct targets){ 0 };
+}
+
+void app_targets(struct app *app, struct targets *ret)
+{
+	app_target(app, &ret->at);
+	if (views[app->view]->marked)
+		views[app->view]->marked(app, ret);
+	if (ret->gone)
+		app_notice(app, false, "marked objects that are gone by now: %zu; their marks went with them", ret->gone);
+}
+
+/* The others open a place of their own, for one. */
+static bool takes_several(struct app *app, enum action action)
+{
+	const struct target none = { 0 };
 	enum act_kind kind;
 
-	app_heed_rights(app);
-	if (reason)
-		app_say(app, "%s", reason);
-	else if (action == ACTION_APPLY)
+	return act_kind_of(app, action, &none, &kind);
+}
+
+char *app_reason_against_all(struct app *app, const struct targets *targets, enum action action)
+{
+	char *first = NULL;
+
+	if (!targets->count || !takes_several(app, action))
+		return app_reason_against(app, &targets->at, action);
+	for (size_t i = 0; i < targets->len; i++) {
+		char *reason = app_reason_against(app, &targets->items[i], action);
+
+		if (!reason) {
+			free(first);
+			return NULL;
+		}
+		if (first)
+			free(reason);
+		else
+			first = reason;
+	}
+	return first;
+}
+
+/* Of CronJobs that are not all suspended, those that run are. */
+static bool resumes(struct app *app, const struct target *targets, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!is_suspended(app, &targets[i]))
+			return false;
+	return true;
+}
+
+static void begin(struct app *app, enum action action, const struct target *targets, size_t n, const struct targets *marked)
+{
+	struct change *change = change_create(app);
+	bool resume = resumes(app, targets, n);
+
+	for (size_t i = 0; i < n; i++) {
+		AUTO_FREE char *reason = app_reason_against(app, &targets[i], action);
+		enum act_kind kind;
+
+		act_kind_of(app, action, &targets[i], &kind);
+		if (!reason && kind == ACT_RESUME && !resume)
+			reason = xstrdup(T("it is suspended already"));
+		change_add(app, change, kind, &targets[i], reason);
+	}
+	if (marked)
+		change_of_marks(change, marked->list, marked->gone);
+	else if (action == ACTION_UNDO)
+		change_set_number(change, work_revision(app));
+	if (action == ACTION_SCALE)
+		ask_replicas(app, change, targets, n);
+	else
+		change_begin(app, change);
+}
+
+static void act_on_one(struct app *app, enum action action, const struct target *t)
+{
+	if (action == ACTION_APPLY)
 		act_apply(app, t);
-	else if (action == ACTION_SCALE)
-		ask_replicas(app, t);
 	else if (action == ACTION_SHELL)
 		app_shell(app, t);
 	else if (action == ACTION_FORWARD)
 		app_forward(app, t);
-	else if (act_kind_of(app, action, t, &kind))
-		begin(app, kind, t, kind == ACT_UNDO ? work_revision(app) : 0);
+	else if (takes_several(app, action))
+		begin(app, action, t, 1, NULL);
+}
+
+void app_act(struct app *app, enum action action)
+{
+	AUTO_RELEASE(targets) targets = { 0 };
+
+	app_targets(app, &targets);
+	app_heed_rights(app, &targets);
+	AUTO_FREE char *reason = app_reason_against_all(app, &targets, action);
+
+	if (targets.gone && !targets.count && takes_several(app, action))
+		return; /* what was meant is gone: that was said, and nothing else is meant */
+	if (reason)
+		app_say(app, "%s", reason);
+	else if (!targets.count || !takes_several(app, action))
+		act_on_one(app, action, &targets.at);
+	else if (targets.count > targets.len)
+		app_say(app, "%zu are marked: at most %d are changed at once", targets.count, CHANGE_MAX);
+	else
+		begin(app, action, targets.items, targets.len, &targets);
 }

@@ -424,6 +424,14 @@ static int sleep_ms(const struct app *app)
 	return due_ms > now_ms ? (int)(due_ms - now_ms) : 0;
 }
 
+static void heed_rights(struct app *app)
+{
+	AUTO_RELEASE(targets) targets = { 0 };
+
+	app_targets(app, &targets);
+	app_heed_rights(app, &targets);
+}
+
 static void turn(struct app *app)
 {
 	struct pollfd fds[] = { { .fd = term_fd(app->term), .events = POLLIN },
@@ -445,7 +453,7 @@ static void turn(struct app *app)
 	app->behind = clock_now_us(NULL) - begun_us >= POLL_BUDGET_MS * 1000;
 	if (clock_now_ms(NULL) / TICK_MS != before_ms / TICK_MS) {
 		setup_check(app);
-		app_heed_rights(app);
+		heed_rights(app);
 		app->dirty = true; /* ages count on */
 	}
 	if (cancel_requested(app->options->cancel))

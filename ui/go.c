@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/utc.h"
+#include "ui/change.h"
 #include "ui/state.h"
 #include "ui/term.h"
 #include "ui/text.h"
@@ -52,6 +53,14 @@ void target_of_entry(struct app *app, struct target *target, const struct entry 
 	object_ref_of_row(&target->object, entry->row);
 	if (env)
 		target_of_environment(app, target, env);
+}
+
+struct target *targets_add(struct targets *targets)
+{
+	if (targets->count++ >= CHANGE_MAX)
+		return NULL;
+	LIST_PUSH(targets->items, targets->len, targets->cap) = (struct target){ 0 };
+	return &targets->items[targets->len - 1];
 }
 
 void app_target(struct app *app, struct target *ret)
@@ -369,8 +378,6 @@ static const struct {
 
 void app_do(struct app *app, enum action action)
 {
-	AUTO_RELEASE(target) target = { 0 };
-
 	if ((views[app->view]->act && views[app->view]->act(app, action)) || go_to_tab(app, action) || look(app, action))
 		return;
 	for (size_t i = 0; i < ARRAY_LEN(everywhere); i++) {
@@ -379,8 +386,7 @@ void app_do(struct app *app, enum action action)
 			return;
 		}
 	}
-	app_target(app, &target);
-	app_act(app, action, &target);
+	app_act(app, action);
 }
 
 /* ---- what lists and texts have in common ---- */
@@ -412,7 +418,13 @@ bool list_act(struct list *list, const struct list_source *source, enum action a
 		list_move(list, source, by);
 		return true;
 	}
-	if (action == ACTION_SORT_NEXT || action == ACTION_SORT_PREVIOUS)
+	if (action == ACTION_MARK)
+		list_toggle_mark(list, source);
+	else if (action == ACTION_MARK_RANGE)
+		list_mark_range(list, source);
+	else if (action == ACTION_MARK_ALL)
+		list_mark_all(list, source);
+	else if (action == ACTION_SORT_NEXT || action == ACTION_SORT_PREVIOUS)
 		list_sort_step(list, source, action == ACTION_SORT_NEXT ? 1 : -1);
 	else if (action == ACTION_SORT_INVERT) {
 		list->inverted = !list->inverted;

@@ -16,6 +16,7 @@
 #define ALL	((1u << VIEW_COUNT) - 1)
 #define LISTS	(ENVS | SLOTS | WORK | RUNS | BROWSE | REVIEW)
 #define OBJECTS (WORK | RUNS | BROWSE | OBJECT) /* the cursor is on one object of the cluster */
+#define MARKS	(SLOTS | WORK | BROWSE)
 #define TEXTS	(OBJECT | LOGS | PAGE)
 #define PLACES	(ENVS | SLOTS) /* the cursor is on an environment */
 
@@ -63,9 +64,9 @@ const struct binding built_in_bindings[] = {
 	{ '+', 0, "+", NULL, "unfold", OBJECT, GROUP_FIND, ACTION_UNFOLD },
 	{ KEY_TERM_F1 + 4, 'F', "F5 F", "fold", "fold or unfold; in logs: JSON lines to columns", OBJECT | LOGS, GROUP_FIND, ACTION_FOLD },
 
-	{ ' ', 0, "Space", NULL, "mark; another Space takes it off", BROWSE, GROUP_MARK, ACTION_MARK },
-	{ 'v', 0, "v", NULL, "mark from the last mark to here", BROWSE, GROUP_MARK, ACTION_MARK_RANGE },
-	{ '*', 0, "*", NULL, "mark all that is shown, or none", BROWSE, GROUP_MARK, ACTION_MARK_ALL },
+	{ ' ', 0, "Space", NULL, "mark; another Space takes it off; changes are done to all that is marked", MARKS, GROUP_MARK, ACTION_MARK },
+	{ 'v', KEY_TERM_CTRL_SPACE, "v Ctrl-Space", NULL, "mark from the last mark to here", MARKS, GROUP_MARK, ACTION_MARK_RANGE },
+	{ '*', 0, "*", NULL, "mark all that is shown, or none", MARKS, GROUP_MARK, ACTION_MARK_ALL },
 
 	{ 'w', 0, "w", "why", "why it is in this state, and by which rule", ENVS | SLOTS | WORK | RUNS, GROUP_LOOK, ACTION_WHY },
 	{ 'l', 0, "l", "logs", "logs of the object or the whole environment", PLACES | OBJECTS, GROUP_LOOK, ACTION_LOGS },

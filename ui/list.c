@@ -316,6 +316,26 @@ void list_mark_all(struct list *list, const struct list_source *source)
 		mark(list, source, i, true);
 }
 
+size_t list_marked(struct list *list, const struct list_source *source, size_t **ret, size_t *ret_n)
+{
+	size_t count = list->marks.len ? source->count(source->arg) : 0, before = list->marks.len, cap = 0;
+	struct map kept = { 0 };
+
+	*ret = NULL;
+	*ret_n = 0;
+	for (size_t i = 0; i < count; i++) {
+		struct str key = str_of(source->key(source->arg, i));
+
+		if (!map_has(&list->marks, key))
+			continue;
+		map_set(&kept, key, list);
+		LIST_PUSH(*ret, *ret_n, cap) = i;
+	}
+	map_release(&list->marks);
+	list->marks = kept;
+	return before - kept.len;
+}
+
 /* ---- drawing ---- */
 
 #define COLUMNS_MAX 32

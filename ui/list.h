@@ -50,6 +50,9 @@ void list_toggle_mark(struct list *list, const struct list_source *source);
 /* From the nearest marked row above (else below) to the cursor. */
 void list_mark_range(struct list *list, const struct list_source *source);
 void list_mark_all(struct list *list, const struct list_source *source);
+/* The source's rows that are marked, those behind a filter too. Marks of rows that are no more are dropped; gives how many.
+ * *ret, of *ret_n rows, is to be freed. */
+size_t list_marked(struct list *list, const struct list_source *source, size_t **ret, size_t *ret_n);
 /* Titles, then rows, in that rectangle. */
 void list_draw(struct list *list, const struct list_source *source, struct canvas *canvas, int row, int rows, int col, int cols);
 /* Compares as a person would: "9" before "10", "2m" before "1h", "90Mi" before "1Gi". */

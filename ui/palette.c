@@ -19,16 +19,16 @@ static void pick_action(struct app *app, const struct pick_item *item)
 
 static void add_actions(struct app *app, struct picker *picker, unsigned groups)
 {
-	AUTO_RELEASE(target) target = { 0 };
+	AUTO_RELEASE(targets) targets = { 0 };
 
-	app_heed_rights(app);
-	app_target(app, &target);
+	app_targets(app, &targets);
+	app_heed_rights(app, &targets);
 	for (size_t i = 0; i < nbindings; i++) {
 		const struct binding *b = &bindings[i];
 
 		if (!(groups & 1u << b->group) || !(b->views & 1u << app->view) || b->action == ACTION_MENU || b->action == ACTION_PALETTE)
 			continue;
-		AUTO_FREE char *reason = b->group == GROUP_CHANGE ? app_reason_against(app, &target, b->action) : NULL;
+		AUTO_FREE char *reason = b->group == GROUP_CHANGE ? app_reason_against_all(app, &targets, b->action) : NULL;
 
 		picker_add(picker, (int)b->action, T(b->help), key_group_name(b->group), b->label, reason, NULL);
 	}
@@ -36,15 +36,17 @@ static void add_actions(struct app *app, struct picker *picker, unsigned groups)
 
 void app_open_menu(struct app *app)
 {
-	AUTO_RELEASE(target) target = { 0 };
+	AUTO_RELEASE(targets) targets = { 0 };
 	AUTO_RELEASE(buf) title = BUF_INIT(0);
 
-	app_target(app, &target);
+	app_targets(app, &targets);
 	buf_adds(&title, T("actions on "));
-	if (!object_ref_is_empty(&target.object))
-		object_ref_format(&target.object, &title);
+	if (targets.count)
+		buf_addf(&title, T("what is marked: %zu"), targets.count);
+	else if (!object_ref_is_empty(&targets.at.object))
+		object_ref_format(&targets.at.object, &title);
 	else
-		buf_adds(&title, target.title ? target.title : T("nothing"));
+		buf_adds(&title, targets.at.title ? targets.at.title : T("nothing"));
 	picker_open(&app->picker, buf_cstr(&title), pick_action);
 	add_actions(app, &app->picker, 1u << GROUP_CHANGE | 1u << GROUP_LOOK);
 }
@@ -125,17 +127,17 @@ void app_open_palette(struct app *app)
 void app_refresh_reasons(struct app *app)
 {
 	struct picker *picker = &app->picker;
-	AUTO_RELEASE(target) target = { 0 };
+	AUTO_RELEASE(targets) targets = { 0 };
 
 	if (!picker->open || (picker->pick != pick_action && picker->pick != pick_anything))
 		return;
-	app_heed_rights(app);
-	app_target(app, &target);
+	app_targets(app, &targets);
+	app_heed_rights(app, &targets);
 	for (size_t i = 0; i < picker->len; i++) {
 		if (picker->items[i].tag < 0)
 			continue;
 		free(picker->items[i].reason);
-		picker->items[i].reason = app_reason_against(app, &target, (enum action)picker->items[i].tag);
+		picker->items[i].reason = app_reason_against_all(app, &targets, (enum action)picker->items[i].tag);
 	}
 }
 

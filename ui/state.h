@@ -45,6 +45,20 @@ struct target {
 void target_release(struct target *target);
 DEFINE_AUTO_RELEASE(target);
 
+/* What an action is done to: the marked rows, and without marks what is under the cursor. */
+struct targets {
+	struct target at;	/* under the cursor */
+	struct target *items;	/* marked; at most CHANGE_MAX of them */
+	size_t len, cap;
+	size_t count;		/* marked in all */
+	size_t gone;		/* marks whose rows are there no more: they were dropped */
+	struct list *list;	/* whose marks they are; NULL: none */
+};
+void targets_release(struct targets *targets);
+DEFINE_AUTO_RELEASE(targets);
+/* Adds one that is marked and gives it, to be filled; NULL: it was only counted. */
+struct target *targets_add(struct targets *targets);
+
 struct view_ops {
 	const char *name;
 	unsigned tab; /* 1 to 6; 0: none */
@@ -53,6 +67,8 @@ struct view_ops {
 	bool (*act)(struct app *app, enum action action);
 	/* Fills ret (zeroed). NULL: there is never anything under the cursor. */
 	void (*target)(struct app *app, struct target *ret);
+	/* Adds the marked rows to ret, with the list they are of. NULL: nothing is ever marked. */
+	void (*marked)(struct app *app, struct targets *ret);
 	/* For / where the screen has a list or text; NULL: it has none. text NULL: ends it. */
 	void (*find)(struct app *app, const char *text);
 	/* The whole as text, for saving; NULL: what is on the screen. */
@@ -301,10 +317,14 @@ void app_save(struct app *app);
 
 /* ---- changes (ui/act.c) ---- */
 
-/* Prepares, asks, does. Actions that change nothing are not known here. */
-void app_act(struct app *app, enum action action, const struct target *target);
-/* Sees to it that the rights for what lies under the cursor get known; asks beside the screen, and not each time. */
-void app_heed_rights(struct app *app);
+/* Prepares, asks, does: to what is marked, else to what is under the cursor. Actions that change nothing are not known here. */
+void app_act(struct app *app, enum action action);
+/* ret is zeroed. Says it when marked ones are gone. */
+void app_targets(struct app *app, struct targets *ret);
+/* As app_reason_against(): NULL when one of the marked can be done. */
+char *app_reason_against_all(struct app *app, const struct targets *targets, enum action action);
+/* Sees to it that the rights on the targets get known; asks beside the screen, and not each time. */
+void app_heed_rights(struct app *app, const struct targets *targets);
 /* Says what failed and why, with its hint, among the notices; a refusal makes the rights be asked anew. */
 void app_notice_error(struct app *app, const char *what, const struct error *err);
 /* Why an action can't be done on target, as far as that is known now; NULL: it can. Gives. */

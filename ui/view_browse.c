@@ -283,19 +283,6 @@ static void object_of(const struct browse_view *view, const struct table_row *ro
 	object_ref_set(ret, api_version, view->resource->kind, row->namespace, row->name, row->uid);
 }
 
-static bool mark(struct browse_view *view, const struct list_source *source, enum action action)
-{
-	if (action == ACTION_MARK)
-		list_toggle_mark(&view->list, source);
-	else if (action == ACTION_MARK_RANGE)
-		list_mark_range(&view->list, source);
-	else if (action == ACTION_MARK_ALL)
-		list_mark_all(&view->list, source);
-	else
-		return false;
-	return true;
-}
-
 static bool act(struct app *app, enum action action)
 {
 	struct browse_view *view = &app->browse;
@@ -305,8 +292,6 @@ static bool act(struct app *app, enum action action)
 	if (!view->table)
 		return false;
 	source = source_of(app);
-	if (mark(view, &source, action))
-		return true;
 	if (action == ACTION_OPEN && row) {
 		AUTO_RELEASE(object_ref) object = { 0 };
 
@@ -339,18 +324,43 @@ static char *doubt_of(struct app *app)
 	return buf_give(&text);
 }
 
+static void fill_target(struct app *app, const struct table_row *row, struct target *ret)
+{
+	const struct environment *env = app_environment_in(app, row->namespace);
+
+	object_of(&app->browse, row, &ret->object);
+	ret->doubt = doubt_of(app);
+	if (env)
+		target_of_environment(app, ret, env);
+}
+
 static void target(struct app *app, struct target *ret)
 {
 	const struct table_row *row = current(app);
-	const struct environment *env;
 
-	if (!row)
-		return;
-	object_of(&app->browse, row, &ret->object);
-	ret->doubt = doubt_of(app);
-	env = app_environment_in(app, row->namespace);
-	if (env)
-		target_of_environment(app, ret, env);
+	if (row)
+		fill_target(app, row, ret);
+}
+
+/* By the table as a whole: a filter hides rows from the list, but they are there. */
+static void marked(struct app *app, struct targets *ret)
+{
+	struct map *marks = &app->browse.list.marks;
+
+	ret->list = &app->browse.list;
+	for (size_t i = 0; app->browse.table && i < marks->len;) {
+		const struct table_row *row = table_find(app->browse.table, marks->entries[i].key);
+		struct target *target = row ? targets_add(ret) : NULL;
+
+		if (target)
+			fill_target(app, row, target);
+		if (row) {
+			i++;
+			continue;
+		}
+		ret->gone++;
+		map_remove(marks, str_of(marks->entries[i].key));
+	}
 }
 
 static bool passes(const struct table_row *row, void *arg)
@@ -382,4 +392,4 @@ static void release(struct app *app)
 	free(app->browse.namespace);
 }
 
-const struct view_ops browse_view_ops = { .name = N_("Browse"), .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops browse_view_ops = { .name = N_("Browse"), .draw = draw, .act = act, .target = target, .marked = marked, .find = find, .release = release };

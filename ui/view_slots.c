@@ -31,12 +31,15 @@ static size_t count(void *app)
 	return ((struct app *)app)->slots.cards.len;
 }
 
-static const char *key(void *arg, size_t n)
+static const char *key_of(struct app *app, const struct slot_card *card)
 {
-	struct app *app = arg;
-
-	snprintf(app->slots.key, sizeof app->slots.key, "%lld", (long long)card_at(app, n)->slot);
+	snprintf(app->slots.key, sizeof app->slots.key, "%lld", (long long)card->slot);
 	return app->slots.key;
+}
+
+static const char *key(void *app, size_t n)
+{
+	return key_of(app, card_at(app, n));
 }
 
 static const char *mark(void *arg, size_t n, enum role *ret_role)
@@ -107,6 +110,8 @@ static void draw_counts(struct app *app, struct canvas *canvas, int row)
 		used += card_at(app, i)->env != NULL;
 	}
 	col += canvas_textf(canvas, row, col, canvas->cols - col, ROLE_TEXT, "%zu of %zu slots used   ", used, app->slots.cards.len);
+	if (app->slots.list.marks.len)
+		col += canvas_textf(canvas, row, col, canvas->cols - col, ROLE_KEY, "%zu marked  ", app->slots.list.marks.len);
 	for (size_t s = SLOT_PREPARING; s < SLOT_STATES; s++)
 		if (counts[s])
 			col += canvas_textf(canvas, row, col, canvas->cols - col, s == SLOT_TROUBLE ? ROLE_BAD : ROLE_DIM, "%zu %s   ", counts[s],
@@ -116,7 +121,8 @@ static void draw_counts(struct app *app, struct canvas *canvas, int row)
 static void draw_card(struct app *app, const struct slot_card *card, bool selected, struct canvas *canvas, int row, int col, int cols)
 {
 	const struct environment *env = card->env;
-	AUTO_FREE char *title = xasprintf("%s%s %lld: %s", selected ? "> " : "", T("slot"), (long long)card->slot, slot_state_name(card->state));
+	const char *mark_of_card = app->slots.list.marks.len && map_has(&app->slots.list.marks, str_of(key_of(app, card))) ? "* " : "";
+	AUTO_FREE char *title = xasprintf("%s%s%s %lld: %s", selected ? "> " : "", mark_of_card, T("slot"), (long long)card->slot, slot_state_name(card->state));
 	AUTO_RELEASE(buf) step = BUF_INIT(0);
 	AUTO_RELEASE(buf) line = BUF_INIT(0);
 
@@ -299,6 +305,26 @@ static bool act(struct app *app, enum action action)
 	return list_act(&app->slots.list, &source, action, app->canvas->rows / 3);
 }
 
+static void marked(struct app *app, struct targets *ret)
+{
+	struct list_source source = source_of(app);
+	AUTO_FREE size_t *rows = NULL;
+	size_t n;
+
+	current(app);
+	ret->list = &app->slots.list;
+	ret->gone = list_marked(ret->list, &source, &rows, &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct slot_card *card = card_at(app, rows[i]);
+		struct target *target = targets_add(ret);
+
+		if (target && card->env)
+			target_of_environment(app, target, card->env);
+		else if (target)
+			*target = (struct target){ .title = xasprintf(T("slot %lld"), (long long)card->slot), .env = xstrdup(""), .namespace = xstrdup("") };
+	}
+}
+
 static void target(struct app *app, struct target *ret)
 {
 	const struct slot_card *card = current(app);
@@ -318,4 +344,4 @@ static void release(struct app *app)
 	list_release(&app->slots.list);
 }
 
-const struct view_ops slots_view_ops = { .name = N_("Slots"), .tab = 2, .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops slots_view_ops = { .name = N_("Slots"), .tab = 2, .draw = draw, .act = act, .target = target, .marked = marked, .find = find, .release = release };

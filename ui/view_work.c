@@ -378,8 +378,11 @@ static void draw_list(struct app *app, struct canvas *canvas, struct area area)
 		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("no environment is known yet"));
 		return;
 	}
-	canvas_textf(canvas, row++, 1, canvas->cols - 2, role_of_state(env->shown), "%s: %s %s, %u of %u workloads ready, namespace %s", env->title,
-		     mark_of_state(env->shown), T(health_state_name(env->shown)), env->ready, env->total, *env->namespace ? env->namespace : T("(none)"));
+	rows = canvas_textf(canvas, row, 1, canvas->cols - 2, role_of_state(env->shown), "%s: %s %s, %u of %u workloads ready, namespace %s", env->title,
+			    mark_of_state(env->shown), T(health_state_name(env->shown)), env->ready, env->total, *env->namespace ? env->namespace : T("(none)"));
+	if (list->marks.len)
+		canvas_textf(canvas, row, 1 + rows, canvas->cols - rows - 2, ROLE_KEY, "  %zu marked", list->marks.len);
+	row++;
 	rows = (int)list->len + 1 < 4 ? 4 : (int)list->len + 1;
 	rows = area.bottom - row > 10 && rows > (area.bottom - row) * 3 / 5 ? (area.bottom - row) * 3 / 5 : rows;
 	rows = rows > area.bottom - row ? area.bottom - row : rows;
@@ -518,6 +521,53 @@ static void target(struct app *app, struct target *ret)
 		object_ref_of_row(&ret->object, member->entry->row);
 }
 
+static void mark_pods(struct app *app, struct targets *ret)
+{
+	struct list_source source = pods_of(app);
+	AUTO_FREE size_t *rows = NULL;
+	size_t n;
+
+	current_pod(app);
+	ret->list = &app->work.pods;
+	ret->gone = list_marked(ret->list, &source, &rows, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct target *target = targets_add(ret);
+
+		if (target)
+			target_of_entry(app, target, app->work.pod_entries[rows[i]]);
+	}
+}
+
+static void mark_workloads(struct app *app, struct targets *ret)
+{
+	const struct environment *env = environment_of(app);
+	struct list_source source = workloads_of(app);
+	AUTO_FREE size_t *rows = NULL;
+	size_t n;
+
+	current_member(app);
+	ret->list = &app->work.workloads;
+	ret->gone = list_marked(ret->list, &source, &rows, &n);
+	for (size_t i = 0; i < n; i++) {
+		const struct env_member *member = member_at(app, rows[i]);
+		struct target *target = member->entry ? targets_add(ret) : NULL;
+
+		ret->gone += !member->entry; /* the stack has it, the cluster does not */
+		if (!target)
+			continue;
+		target_of_environment(app, target, env);
+		object_ref_of_row(&target->object, member->entry->row);
+	}
+}
+
+static void marked(struct app *app, struct targets *ret)
+{
+	if (is_open(&app->work))
+		mark_pods(app, ret);
+	else if (environment_of(app))
+		mark_workloads(app, ret);
+}
+
 static void find(struct app *app, const char *text)
 {
 	if (!is_open(&app->work))
@@ -552,4 +602,4 @@ int64_t work_revision(struct app *app)
 	return strtoll(text->lines[text->shown[text->cursor]].text, NULL, 10);
 }
 
-const struct view_ops work_view_ops = { .name = N_("Deploy"), .tab = 3, .draw = draw, .act = act, .target = target, .find = find, .release = release };
+const struct view_ops work_view_ops = { .name = N_("Deploy"), .tab = 3, .draw = draw, .act = act, .target = target, .marked = marked, .find = find, .release = release };

@@ -221,7 +221,8 @@ static char *path_for(const struct object_ref *object, int64_t now_us, struct er
 	utc_format(now_us, when);
 	for (char *c = when; *c; c++)
 		*c = *c == ':' ? '.' : *c;
-	return xasprintf("%s/%s-%s-%s.tar", folder, when, object->kind, object->name);
+	/* The same name may be deleted in several namespaces within a second. */
+	return xasprintf("%s/%s-%s%s%s-%s.tar", folder, when, object->namespace, *object->namespace ? "-" : "", object->kind, object->name);
 }
 
 char *evidence_save(struct kube *kube, const struct object_ref *object, const struct cancel *cancel, struct error *err)

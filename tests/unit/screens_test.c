@@ -610,6 +610,162 @@ static void who_may_only_look_into_one_namespace_sees_it_and_what_he_may_not(voi
 	close_deck(&deck);
 }
 
+/* ---- what is marked ---- */
+
+static void marked_workloads_are_restarted_after_one_question_that_names_each(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	go(&deck, "3  R");
+	see(&deck, "restart, objects: 2");
+	see(&deck, "Restart Deployment users");
+	see(&deck, "Restart Deployment codex");
+	see(&deck, "Type y to go on");
+	assert_int_equal(writes(&deck, ""), 0);
+	rush(&deck, "y");
+	see(&deck, "restart: 2 done, 0 failed, 0 left out");
+	assert_int_equal(writes(&deck, "deployments/users"), 1);
+	assert_int_equal(writes(&deck, "deployments/codex"), 1);
+	rush(&deck, "@");
+	see(&deck, "kubectl rollout restart deployment/codex -n shop-dev-2");
+	see(&deck, "kubectl rollout restart deployment/users -n shop-dev-2");
+	go(&deck, "3jD"); /* the marks ended with the yes */
+	see(&deck, "Delete Deployment codex");
+	close_deck(&deck);
+}
+
+static void one_that_fails_neither_hides_nor_stops_the_others(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	kube_bed_faults(&deck.bed, "[{'method':'PATCH','path':'deployments/users[?]fieldManager=[^&]*$','status':409,'reason':'Conflict','message':'not now'}]");
+	go(&deck, "3  R");
+	rush(&deck, "y");
+	see(&deck, "restart: 1 done, 1 failed, 0 left out");
+	rush(&deck, "JW");
+	see(&deck, "Restart Deployment users: ");
+	see(&deck, "not now");
+	see(&deck, "Restart Deployment codex: done");
+	rush(&deck, "@");
+	see(&deck, "failed");
+	see(&deck, "done");
+	close_deck(&deck);
+}
+
+static void marks_in_several_namespaces_ask_for_the_act_and_their_number(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	go(&deck, ":deployments\r");
+	rush(&deck, "*");
+	see(&deck, "4 marked");
+	rush(&deck, "R");
+	see(&deck, "Type restart 4, then Enter");
+	rush(&deck, "y\r");
+	rush(&deck, "R");
+	rush(&deck, "4\r");
+	rush(&deck, "R");
+	rush(&deck, "web\r");
+	assert_int_equal(writes(&deck, ""), 0);
+	rush(&deck, "R");
+	rush(&deck, "restart 4\r");
+	see(&deck, "restart: 4 done");
+	assert_int_equal(writes(&deck, "deployments/web"), 2);
+	close_deck(&deck);
+}
+
+static void marked_objects_of_an_environment_ask_for_its_name(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	send(&deck.bed, "POST", "/api/v1/namespaces/shop-ai-staging/configmaps", "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'one'}}");
+	send(&deck.bed, "POST", "/api/v1/namespaces/shop-ai-staging/configmaps", "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'two'}}");
+	app_open_kind(&deck.app, "configmaps", "shop-ai-staging");
+	rush(&deck, "");
+	see(&deck, "2 of 2");
+	rush(&deck, "*");
+	rush(&deck, "D");
+	see(&deck, "Delete ConfigMap one");
+	see(&deck, "Delete ConfigMap two");
+	see(&deck, "Type ai-staging, then Enter");
+	rush(&deck, "ai-staging\r");
+	see(&deck, "delete: 2 done, 0 failed");
+	assert_int_equal(writes(&deck, "\"DELETE\""), 2);
+	close_deck(&deck);
+}
+
+static void marked_objects_that_are_gone_are_dropped_and_told(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	go(&deck, ":deployments\r");
+	rush(&deck, "*");
+	send(&deck.bed, "DELETE", "/apis/apps/v1/namespaces/shop-dev-3/deployments/web", NULL);
+	rush(&deck, "");
+	see(&deck, "3 of 3");
+	rush(&deck, "R");
+	see(&deck, "restart, objects: 3");
+	see(&deck, "marked objects that are gone by now: 1");
+	rush(&deck, "\033");
+	send(&deck.bed, "DELETE", "/apis/apps/v1/namespaces/shop-dev-2/deployments/users", NULL);
+	send(&deck.bed, "DELETE", "/apis/apps/v1/namespaces/shop-dev-2/deployments/codex", NULL);
+	send(&deck.bed, "DELETE", "/apis/apps/v1/namespaces/shop-ai-staging/deployments/web", NULL);
+	rush(&deck, "");
+	rush(&deck, "R");
+	see(&deck, "marked objects that are gone by now: 3");
+	assert_int_equal(deck.app.dialog.kind, DIALOG_NONE);
+	close_deck(&deck);
+}
+
+static void marked_slots_are_freed_and_free_ones_left_out(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	go(&deck, "2*D");
+	see(&deck, "free, objects: 2");
+	see(&deck, "namespace shop-dev-2 with everything in it goes");
+	see(&deck, "namespace shop-dev-3 with everything in it goes");
+	see(&deck, "left out: slot 1: no slot with a record");
+	rush(&deck, "y");
+	see(&deck, "free: 2 done, 0 failed, 2 left out");
+	assert_int_equal(writes(&deck, "configmaps/codex-env-2"), 1);
+	assert_int_equal(writes(&deck, "configmaps/codex-env-3"), 1);
+	AUTO_FREE char *count = xasprintf("test $(ls %s/slotdeck/evidence/*.tar | wc -l) = 2", deck.state);
+
+	assert_int_equal(system(count), 0);
+	close_deck(&deck);
+}
+
+static void several_are_scaled_to_one_number(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	go(&deck, "3  a");
+	see(&deck, "actions on what is marked: 2");
+	rush(&deck, "scale: how\r");
+	rush(&deck, "3\r");
+	see(&deck, "scale, objects: 2");
+	see(&deck, "replicas 1 -> 3");
+	rush(&deck, "y");
+	assert_int_equal(writes(&deck, "deployments/users/scale"), 1);
+	assert_int_equal(writes(&deck, "deployments/codex/scale"), 1);
+	close_deck(&deck);
+}
+
 static void a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell(void **state)
 {
 	(void)state;
@@ -807,6 +963,13 @@ int main(void)
 		cmocka_unit_test(what_one_may_not_do_is_named_before_it_is_tried),
 		cmocka_unit_test(rights_that_are_not_known_yet_stand_against_nothing),
 		cmocka_unit_test(who_may_only_look_into_one_namespace_sees_it_and_what_he_may_not),
+		cmocka_unit_test(marked_workloads_are_restarted_after_one_question_that_names_each),
+		cmocka_unit_test(one_that_fails_neither_hides_nor_stops_the_others),
+		cmocka_unit_test(marks_in_several_namespaces_ask_for_the_act_and_their_number),
+		cmocka_unit_test(marked_objects_of_an_environment_ask_for_its_name),
+		cmocka_unit_test(marked_objects_that_are_gone_are_dropped_and_told),
+		cmocka_unit_test(marked_slots_are_freed_and_free_ones_left_out),
+		cmocka_unit_test(several_are_scaled_to_one_number),
 		cmocka_unit_test(a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell),
 		cmocka_unit_test(the_way_back_is_the_way_that_was_gone),
 		cmocka_unit_test(the_strip_shows_what_was_seen_and_is_saved_as_text),
