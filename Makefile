@@ -148,7 +148,7 @@ dist: ## make build/slotdeck-VERSION.tar.gz of what is committed
 
 bench: deps ## measure side by side with what a user would run instead, as ratios; about 20 minutes
 	@$(MAKE) --no-print-directory V=release all
-	@status=0; tests/bench/run || status=1; tests/bench/dashboard || status=1; tests/bench/logs || status=1; exit $$status
+	@status=0; tests/bench/run || status=1; tests/bench/dashboard || status=1; tests/bench/logs || status=1; tests/bench/faults || status=1; exit $$status
 
 soak: deps ## run the demo under random keys and apply again and again for SOAK_MINUTES (10); fails on crash, growth, leaks
 	@$(MAKE) --no-print-directory V=release all
