@@ -261,7 +261,7 @@ static bool read_preset(struct reading *r, const char *preset, struct error *err
 	return true;
 }
 
-static const struct settings defaults = { .theme = "dark", .language = "auto", .preset = "default", .mouse = true, .title = true, .refresh_ms = 30 };
+static const struct settings defaults = { .theme = "dark", .language = "auto", .preset = "default", .mouse = true, .title = true, .refresh_ms = 20 };
 
 /* Every check of one text; settings go to ret, whose memory is the arena's. */
 static bool read_settings(struct reading *r, struct str text, struct settings *ret, struct error *err)

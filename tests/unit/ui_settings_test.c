@@ -83,7 +83,7 @@ static void without_a_file_the_defaults_hold(void **state)
 	assert_string_equal(settings_get(file)->theme, "dark");
 	assert_string_equal(settings_get(file)->language, "auto");
 	assert_true(settings_get(file)->mouse);
-	assert_int_equal(settings_get(file)->refresh_ms, 30);
+	assert_int_equal(settings_get(file)->refresh_ms, 20);
 	assert_int_equal(settings_get(file)->nkeys, 0);
 	assert_false(settings_asks_name(settings_get(file), "slot 3"));
 	assert_int_equal(settings_check(file, &err), SETTINGS_SAME);
