@@ -7,6 +7,7 @@
 #define FIELDS_MAX   8	/* between blanks: behind times, thread and process stands the level */
 #define INDENTED_MAX 2	/* the same for a line that begins with blanks: most of those go on with another */
 #define COLON_FIELDS 4	/* "npm error: …", "Jan 2 10:00:00 web: error" is one no more */
+#define REDIS_HEAD   48	/* bytes of process, role, time and mark */
 #define LEVEL_SAME   LOG_LEVEL_COUNT /* PostgreSQL's DETAIL and its like belong to the line before */
 #define ESC	     '\033'
 
@@ -347,6 +348,23 @@ static enum log_level level_of_klog(struct str text)
 	return LOG_LEVEL_NONE;
 }
 
+/* "1:M 03 Feb 2026 04:05:06.007 # text" of Redis: process and role, a time, and a mark. */
+static enum log_level level_of_redis(struct str text)
+{
+	static const char marks[] = ".-*#";
+	static const uint8_t levels[] = { LOG_LEVEL_DEBUG, LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN };
+	size_t n = 0;
+
+	while (n < text.len && text.p[n] >= '0' && text.p[n] <= '9')
+		n++;
+	if (!n || n + 2 >= text.len || text.p[n] != ':' || !is_one_of(text.p[n + 1], "MSXC") || text.p[n + 2] != ' ')
+		return LOG_LEVEL_NONE;
+	for (n += 2; n + 2 < text.len && n < REDIS_HEAD; n++)
+		if (text.p[n] == ' ' && text.p[n + 2] == ' ' && is_one_of(text.p[n + 1], marks))
+			return levels[strchr(marks, text.p[n + 1]) - marks];
+	return LOG_LEVEL_NONE;
+}
+
 static struct str first_bytes(struct str text, size_t n)
 {
 	return (struct str){ text.p, text.len < n ? text.len : n };
@@ -373,6 +391,8 @@ static enum log_level level_of_line(struct log_level_state *state, struct str te
 		return opener->level;
 	}
 	level = level_of_klog(text);
+	if (!level)
+		level = level_of_redis(text);
 	if (!level)
 		level = level_of_words(first_bytes(text, TEXT_BYTES), indented ? INDENTED_MAX : FIELDS_MAX);
 	if (!level && !indented && is_exception(first_bytes(text, TEXT_BYTES)))

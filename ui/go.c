@@ -236,7 +236,8 @@ static const struct {
 } looks[] = {
 	{ ACTION_EVENTS, false, open_events },	 { ACTION_CHANGES, false, open_changes }, { ACTION_HISTORY, false, open_history },
 	{ ACTION_MANIFEST, true, open_manifest }, { ACTION_TREE, true, open_tree },	  { ACTION_WHY, false, open_why },
-	{ ACTION_LOGS, false, app_open_logs },	 { ACTION_COPY, false, copy_name },	 { ACTION_BROWSER, false, app_browser },
+	{ ACTION_LOGS, false, app_open_logs },	 { ACTION_AGENT_LOGS, false, app_open_agent_logs },
+	{ ACTION_COPY, false, copy_name },	 { ACTION_BROWSER, false, app_browser },
 	{ ACTION_COPY_MENU, false, app_open_copy_menu },
 };
 

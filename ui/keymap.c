@@ -70,6 +70,7 @@ const struct binding built_in_bindings[] = {
 
 	{ 'w', 0, "w", "why", "why it is in this state, and by which rule", ENVS | SLOTS | WORK | RUNS, GROUP_LOOK, ACTION_WHY },
 	{ 'l', 0, "l", "logs", "logs of the object or the whole environment", PLACES | OBJECTS, GROUP_LOOK, ACTION_LOGS },
+	{ 'L', 0, "L", NULL, "log of its running job, or of its agent", PLACES | WORK | RUNS | REVIEW, GROUP_LOOK, ACTION_AGENT_LOGS },
 	{ 'e', 0, "e", "events", "events", PLACES | OBJECTS, GROUP_LOOK, ACTION_EVENTS },
 	{ 'm', 0, "m", "manifest", "the manifest as YAML", OBJECTS, GROUP_LOOK, ACTION_MANIFEST },
 	{ 'd', 0, "d", "changes", "what changed, by whom and when", PLACES | OBJECTS, GROUP_LOOK, ACTION_CHANGES },

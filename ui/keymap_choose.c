@@ -44,6 +44,7 @@ static const char *const names[ACTION_COUNT] = {
 	[ACTION_MARK_RANGE] = "mark-range",
 	[ACTION_MARK_ALL] = "mark-all",
 	[ACTION_LOGS] = "logs",
+	[ACTION_AGENT_LOGS] = "agent-logs",
 	[ACTION_EVENTS] = "events",
 	[ACTION_MANIFEST] = "manifest",
 	[ACTION_CHANGES] = "changes",

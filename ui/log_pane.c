@@ -567,12 +567,26 @@ static const char *search_state(const struct log_pane *pane)
 	return pane->searching ? " ..." : pane->search_failed ? T(" (no more)") : "";
 }
 
+/* "oldest 22:16:02": how far back one can scroll. */
+static char *oldest_line(const struct log_scene *scene)
+{
+	struct log_line line;
+	uint64_t first = log_store_next(scene->store, LOG_SERIAL_NONE);
+
+	if (first == LOG_SERIAL_NONE || !log_store_line(scene->store, first, &line))
+		return xstrdup("");
+	struct utc_fields t = utc_split(line.time_ns / 1000);
+
+	return xasprintf(T("oldest %02d:%02d:%02d"), t.hour % 100, t.minute % 100, t.second % 100);
+}
+
 /* Behind the counters stands how lines are shown. */
-static void draw_manner(const struct log_pane *pane, struct canvas *canvas, int row, int col)
+static void draw_manner(const struct log_pane *pane, const struct log_scene *scene, struct canvas *canvas, int row, int col)
 {
 	static const char *const times[LOG_TIMES_COUNT] = { N_("time ms"), N_("time full"), N_("time off") };
 	AUTO_FREE char *search = pane->search ? xasprintf(T("search %s%s"), pane->search_text, search_state(pane)) : xstrdup(T("search none"));
-	const char *const parts[] = { search, T(times[pane->times]), pane->wrap ? T("wrap on") : T("wrap off"), pane->fold_json ? T("JSON folded") : "" };
+	AUTO_FREE char *oldest = oldest_line(scene);
+	const char *const parts[] = { search, T(times[pane->times]), oldest, pane->wrap ? T("wrap on") : T("wrap off"), pane->fold_json ? T("JSON folded") : "" };
 
 	draw_parts(canvas, row, col, parts, ARRAY_LEN(parts));
 }
@@ -589,7 +603,7 @@ static void draw_counts(const struct log_pane *pane, const struct log_scene *sce
 	if (counts.unseen)
 		add_counter(&text, T("to filter"), counts.unseen);
 	if (text_width(buf_cstr(&text)) <= canvas->cols - 2) {
-		draw_manner(pane, canvas, row, 1 + canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, buf_cstr(&text)) + PART_GAP);
+		draw_manner(pane, scene, canvas, row, 1 + canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, buf_cstr(&text)) + PART_GAP);
 		return;
 	}
 	add_count(&shorter, counts.received);

@@ -265,6 +265,8 @@ void app_open_wanted(struct app *app, const char *word, const char *namespace);
 void app_open_object(struct app *app, const struct object_ref *object, enum object_tab tab);
 /* Logs of an environment (no object), a workload or a pod. */
 void app_open_logs(struct app *app, const struct target *target);
+/* Of the agent in the environment of target; while a job runs for that environment, the screen of the job. */
+void app_open_agent_logs(struct app *app, const struct target *target);
 /* --screen logs: --open names whose. */
 bool app_begins_with_logs(const struct app *app);
 /* Every container that is known has been asked for its log, and what came is in the store. */

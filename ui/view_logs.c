@@ -71,6 +71,27 @@ void app_open_logs(struct app *app, const struct target *target)
 	app_go(app, VIEW_LOGS);
 }
 
+static bool has_job(const struct app *app, const struct target *t)
+{
+	return t->env && app_job_runs(app) && app->deploy.slot == t->slot && !strcmp(app->deploy.env, t->env);
+}
+
+void app_open_agent_logs(struct app *app, const struct target *t)
+{
+	const struct row *pod = t->namespace ? agent_pod(app->live, t->namespace) : NULL;
+	AUTO_RELEASE(target) agent = { 0 };
+
+	if (has_job(app, t)) {
+		app_go(app, VIEW_APPLY);
+	} else if (pod) {
+		agent.title = t->title ? xstrdup(t->title) : NULL;
+		object_ref_of_row(&agent.object, pod);
+		app_open_logs(app, &agent);
+	} else {
+		app_say(app, "no agent is at work in %s", t->title ? t->title : t->object.name);
+	}
+}
+
 static bool can_come_back(const struct app *app)
 {
 	bool can = app->view == VIEW_LOGS;

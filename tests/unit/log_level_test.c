@@ -113,6 +113,9 @@ static void words_of_common_loggers_are_known(void **state)
 		{ "java.lang.IllegalStateException: no", ERROR },
 		{ "KeyError", ERROR },
 		{ "panic: assignment to entry in nil map", FATAL },
+		{ "1:M 03 Feb 2026 04:05:06.007 # Warning: no backlog", WARN },
+		{ "12:S 03 Feb 2026 04:05:06.007 * Ready to accept connections", INFO },
+		{ "1:C 03 Feb 2026 04:05:06.007 - 0 clients connected", DEBUG },
 	};
 
 	check_each_alone(wants, ARRAY_LEN(wants));

@@ -174,6 +174,22 @@ static void levels_and_containers_are_chosen_by_a_key(void **state)
 	finish(&p);
 }
 
+static void the_agent_of_a_slot_has_a_log_of_its_own(void **state)
+{
+	(void)state;
+	static const char *const argv[] = { NULL, "--demo", NULL };
+	struct pty p;
+
+	pty_start(&p, &(struct pty_options){ .cols = 120, .rows = 40, .argv = argv });
+	pty_wait_for(&p, "✗ slot 2");
+	pty_type(&p, "g");
+	pty_wait_for(&p, ">✗ slot 2");
+	pty_type(&p, "L");
+	pty_wait_for(&p, "logs of Pod codex");
+	pty_wait_for(&p, "received");
+	finish(&p);
+}
+
 /* What `slotdeck --demo ARGS` prints; its exit status. */
 static int printed(const char *args, struct buf *out)
 {
@@ -213,6 +229,7 @@ int main(void)
 		cmocka_unit_test(logs_fit_every_size),
 		cmocka_unit_test(logs_of_one_workload_come_from_its_screen),
 		cmocka_unit_test(levels_and_containers_are_chosen_by_a_key),
+		cmocka_unit_test(the_agent_of_a_slot_has_a_log_of_its_own),
 		cmocka_unit_test(logs_are_printed_for_scripts),
 	};
 
