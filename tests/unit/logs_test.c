@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kube/log_merge.h"
 #include "kube/log_reader.h"
+#include "live/log_save.h"
 #include "log_server.h"
 #include "model/log_store.h"
 
@@ -377,13 +379,47 @@ static uint64_t wait_for_standstill(struct bed *bed)
 	return written;
 }
 
+/* The saved file has each number that was not dropped once, in the order of its pod: first[] is the first of each that it must have. */
+static void check_saved(const struct log_store *store, unsigned pods, const uint64_t *first, uint64_t last)
+{
+	const char *const names[] = { "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7" };
+	AUTO_FREE char *path = xasprintf("%s/slotdeck-logs-test-%d", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (int)getpid());
+	struct log_save *save = log_save_create();
+	uint64_t next[ARRAY_LEN(names)];
+	char line[256];
+	unsigned pod;
+	uint64_t number;
+	FILE *file;
+
+	memcpy(next, first, pods * sizeof *next);
+	assert_true(log_save_start(save, store, names, pods, path));
+	while (log_save_state(save, NULL) == LOGS_SAVING) {
+		clock_sleep(NULL, NULL, 5, &(struct error){ 0 });
+		log_save_poll(save);
+	}
+	assert_int_equal(log_save_state(save, NULL), LOGS_SAVED);
+	log_save_destroy(save);
+	file = fopen(path, "re");
+	assert_non_null(file);
+	unlink(path);
+	while (fgets(line, sizeof line, file)) {
+		if (sscanf(line, "%*s p%u line %" SCNu64, &pod, &number) != 2 || pod >= pods)
+			fail_msg("what is this? %s", line);
+		if (number != next[pod]++)
+			fail_msg("pod %u: line %" PRIu64 " is not in its place in the file", pod, number);
+	}
+	fclose(file);
+	for (unsigned i = 0; i < pods; i++)
+		assert_int_equal(next[i], last + 1);
+}
+
 static void a_million_lines_come_once_and_in_order_over_lost_connections_and_a_pause(void **state)
 {
 	(void)state;
 	enum { PODS = 8, LINES = 125000 };
 	AUTO_RELEASE(bed) bed = bed_create(PODS, LINES);
 	AUTO(log_store) store = log_store_create(32u << 20);
-	uint64_t kept[PODS] = { 0 }, standing, total = 0;
+	uint64_t kept[PODS] = { 0 }, first[PODS], standing, total = 0;
 	struct log_line line;
 
 	log_server_break(bed.server, 0, 20000);
@@ -407,8 +443,10 @@ static void a_million_lines_come_once_and_in_order_over_lost_connections_and_a_p
 
 		assert_int_equal(counts.received, LINES);
 		assert_int_equal(counts.dropped + kept[i], LINES);
+		first[i] = counts.dropped + 1;
 		total += counts.dropped;
 	}
+	check_saved(store, PODS, first, LINES);
 	assert_int_equal(log_store_counts(store).dropped, total);
 	assert_true(total > 0); /* a million lines are more than 32 MiB */
 }
