@@ -163,6 +163,32 @@ def prune_keeps_what_holds_data_until_it_is_named(c):
         assert not left or left['metadata'].get('deletionTimestamp'), (kind, left)
 
 
+def with_filters_prune_takes_only_what_belonged_to_a_selected_item(c):
+    two = lambda a, b: config_map(a, k='v') + '---\n' + config_map(b, k='v')
+    folder = project(c, 'pfilter', {'a': two('a', 'a2'), 'b': two('b', 'b2')})
+    assert slotdeck(c, folder, 'apply', '--env', 'dev').code == 0
+    for item in 'ab':
+        open(os.path.join(folder, item + '.yaml'), 'w').write(config_map(item, k='v'))
+    names = lambda: {o['metadata']['name'] for o in c.get('/api/v1/namespaces/pfilter-dev/configmaps')['items']} & {'a', 'a2', 'b', 'b2'}
+    for filters in (['--only-services', 'a'], ['--skip-services', 'b']):
+        shown = slotdeck(c, folder, 'diff', '--env', 'dev', '--prune', *filters, '--output', 'jsonl')
+        assert [e['object']['name'] for e in shown.events('object') if e['change'] == 'would-prune'] == ['a2'], shown
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--prune', '--only-services', 'a', '--output', 'jsonl')
+    assert run.code == 0 and names() == {'a', 'b', 'b2'}, (run, names())
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--prune')
+    assert run.code == 0 and names() == {'a', 'b'}, (run, names())
+
+
+def prune_keeps_what_another_environment_has_applied_too(c):
+    folder = project(c, 'pshare', {'a': config_map('a', k='v') + '---\n' + config_map('both', k='v')})
+    for env in ('qa', 'dev'):  # dev is the last, so the labels name it
+        assert slotdeck(c, folder, 'apply', '--env', env, '--namespace', 'pshare-dev').code == 0
+    open(os.path.join(folder, 'a.yaml'), 'w').write(config_map('a', k='v'))
+    run = slotdeck(c, folder, 'apply', '--env', 'dev', '--namespace', 'pshare-dev', '--prune')
+    assert run.code == 0 and 'both' in run.out + run.err and 'another environment' in run.out + run.err, run
+    assert c.get('/api/v1/namespaces/pshare-dev/configmaps/both'), run
+
+
 def a_wait_that_takes_too_long_ends_with_the_deadline(c):
     folder = project(c, 'late', {'web': deployment('web', 'unready')})
     run = slotdeck(c, folder, 'apply', '--env', 'dev', '--wait', '--wait-timeout', '2s')
