@@ -441,6 +441,46 @@ static void a_watch_that_ends_inside_of_an_event_counts_as_garbage(void **state)
 	assert_non_null(strstr(said(bed).why, "cut off"));
 }
 
+/* Nothing of it reaches the objects; the watch goes on from the version that it had, and one good event makes up for it. */
+static void whatever_a_watch_sends_that_is_no_event_ends_it_and_harms_nothing(void **state)
+{
+	AUTO_RELEASE(buf) deep = BUF_INIT(0);
+	AUTO_RELEASE(buf) large = BUF_INIT(0);
+
+	(void)state;
+	buf_adds(&deep, "{\"type\":\"ADDED\",\"object\":");
+	buf_add_repeat(&deep, '[', 10000);
+	buf_adds(&large, "{\"type\":\"ADDED\",\"object\":{\"x\":\"");
+	buf_add_repeat(&large, 'x', 10 << 20);
+	const char *const rows[] = {
+		buf_cstr(&deep),
+		buf_cstr(&large),
+		"{\"type\":\"AEDED\",\"object\":{\"metadata\":{\"uid\":\"x\",\"resourceVersion\":\"99\"}}}\n",
+		"{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"uid\":\"x\",\"resourceVersion\":\"99\"}}]\n",
+		"{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"uid\":\"x\" \"resourceVersion\":\"99\"}}}\n",
+		"[{\"type\":\"ADDED\"}]\n",
+		"HTTP/1.1 200 OK\r\n\r\n",
+		"<html>502 Bad Gateway</html>",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO(bed) bed = bed_ready();
+		AUTO_FREE char *last = NULL;
+
+		hang(bed, ASK_AUDIT);
+		watch_server_send(bed->server, rows[i]);
+		UNTIL(bed, said(bed).state == SCOPE_BROKEN);
+		assert_true(*said(bed).why);
+		assert_int_equal(said(bed).objects, 1);
+		PASS_UNTIL(bed, 5, watch_server_asked(bed->server, ASK_WATCH) == 2);
+		last = watch_server_last(bed->server, ASK_WATCH);
+		assert_non_null(strstr(last, "resourceVersion=10"));
+		event(bed, "MODIFIED", "one", 11);
+		UNTIL(bed, said(bed).state == SCOPE_LIVE);
+		assert_int_equal(watch_server_asked(bed->server, ASK_LIST), 1);
+	}
+}
+
 /* ---- watches that end ---- */
 
 static void a_watch_that_delivered_is_resumed_at_once_however_short_it_was(void **state)
@@ -683,6 +723,7 @@ int main(void)
 		cmocka_unit_test(garbage_three_times_in_a_row_lists_again_and_is_logged_without_its_control_bytes),
 		cmocka_unit_test(garbage_between_good_events_goes_on_from_the_last_of_them),
 		cmocka_unit_test(a_watch_that_ends_inside_of_an_event_counts_as_garbage),
+		cmocka_unit_test(whatever_a_watch_sends_that_is_no_event_ends_it_and_harms_nothing),
 		cmocka_unit_test(a_watch_that_delivered_is_resumed_at_once_however_short_it_was),
 		cmocka_unit_test(watches_that_end_behind_each_bookmark_never_spin_and_say_so),
 		cmocka_unit_test(where_each_watch_ends_with_nothing_there_is_none_and_that_is_said),
