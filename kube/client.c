@@ -141,6 +141,7 @@ void kube_close(struct kube *kube)
 		buf_release(&kube->roots[i].failed);
 	}
 	arena_destroy(kube->arena);
+	kube_asked_release(&kube->asked);
 	pthread_mutex_destroy(&kube->lock);
 	free(kube);
 }
@@ -187,6 +188,7 @@ void kube_prepare(struct kube *kube, struct http_request *request)
 		request->on_wait = kube->on_wait;
 		request->on_wait_arg = kube->on_wait_arg;
 	}
+	kube_asked_note(kube, request);
 }
 
 bool kube_call(struct kube *kube, const struct http_request *request, const char *what, const struct cancel *cancel,

@@ -168,8 +168,21 @@ bool kube_send(struct kube *kube, const struct kube_resource *resource, const st
 /* A raw call for what has no function here. 400 and more: false, ret_status (may be NULL) whole. */
 bool kube_call(struct kube *kube, const struct http_request *request, const char *what, const struct cancel *cancel,
 	       struct http_response *ret, struct kube_status *ret_status, struct error *err);
-/* Fills what every request to this cluster carries (impersonation, deadlines, wait callback), for http_group users. */
+/* Fills what every request to this cluster carries (impersonation, deadlines, wait callback), for http_group users; path is set already. */
 void kube_prepare(struct kube *kube, struct http_request *request);
+
+/* ---- what was asked of pods ---- */
+
+struct kube_asked {
+	int64_t at_ms; /* wall clock, the last time */
+	unsigned times;
+	bool upgrade;  /* to a WebSocket */
+	char *path;    /* of a log, exec, attach or portforward, as it was sent; always a GET */
+};
+/* Such requests since kube_open(), newest first, equal ones as one; the last 200. tell borrows and must not call the client. Any thread. */
+void kube_asked(struct kube *kube, void (*tell)(const struct kube_asked *asked, void *arg), void *arg);
+/* How many there were. */
+uint64_t kube_asked_count(struct kube *kube);
 
 /* ---- rights ---- */
 

@@ -20,6 +20,16 @@ struct kube_root {
 	struct buf failed;
 };
 
+#define KUBE_ASKED_MAX 200
+
+struct kube_asked_ring {
+	struct kube_asked items[KUBE_ASKED_MAX]; /* oldest first */
+	size_t len;
+	uint64_t count;
+};
+void kube_asked_note(struct kube *kube, const struct http_request *request);
+void kube_asked_release(struct kube_asked_ring *ring);
+
 struct kube {
 	struct net *net;
 	struct http *http;
@@ -41,6 +51,7 @@ struct kube {
 	bool discovered;
 	struct kube_version version;
 	bool version_known;
+	struct kube_asked_ring asked;
 };
 
 /* Parses the answer as JSON; takes nothing. ERR_SERVER names what. */
