@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "live/asked.h"
 #include "model/journal.h"
 #include "ui/strip.h"
 #include "ui/term.h"
@@ -220,18 +221,37 @@ static void add_record(struct pager *pager, const struct history_record *r)
 		pager_addf(pager, ROLE_DIM, "    kept   %s", r->evidence);
 }
 
+static void add_asked(struct pager *pager, const struct asked *asked)
+{
+	AUTO_RELEASE(buf) line = BUF_INIT(0);
+
+	add_clock(&line, asked->at_ms);
+	buf_addf(&line, " %s", asked->request);
+	if (asked->times > 1)
+		buf_addf(&line, "  (x%u)", asked->times);
+	pager_add(pager, ROLE_TEXT, buf_cstr(&line));
+	pager_addf(pager, ROLE_DIM, "    equal  %s", asked->command);
+}
+
+/* Changes from the file, and what this program asked of pods; both are newest first, and stay so together. */
 void page_commands(struct app *app, struct pager *pager)
 {
-	AUTO_RELEASE(history) history = { 0 };
+	struct history *history = &app->page.history;
+	AUTO_RELEASE(asked_list) asked = { 0 };
 	AUTO_RELEASE(error) err = { 0 };
+	size_t a = 0, h = 0;
 
-	(void)app;
-	if (!history_read(200, &history, &err))
+	asked_read(app->options->kube, &asked);
+	if (!history_refresh(200, history, &err))
 		pager_addf(pager, ROLE_BAD, "the history can't be read: %s", err.message);
-	else if (!history.len)
+	else if (!history->len)
 		pager_add(pager, ROLE_DIM, T("nothing was changed from here yet"));
-	for (size_t i = 0; i < history.len; i++)
-		add_record(pager, &history.items[i]);
+	while (a < asked.len || h < history->len) {
+		if (h == history->len || (a < asked.len && asked.items[a].at_ms > history->items[h].time_ms))
+			add_asked(pager, &asked.items[a++]);
+		else
+			add_record(pager, &history->items[h++]);
+	}
 }
 
 /* ---- events, changes ---- */
@@ -432,6 +452,7 @@ static void release(struct app *app)
 	free(GIVE(app->page.title));
 	free(GIVE(app->page.of));
 	object_ref_release(&app->page.object);
+	history_release(&app->page.history);
 	pager_release(&app->page.text);
 }
 

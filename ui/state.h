@@ -152,6 +152,7 @@ struct page_view {
 	struct object_ref object; /* for pages about one; else empty */
 	char *of;		  /* title of the environment; NULL */
 	enum view_id of_view;	  /* for the help: of which view */
+	struct history history;	  /* as last read */
 };
 
 struct review_view {

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/state_file.h"
 
 #define FILE_MAX (4 << 20)
 
@@ -128,6 +127,24 @@ static void take_line(struct history *history, struct str line)
 		history_record_release(&record);
 	else
 		LIST_PUSH(history->items, history->len, history->cap) = record;
+}
+
+bool history_refresh(size_t most, struct history *history, struct error *err)
+{
+	AUTO_FREE char *folder = state_folder(err), *path = NULL;
+	struct state_mark now;
+
+	if (!folder)
+		return false;
+	path = xasprintf("%s/history.jsonl", folder);
+	state_mark_of(path, &now);
+	if (state_mark_eq(&now, &history->seen))
+		return true;
+	history_release(history);
+	if (!history_read(most, history, err))
+		return false;
+	history->seen = now; /* what came in between is read the next time */
+	return true;
 }
 
 bool history_read(size_t most, struct history *ret, struct error *err)

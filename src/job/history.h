@@ -8,8 +8,7 @@
 #ifndef SLOTDECK_JOB_HISTORY_H
 #define SLOTDECK_JOB_HISTORY_H
 
-#include "base/error.h"
-#include "base/str.h"
+#include "base/state_file.h"
 
 struct history_record {
 	char *id;	 /* of the change: both lines carry it */
@@ -31,10 +30,13 @@ bool history_write(const struct history_record *record, struct error *err);
 struct history {
 	struct history_record *items; /* newest first; the two lines of a change joined */
 	size_t len, cap;
+	struct state_mark seen; /* the file as it was read */
 };
 void history_release(struct history *history);
 DEFINE_AUTO_RELEASE(history);
 /* The newest at most. A missing file is an empty history; lines that are no record are skipped. */
 bool history_read(size_t most, struct history *ret, struct error *err);
+/* Reads it again if the file has changed. */
+bool history_refresh(size_t most, struct history *history, struct error *err);
 
 #endif

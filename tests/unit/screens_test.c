@@ -200,7 +200,7 @@ static void open_deck_denied(struct deck *deck, int cols, int rows, const char *
 	build_world(&deck->bed);
 	kube_bed_deny(&deck->bed, denied);
 	deck->live = live_create(&(struct live_options){
-		.watcher = { .net = deck->bed.net, .http = kube_http(deck->bed.kube), .clock = deck->clock },
+		.watcher = { .net = deck->bed.net, .http = kube_http(deck->bed.kube), .clock = deck->clock, .prepare = watcher_prepare_kube, .prepare_arg = deck->bed.kube },
 		.envs = { .project = "shop", .state_namespace = "codex-system", .record_prefix = "codex-env-" } });
 	envs_add_place(live_envs(deck->live), "ai-staging", 0, "shop-ai-staging");
 	deck->browse = browse_create(&(struct browse_options){ .kube = deck->bed.kube, .clock = deck->clock });
@@ -806,6 +806,21 @@ static void the_way_back_is_the_way_that_was_gone(void **state)
 	close_deck(&deck);
 }
 
+static void what_was_read_is_listed_with_what_was_sent(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 200, 60);
+	type(&deck, "3j\rRy");
+	see(&deck, "Restart Deployment codex: done");
+	type(&deck, "l\033@");
+	see(&deck, "GET /api/v1/namespaces/shop-dev-2/pods/codex-7d9f-x2kzq/log?container=codex&timestamps=true");
+	see(&deck, "equal  kubectl logs -n shop-dev-2 codex-7d9f-x2kzq -c=codex");
+	see(&deck, "kubectl rollout restart deployment/codex -n shop-dev-2");
+	close_deck(&deck);
+}
+
 static void the_strip_shows_what_was_seen_and_is_saved_as_text(void **state)
 {
 	(void)state;
@@ -975,6 +990,7 @@ int main(void)
 		cmocka_unit_test(the_strip_shows_what_was_seen_and_is_saved_as_text),
 		cmocka_unit_test(an_inverted_order_is_the_other_way_round),
 		cmocka_unit_test(marks_that_are_not_shown_stay),
+		cmocka_unit_test(what_was_read_is_listed_with_what_was_sent),
 		cmocka_unit_test(a_million_random_keys_do_no_harm),
 	};
 
