@@ -194,6 +194,24 @@ static void one_container_can_be_chosen_and_the_others_are_counted_as_filtered(v
 	assert_shows(&bed, "line 8", true);
 }
 
+static void more_containers_than_are_read_at_a_time_are_told(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create();
+	AUTO(canvas) canvas = canvas_create(120, 24, false);
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+	struct logs_source many[60];
+
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = (struct logs_source){ .short_name = "pod", .why = "", .state = i < LOGS_STREAMS ? LOG_FOLLOW_LIVE : LOG_FOLLOW_OPENING };
+	bed.scene.sources = many;
+	bed.scene.nsources = ARRAY_LEN(many);
+	log_pane_settle(&bed.pane, &bed.scene, 21, 120);
+	log_pane_draw(&bed.pane, &bed.scene, canvas, 2, 21);
+	canvas_dump_text(canvas, &text);
+	assert_non_null(strstr(buf_cstr(&text), "containers 60 (50 at a time), 10 not read yet"));
+}
+
 static void the_position_never_moves_by_itself(void **state)
 {
 	(void)state;
@@ -435,6 +453,7 @@ int main(void)
 		cmocka_unit_test(screens_of_logs_are_as_recorded),
 		cmocka_unit_test(one_key_goes_round_the_levels_and_the_counters_stay_exact),
 		cmocka_unit_test(one_container_can_be_chosen_and_the_others_are_counted_as_filtered),
+		cmocka_unit_test(more_containers_than_are_read_at_a_time_are_told),
 		cmocka_unit_test(the_position_never_moves_by_itself),
 		cmocka_unit_test(moving_ends_at_both_ends),
 		cmocka_unit_test(a_wrapped_line_is_walked_row_by_row),
