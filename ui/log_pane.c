@@ -279,9 +279,11 @@ void log_pane_next_match(struct log_pane *pane, const struct log_scene *scene, i
 	begin_search(pane, direction, from);
 }
 
+/* As it was written, or as it is shown. */
 static bool line_matches(const struct log_pane *pane, struct pattern *pattern, const struct log_line *line)
 {
-	return pattern_matches(pattern, log_lines_plain(pane->lines, line->text, false));
+	return pattern_matches(pattern, log_lines_plain(pane->lines, line->text, false)) ||
+	       (pane->fold_json && line->kind == LOG_LINE && pattern_matches(pattern, log_lines_plain(pane->lines, line->text, true)));
 }
 
 /* A third of the view stands in front of the match, and nothing empty behind the last line. */

@@ -262,6 +262,8 @@ static void step_times(struct app *app)
 static void toggle_json(struct app *app)
 {
 	app->logs.pane.fold_json = !app->logs.pane.fold_json;
+	if (app->logs.pane.filter) /* it looks at what is shown */
+		apply_filter(&app->logs);
 }
 
 static void step_level(struct app *app)

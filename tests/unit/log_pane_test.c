@@ -212,6 +212,24 @@ static void more_containers_than_are_read_at_a_time_are_told(void **state)
 	assert_non_null(strstr(buf_cstr(&text), "containers 60 (50 at a time), 10 not read yet"));
 }
 
+static void folded_json_is_found_as_it_is_shown(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(bed) bed = bed_create();
+
+	add(&bed, 0, LOG_LINE, STR("{\"level\":\"warn\",\"msg\":\"refused\",\"addr\":\"10.43.9.2\"}"));
+	add(&bed, 0, LOG_LINE, STR("{\"level\":\"info\",\"msg\":\"taken\",\"addr\":\"10.43.9.3\"}"));
+	log_pane_set_filter(&bed.pane, "addr=10.43.9.2");
+	work(&bed);
+	check_counts(&bed, 2, 0, 2);
+	bed.pane.fold_json = true;
+	work(&bed);
+	check_counts(&bed, 2, 1, 1);
+	log_pane_set_filter(&bed.pane, "\"addr\":\"10.43.9.3\""); /* what the program wrote is found all the same */
+	work(&bed);
+	check_counts(&bed, 2, 1, 1);
+}
+
 static void the_position_never_moves_by_itself(void **state)
 {
 	(void)state;
@@ -454,6 +472,7 @@ int main(void)
 		cmocka_unit_test(one_key_goes_round_the_levels_and_the_counters_stay_exact),
 		cmocka_unit_test(one_container_can_be_chosen_and_the_others_are_counted_as_filtered),
 		cmocka_unit_test(more_containers_than_are_read_at_a_time_are_told),
+		cmocka_unit_test(folded_json_is_found_as_it_is_shown),
 		cmocka_unit_test(the_position_never_moves_by_itself),
 		cmocka_unit_test(moving_ends_at_both_ends),
 		cmocka_unit_test(a_wrapped_line_is_walked_row_by_row),
