@@ -110,8 +110,10 @@ void feed_note(struct feed *feed, enum row_op op, struct str uid, struct str res
 
 void feed_log_garbage(struct feed *feed, struct str bytes, const char *why)
 {
+	bool secret = str_ends(buf_str(&feed->path), STR("/secrets"));
+
 	feed->garbage_so_far++;
-	bytes.len = bytes.len < GARBAGE_LOGGED ? bytes.len : GARBAGE_LOGGED;
+	bytes.len = secret ? 0 : bytes.len < GARBAGE_LOGGED ? bytes.len : GARBAGE_LOGGED;
 	log_debug("garbage in a feed", LOG_TEXT("path", buf_cstr(&feed->path)), LOG_INT("so_far", feed->garbage_so_far), LOG_TEXT("why", why),
 		  LOG_STR("bytes", bytes));
 }
@@ -178,7 +180,7 @@ void feed_open_stream(struct feed *feed, const struct buf *path, enum http_mode 
 	error_release(&feed->decode_error);
 	feed->decode_error = (struct error){ 0 };
 	feed->opened_ms = feed_now(feed);
-	feed->answered = feed->delivered = false;
+	feed->answered = feed->delivered = feed->busy = false;
 	feed_prepare(feed, &request);
 	feed->stream = http_stream_open(feed->http, &request, ops, feed);
 }

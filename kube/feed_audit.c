@@ -165,7 +165,7 @@ static void audit_failed(struct feed *feed, const struct http_response *refusal,
 		AUTO_FREE char *text = xasprintf("the watch is silent, and the audit: %s", status ? status : why);
 
 		feed_drop_stream(&feed->stream);
-		feed_trouble(feed, text, refusal && refusal->retry_after_ms > 0 ? refusal->retry_after_ms : 0);
+		feed_trouble(feed, text, refusal ? feed_wait_asked_ms(refusal->retry_after_ms) : 0);
 	}
 }
 

@@ -76,6 +76,8 @@ struct feed {
 	int64_t moved_ms;  /* when the watch last brought another version, the same */
 	bool answered;	   /* the stream's headers are there */
 	bool delivered;	   /* the watch at hand showed something that makes sense */
+	bool busy;	   /* the server ended it, since it has too much to do (429) */
+	int64_t busy_ms;   /* and asked us to wait so long; 0: it did not say */
 	bool flimsy;	   /* the one before it ended early, with nothing */
 	bool asked_to_wait; /* by the server: Retry-After, or its refusal */
 	bool doubted;	   /* a watch missed changes; the next one has not proved itself yet */
@@ -122,6 +124,8 @@ void feed_status_read(struct feed_status *status, struct str json);
 void feed_pause(struct feed *feed, int64_t ms);
 /* Says why, and tries again after a pause. */
 void feed_trouble(struct feed *feed, const char *why, int64_t at_least_ms);
+/* How long we wait when a server asks for so much: within reason, and 0 when it does not. */
+int64_t feed_wait_asked_ms(int64_t asked_ms);
 /* What an answer of 400 and more means for the list or watch at hand. */
 void feed_refused(struct feed *feed, const struct http_response *refusal);
 void feed_expired(struct feed *feed);

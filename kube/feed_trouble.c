@@ -155,6 +155,11 @@ static bool is_no_stream(int status)
 	return is_no_right(status) || status == 400 || status == 422;
 }
 
+int64_t feed_wait_asked_ms(int64_t asked_ms)
+{
+	return asked_ms <= 0 ? 0 : asked_ms < REFUSED_MS ? asked_ms : REFUSED_MS;
+}
+
 void feed_refused(struct feed *feed, const struct http_response *refusal)
 {
 	bool this_verb = refusal->status == 403 || refusal->status == 405, watched = feed->phase == PHASE_WATCHING;
@@ -174,11 +179,14 @@ void feed_refused(struct feed *feed, const struct http_response *refusal)
 		feed_stay_out(feed, feed->list_state, feed->list_why, REFUSED_MS);
 	} else if (this_verb && watched) {
 		feed->no_watch_until_ms = feed_now(feed) + REFUSED_MS;
-		if (feed->listed) {
-			feed_poll_soon(feed);
-		} else {
+		if (!feed->listed) {
 			feed_list_afresh(feed); /* which is refused too, and says so */
 			feed_trouble(feed, buf_cstr(&why), 0);
+		} else if (feed->told == SCOPE_LIVE) {
+			feed_poll_soon(feed);
+		} else {
+			feed_list_afresh(feed); /* what we have may be old */
+			feed_list(feed);
 		}
 	} else if (this_verb && !feed->streaming && feed_now(feed) >= feed->no_stream_until_ms) {
 		feed->list_state = state_of_refusal(refusal->status);
@@ -192,6 +200,6 @@ void feed_refused(struct feed *feed, const struct http_response *refusal)
 		/* A watch that the server does not like (old resource version in other words) is cured by a list. */
 		if (refusal->status != 429 && feed->backoff.failures >= 2)
 			feed_list_afresh(feed);
-		feed_trouble(feed, buf_cstr(&why), refusal->retry_after_ms > 0 ? refusal->retry_after_ms < REFUSED_MS ? refusal->retry_after_ms : REFUSED_MS : 0);
+		feed_trouble(feed, buf_cstr(&why), feed_wait_asked_ms(refusal->retry_after_ms));
 	}
 }

@@ -92,6 +92,8 @@ static bool on_event(struct feed *feed, const struct event *event)
 		AUTO_RELEASE(feed_status) status = { 0 };
 
 		feed_status_read(&status, event->object);
+		feed->busy = status.code == 429;
+		feed->busy_ms = status.retry_after_s * 1000;
 		feed->list_again = status.code == 410 || !strcmp(buf_cstr(&status.reason), "Expired");
 		return error_set(&feed->decode_error, ERR_SERVER, "the watch ended: %s", buf_cstr(&status.message));
 	}
@@ -188,7 +190,7 @@ static void on_watch_open(const struct http_response *response, void *arg)
 		feed_audit_afresh(feed, feed->flimsy ? WATCH_SHORTEST_MS : 0);
 }
 
-/* In the stream was what is no event, or an ERROR: from the last good version; the third time in a row the list again. */
+/* In the stream was what is no event, or another ERROR: from the last good version; the third time in a row the list again. */
 static void garbage_ended_it(struct feed *feed)
 {
 	if (++feed->garbage % GARBAGE_MAX == 0)
@@ -233,6 +235,8 @@ static void on_watch_end(const struct http_response *refusal, const struct error
 		feed_expired(feed);
 	} else if (feed->streaming) {
 		feed_trouble(feed, feed->decode_error.message ? feed->decode_error.message : err ? err->message : "the stream of the initial state ended", 0);
+	} else if (feed->busy) {
+		feed_trouble(feed, feed->decode_error.message, feed_wait_asked_ms(feed->busy_ms));
 	} else if (feed->decode_error.message) {
 		garbage_ended_it(feed);
 	} else if (err) {

@@ -108,7 +108,7 @@ static bool serve(struct wire_peer *peer, const struct wire_request *request, vo
 	struct watch_answer answer;
 	bool good;
 
-	if (!strstr(request->target, "/configmaps"))
+	if (!strstr(request->target, "/api/v1/"))
 		return wire_answer(peer, 200, "", "{}");
 	pthread_mutex_lock(&server->lock);
 	server->asked[ask]++;
@@ -123,7 +123,9 @@ static bool serve(struct wire_peer *peer, const struct wire_request *request, vo
 	if (answer.status >= 400) {
 		AUTO_FREE char *why = xasprintf("{\"kind\":\"Status\",\"code\":%d,\"message\":\"the test says so\"}", answer.status);
 
-		good = wire_answer(peer, answer.status, "", why);
+		AUTO_FREE char *header = answer.retry_after_s ? xasprintf("Retry-After: %u\r\n", answer.retry_after_s) : xstrdup("");
+
+		good = wire_answer(peer, answer.status, header, why);
 	} else if (ask == ASK_WATCH || ask == ASK_STREAM) {
 		good = serve_watch(server, peer, &answer);
 	} else {

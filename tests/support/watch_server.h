@@ -1,5 +1,5 @@
 /*
- * watch_server: a server for tests that has one collection, /api/v1/configmaps, and whose lists, audits and watches do what the test says.
+ * watch_server: a server for tests that has one collection, whatever its name below /api/v1/, and whose lists, audits and watches do what the test says.
  *
  * An object's uid is its name. Lists and audits show what watch_server_put() made; watches send nothing by themselves: the test writes
  * each byte of them. Every function may be called from any thread.
@@ -14,6 +14,7 @@ enum watch_ask { ASK_LIST, ASK_AUDIT, ASK_WATCH, ASK_STREAM, ASK_N };
 
 struct watch_answer {	      /* zero is as a good server does it */
 	int status;	      /* of 400 and more: refused */
+	unsigned retry_after_s; /* with the refusal; 0: not said */
 	bool hangs;	      /* no answer at all */
 	const char *greeting; /* what a watch sends as soon as it is open; borrowed until the server stops */
 	bool ends;	      /* the watch ends behind its greeting, cleanly */

@@ -137,7 +137,7 @@ static void end(void *arg)
 	feed_destroy(((struct bed *)arg)->feed);
 }
 
-static struct bed *bed_create(void)
+static struct bed *bed_create_of(const char *resource)
 {
 	struct bed *bed = xcalloc(1, sizeof *bed);
 	AUTO_RELEASE(error) err = { 0 };
@@ -151,9 +151,14 @@ static struct bed *bed_create(void)
 	bed->http = http_create(bed->net, &(struct http_options){ .base_url = url, .probe_path = "" }, &err);
 	if (!bed->http)
 		fail_msg("%s", err.message);
-	bed->feed = feed_create(bed->net, bed->http, &(struct feed_source){ .group = "", .version = "v1", .resource = "configmaps", .namespace = "" }, &ops, bed);
+	bed->feed = feed_create(bed->net, bed->http, &(struct feed_source){ .group = "", .version = "v1", .resource = resource, .namespace = "" }, &ops, bed);
 	watch_server_put(bed->server, "one", 10);
 	return bed;
+}
+
+static struct bed *bed_create(void)
+{
+	return bed_create_of("configmaps");
 }
 
 static void bed_start(struct bed *bed)
@@ -411,6 +416,25 @@ static void garbage_three_times_in_a_row_lists_again_and_is_logged_without_its_c
 	buf_release(&logged.text);
 }
 
+static void garbage_where_secrets_are_is_counted_but_not_logged(void **state)
+{
+	(void)state;
+	AUTO(bed) bed = bed_create_of("secrets");
+	struct logged logged = { .lock = PTHREAD_MUTEX_INITIALIZER, .text = BUF_INIT(1 << 20) };
+
+	log_set_sink(on_log, &logged);
+	log_set_level(LOG_LEVEL_DEBUG);
+	bed_start(bed);
+	UNTIL(bed, said(bed).state == SCOPE_LIVE && watch_server_is_watched(bed->server));
+	watch_server_send(bed->server, "{\"type\":\"AEDED\",\"object\":{\"data\":{\"key\":\"cGxhbnRlZA==\"}}}\n");
+	UNTIL(bed, said(bed).state == SCOPE_BROKEN);
+	log_set_level(LOG_LEVEL_INFO);
+	log_set_sink(NULL, NULL);
+	assert_non_null(strstr(buf_cstr(&logged.text), "so_far=1"));
+	assert_null(strstr(buf_cstr(&logged.text), "cGxhbnRlZA"));
+	buf_release(&logged.text);
+}
+
 static void garbage_between_good_events_goes_on_from_the_last_of_them(void **state)
 {
 	(void)state;
@@ -560,6 +584,35 @@ static void a_watch_that_lasted_is_resumed_without_a_word(void **state)
 	assert_string_equal(said(bed).why, "");
 }
 
+static void a_watch_that_ends_because_the_server_is_busy_waits_as_asked_and_never_lists_again(void **state)
+{
+	(void)state;
+	AUTO(bed) bed = bed_ready();
+
+	hang(bed, ASK_AUDIT);
+	for (unsigned i = 0; i < 5; i++) {
+		PASS_UNTIL(bed, 20, watch_server_asked(bed->server, ASK_WATCH) == i + 1 && watch_server_is_watched(bed->server));
+		watch_server_send(bed->server, "{\"type\":\"ERROR\",\"object\":{\"kind\":\"Status\",\"code\":429,\"message\":\"too many\",\"details\":{\"retryAfterSeconds\":12}}}\n");
+		UNTIL(bed, said(bed).state == SCOPE_BROKEN);
+		assert_non_null(strstr(said(bed).why, "too many"));
+		pass(bed, 10);
+		assert_int_equal(watch_server_asked(bed->server, ASK_WATCH), i + 1);
+	}
+	assert_int_equal(watch_server_asked(bed->server, ASK_LIST), 1);
+}
+
+static void an_audit_that_is_told_to_wait_for_years_waits_a_minute(void **state)
+{
+	(void)state;
+	AUTO(bed) bed = bed_ready();
+
+	watch_server_answer(bed->server, ASK_AUDIT, (struct watch_answer){ .status = 503, .retry_after_s = 999999999 });
+	PASS_UNTIL(bed, 120, said(bed).state == SCOPE_BROKEN); /* the watch is silent meanwhile */
+	assert_non_null(strstr(said(bed).why, "silent"));
+	be_good(bed, ASK_AUDIT);
+	PASS_UNTIL(bed, 65, said(bed).state == SCOPE_LIVE);
+}
+
 /* ---- rights ---- */
 
 static void refuse(struct bed *bed, enum watch_ask ask, int status)
@@ -590,6 +643,20 @@ static void with_the_right_to_list_only_the_list_is_read_each_10_s_and_that_is_s
 	pass(bed, 75);
 	assert_true(watch_server_is_watched(bed->server));
 	assert_string_equal(said(bed).why, "");
+}
+
+static void a_right_to_watch_that_is_missing_after_an_outage_lists_at_once(void **state)
+{
+	(void)state;
+	AUTO(bed) bed = bed_ready();
+
+	hang(bed, ASK_AUDIT);
+	refuse(bed, ASK_WATCH, 500);
+	watch_server_send(bed->server, junk);
+	UNTIL(bed, said(bed).state == SCOPE_BROKEN);
+	refuse(bed, ASK_WATCH, 403);
+	PASS_UNTIL(bed, 10, said(bed).state == SCOPE_LIVE);
+	assert_in_range(age_s(bed), 0, 1); /* LIVE is said of what was read by now, not of what is to be read soon */
 }
 
 /* The server sends a bookmark 2 s before a watch times out. */
@@ -721,6 +788,7 @@ int main(void)
 		cmocka_unit_test(an_event_and_a_bookmark_are_proofs_at_once),
 		cmocka_unit_test(an_event_without_a_known_object_is_no_proof),
 		cmocka_unit_test(garbage_three_times_in_a_row_lists_again_and_is_logged_without_its_control_bytes),
+		cmocka_unit_test(garbage_where_secrets_are_is_counted_but_not_logged),
 		cmocka_unit_test(garbage_between_good_events_goes_on_from_the_last_of_them),
 		cmocka_unit_test(a_watch_that_ends_inside_of_an_event_counts_as_garbage),
 		cmocka_unit_test(whatever_a_watch_sends_that_is_no_event_ends_it_and_harms_nothing),
@@ -728,7 +796,10 @@ int main(void)
 		cmocka_unit_test(watches_that_end_behind_each_bookmark_never_spin_and_say_so),
 		cmocka_unit_test(where_each_watch_ends_with_nothing_there_is_none_and_that_is_said),
 		cmocka_unit_test(a_watch_that_lasted_is_resumed_without_a_word),
+		cmocka_unit_test(a_watch_that_ends_because_the_server_is_busy_waits_as_asked_and_never_lists_again),
+		cmocka_unit_test(an_audit_that_is_told_to_wait_for_years_waits_a_minute),
 		cmocka_unit_test(with_the_right_to_list_only_the_list_is_read_each_10_s_and_that_is_said),
+		cmocka_unit_test(a_right_to_watch_that_is_missing_after_an_outage_lists_at_once),
 		cmocka_unit_test(with_the_right_to_watch_only_bookmarks_are_the_proof_and_it_is_never_unknown),
 		cmocka_unit_test(with_the_right_to_watch_only_a_silent_watch_is_replaced),
 		cmocka_unit_test(a_right_to_watch_that_goes_and_comes_is_found_within_two_minutes_also_without_lists),
