@@ -13,12 +13,14 @@
 #include "cli/command.h"
 #include "live/browse.h"
 #include "live/live.h"
+#include "sim/registry.h"
 #include "sim/sim.h"
 #include "ui/app.h"
 #include "ui/linear.h"
 
 struct demo { /* --demo: a simulated cluster and the project that it runs */
 	struct sim *sim;
+	struct sim_registry *registry;
 	char *folder; /* temporary, removed at the end */
 	char *kubeconfig, *config;
 };
@@ -32,9 +34,13 @@ struct dashboard {
 	struct stack *stack; /* of the project as a whole; NULL: there is no services.yaml */
 	struct live *live;
 	struct browse *browse;
+	struct mirror_options mirror;
 };
 
 /* ---- demo ---- */
+
+/* Of each blob, so that mirroring can be watched. */
+#define DEMO_BYTES_PER_S (4 << 20)
 
 static void remove_tree(const char *folder)
 {
@@ -59,6 +65,9 @@ static bool demo_start(struct demo *demo, struct error *err)
 	demo->config = xasprintf("%s/services.yaml", folder);
 	if (!sim_demo_write(folder, err))
 		return false;
+	demo->registry = sim_registry_start(&(struct sim_registry_options){ .demo = true, .bytes_per_s = DEMO_BYTES_PER_S }, err);
+	if (!demo->registry)
+		return false;
 	demo->sim = sim_start(&(struct sim_options){ .kubeconfig = demo->kubeconfig, .scenario = "demo" }, err);
 	return demo->sim != NULL;
 }
@@ -66,6 +75,7 @@ static bool demo_start(struct demo *demo, struct error *err)
 static void demo_stop(struct demo *demo)
 {
 	sim_stop(demo->sim);
+	sim_registry_stop(demo->registry);
 	if (demo->folder)
 		remove_tree(demo->folder);
 	free(demo->folder);
@@ -111,8 +121,15 @@ static bool open_target(const char *env, int64_t slot, struct app_target *ret, s
 		return error_set(err, ERR_NOT_FOUND, "there is no services.yaml here: nothing to apply");
 	if (!stack_load(&options, &stack, &diags, err))
 		return false;
+	d->mirror = (struct mirror_options){ .insecure = option_flag(d->options, OPT_INSECURE),
+					     .skip_tls_verify = option_flag(d->options, OPT_SKIP_TLS_VERIFY),
+					     .skip_tls_verify_pull = option_flag(d->options, OPT_SKIP_TLS_VERIFY_PULL),
+					     .deny_exec = option_flag(d->options, OPT_DENY_EXEC),
+					     .read_only = option_flag(d->options, OPT_READ_ONLY),
+					     .endpoint = d->demo.registry ? sim_registry_url(d->demo.registry) : NULL,
+					     .login_file = d->demo.registry ? "/dev/null/none" : NULL };
 	*ret = (struct app_target){ .context = { .net = d->net, .kube = d->kube, .stack = stack },
-				    .options = { .settle_ms = UINT_MAX, .grace_ms = UINT_MAX, .preflight = true },
+				    .options = { .settle_ms = UINT_MAX, .grace_ms = UINT_MAX, .preflight = true, .mirror = &d->mirror },
 				    .handle = stack };
 	return true;
 }

@@ -84,7 +84,7 @@ void app_close_job(struct app *app)
 	app->has_target = false;
 }
 
-static void start_job(struct app *app, job_fn *fn, const char *title, const char *env, int64_t slot, enum deploy_phase phase)
+void app_start_job(struct app *app, job_fn *fn, const char *title, const char *env, int64_t slot, enum deploy_phase phase)
 {
 	AUTO_RELEASE(error) err = { 0 };
 	AUTO_FREE char *kept_title = xstrdup(title), *kept_env = xstrdup(env);
@@ -96,6 +96,8 @@ static void start_job(struct app *app, job_fn *fn, const char *title, const char
 	}
 	app->has_target = true;
 	deploy_view_begin(&app->deploy, kept_title, kept_env, slot, phase, live_now_ms(app->live));
+	app->deploy.mirrors = fn == job_mirror;
+	app->target.options.dry_run = app->deploy.mirrors && phase == DEPLOY_COMPARING;
 	app->target.context.sink = on_event;
 	app->target.context.sink_arg = app->events;
 	app->target.options.wait = fn == job_apply;
@@ -110,7 +112,7 @@ static void on_apply(struct app *app, void *arg, const char *text)
 {
 	(void)arg;
 	(void)text;
-	start_job(app, job_apply, app->deploy.title, app->deploy.env, app->deploy.slot, DEPLOY_APPLYING);
+	app_start_job(app, job_apply, app->deploy.title, app->deploy.env, app->deploy.slot, DEPLOY_APPLYING);
 }
 
 static void add_changes_to_ask(struct app *app, enum job_change change, const char *what)
@@ -149,20 +151,22 @@ static void compare(struct app *app, const struct target *t)
 	if (app_job_runs(app))
 		app_say(app, "a job is running on %s: c cancels it", app->deploy.title);
 	else if (app->view == VIEW_APPLY && app->deploy.title)
-		start_job(app, job_diff, app->deploy.title, app->deploy.env, app->deploy.slot, DEPLOY_COMPARING);
+		app_start_job(app, job_diff, app->deploy.title, app->deploy.env, app->deploy.slot, DEPLOY_COMPARING);
 	else if (!t->title)
 		app_say(app, "no environment is under the cursor");
 	else
-		start_job(app, job_diff, t->title, t->env, t->slot, DEPLOY_COMPARING);
+		app_start_job(app, job_diff, t->title, t->env, t->slot, DEPLOY_COMPARING);
 }
 
 static void act_apply(struct app *app, const struct target *t)
 {
-	if (app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED && app->options->read_only)
+	bool compared = app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED && !app->deploy.mirrors;
+
+	if (compared && app->options->read_only)
 		app_say(app, "read-only: nothing is applied (the program was started with --read-only)");
-	else if (app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED && *browse_only_looks(app->options->browse))
+	else if (compared && *browse_only_looks(app->options->browse))
 		app_say(app, "%s", browse_only_looks(app->options->browse));
-	else if (app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED)
+	else if (compared)
 		ask_apply(app);
 	else
 		compare(app, t);
@@ -179,7 +183,7 @@ void app_ask_leave(struct app *app)
 {
 	dialog_open(&app->dialog, DIALOG_CONFIRM, T("Leave"), on_leave, NULL, NULL);
 	pager_addf(&app->dialog.body, ROLE_TEXT, "a job is running on %s", app->deploy.title);
-	pager_add(&app->dialog.body, ROLE_TEXT, T("leaving cancels it; what is applied stays"));
+	pager_add(&app->dialog.body, ROLE_TEXT, app->deploy.mirrors ? app_what_stays() : T("leaving cancels it; what is applied stays"));
 }
 
 static void on_cancel(struct app *app, void *arg, const char *text)
@@ -189,7 +193,10 @@ static void on_cancel(struct app *app, void *arg, const char *text)
 	if (!app_job_runs(app))
 		return;
 	job_cancel(app->job);
-	app_say(app, "cancelling; what is applied stays");
+	if (app->deploy.mirrors)
+		app_say(app, "%s", app_what_stays());
+	else
+		app_say(app, "cancelling; what is applied stays");
 }
 
 void app_ask_cancel(struct app *app)
@@ -200,7 +207,7 @@ void app_ask_cancel(struct app *app)
 	}
 	dialog_open(&app->dialog, DIALOG_CONFIRM, T("Cancel"), on_cancel, NULL, NULL);
 	pager_addf(&app->dialog.body, ROLE_TEXT, "the job on %s", app->deploy.title);
-	pager_add(&app->dialog.body, ROLE_TEXT, T("what is not begun stops; what is applied stays"));
+	pager_add(&app->dialog.body, ROLE_TEXT, app->deploy.mirrors ? app_what_stays() : T("what is not begun stops; what is applied stays"));
 }
 
 /* ---- the table of changes ---- */
@@ -393,6 +400,8 @@ char *app_reason_against(struct app *app, const struct target *t, enum action ac
 
 	if (action == ACTION_APPLY)
 		return reason_against_apply(app, t);
+	if (action == ACTION_MIRROR)
+		return mirror_reason_against(app, t);
 	if (!outside && !act_kind_of(app, action, t, &kind))
 		return NULL;
 	reason = reason_of_server(app, !outside);
@@ -492,6 +501,8 @@ static void act_on_one(struct app *app, enum action action, const struct target 
 {
 	if (action == ACTION_APPLY)
 		act_apply(app, t);
+	else if (action == ACTION_MIRROR)
+		app_mirror(app, t);
 	else if (action == ACTION_SHELL)
 		app_shell(app, t);
 	else if (action == ACTION_FORWARD)

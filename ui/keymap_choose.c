@@ -68,6 +68,7 @@ static const char *const names[ACTION_COUNT] = {
 	[ACTION_REDRAW] = "redraw",
 	[ACTION_DECODE] = "decode",
 	[ACTION_APPLY] = "apply",
+	[ACTION_MIRROR] = "mirror",
 	[ACTION_RESTART] = "restart",
 	[ACTION_SCALE] = "scale",
 	[ACTION_UNDO] = "undo",

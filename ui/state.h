@@ -340,6 +340,17 @@ void app_ask_cancel(struct app *app);
 /* What must be typed to confirm a change to name in target's environment; NULL: it is a slot, y will do. Gives. */
 char *app_word_for(const struct app *app, const struct target *target, const char *name);
 
+/* Starts a job on an environment and shows it on screen 5. */
+void app_start_job(struct app *app, job_fn *fn, const char *title, const char *env, int64_t slot, enum deploy_phase phase);
+
+/* ---- mirroring images (ui/mirror.c) ---- */
+
+/* Looks what is there; on screen 5, when it has looked, asks and then mirrors. */
+void app_mirror(struct app *app, const struct target *target);
+char *mirror_reason_against(const struct app *app, const struct target *target);
+/* Of mirroring that ends before its time. */
+const char *app_what_stays(void);
+
 /* ---- what leaves the dashboard and comes back (ui/outside.c) ---- */
 
 /* A shell in a running pod of the object; asks first, and which container if there are several. */

@@ -154,7 +154,8 @@ static void on_finished(struct deploy_view *view, const struct job_event *e)
 	set(&view->verdict, e->text);
 	set(&view->step, NULL);
 	view->exit_code = e->exit_code;
-	view->phase = view->phase == DEPLOY_COMPARING && (e->exit_code == EXIT_DONE || e->exit_code == EXIT_DIFFERENCES || e->exit_code == EXIT_CONFLICT)
+	view->phase = view->phase == DEPLOY_COMPARING && (e->exit_code == EXIT_DONE || e->exit_code == EXIT_DIFFERENCES || e->exit_code == EXIT_CONFLICT ||
+							  (view->mirrors && view->differences)) /* one broken image does not hold up the others */
 			      ? DEPLOY_COMPARED
 			      : DEPLOY_ENDED;
 	for (size_t i = 0; view->phase == DEPLOY_COMPARED && i < view->len; i++)
@@ -322,7 +323,7 @@ static int draw_bar(const struct progress_view *p, struct canvas *canvas, int ro
 
 static const char *doing(const struct deploy_view *view)
 {
-	return view->phase == DEPLOY_COMPARING ? T("compare") : T("apply");
+	return view->mirrors ? T("mirror") : view->phase == DEPLOY_COMPARING ? T("compare") : T("apply");
 }
 
 /* "wait, 1 of 2, 0:41, eta 0:50 (median 1:31 of 7)" */
@@ -400,11 +401,15 @@ static void draw_run(const struct deploy_view *view, struct canvas *canvas, int 
 		canvas_text(canvas, row++, 1, canvas->cols - 2, strncmp(view->log[i], "✗", strlen("✗")) == 0 ? ROLE_BAD : ROLE_TEXT, view->log[i]);
 }
 
-static const char *phase_name(enum deploy_phase phase)
+static const char *phase_name(const struct deploy_view *view)
 {
-	static const char *const names[] = { "", N_("comparing with the cluster"), N_("compared: A asks before it applies"), N_("applying"), N_("ended") };
+	static const char *const names[2][5] = {
+		{ "", N_("comparing with the cluster"), N_("compared: A asks before it applies"), N_("applying"), N_("ended") },
+		{ "", N_("looking what is there"), N_("looked: M asks before it mirrors"), N_("mirroring"), N_("ended") },
+	};
+	const char *name = names[view->mirrors][view->phase];
 
-	return *names[phase] ? T(names[phase]) : "";
+	return *name ? T(name) : "";
 }
 
 void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, struct area area, int64_t now_ms)
@@ -417,8 +422,11 @@ void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, str
 		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("nothing to show yet: A on an environment compares its stack with the cluster"));
 		return;
 	}
-	canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TITLE, "apply %s   %zu objects, %zu differ%s   %s", view->title, view->len, view->differences,
-		     view->conflicts ? T(", some in conflict") : "", phase_name(view->phase));
+	if (view->mirrors)
+		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TITLE, "mirror %s   images: %zu   %s", view->title, view->len, phase_name(view));
+	else
+		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TITLE, "apply %s   %zu objects, %zu differ%s   %s", view->title, view->len,
+			     view->differences, view->conflicts ? T(", some in conflict") : "", phase_name(view));
 	plan_rows = area.bottom - run_rows - row;
 	draw_plan(view, canvas, row, plan_rows, width);
 	if (both) {

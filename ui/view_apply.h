@@ -20,6 +20,7 @@ struct deploy_view {
 	char *title; /* of the environment */
 	char *env;
 	int64_t slot;
+	bool mirrors; /* the job is about images, not about the cluster */
 	enum deploy_phase phase;
 	struct deploy_row *rows;
 	size_t len, cap;

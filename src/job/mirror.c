@@ -64,7 +64,7 @@ static void tell_difference(struct mirror *m, struct mirror_image *image)
 	struct sums sums = sums_of(m, image);
 	AUTO_FREE char *route = route_text(image);
 	char size[32];
-	AUTO_FREE char *effect = xasprintf("%s to copy, %zu of %zu blobs there", bytes_text(sums.bytes, size), sums.there, sums.blobs);
+	AUTO_FREE char *effect = xasprintf("%s to send, %zu of %zu blobs there", bytes_text(sums.bytes, size), sums.there, sums.blobs);
 
 	buf_addf(&parts, "  %s\n", route);
 	if (image->was)
@@ -183,9 +183,12 @@ static int end_of_look(struct mirror *m)
 {
 	size_t failed = m->run->counts[CHANGE_FAILED], differ = m->run->counts[CHANGE_WOULD_CREATE] + m->run->counts[CHANGE_WOULD_CONFIGURE];
 	char size[32];
-	AUTO_FREE char *verdict = xasprintf("%zu of %zu images to copy, %s; %zu can't be looked at", differ, m->n, bytes_text(m->total_bytes, size), failed);
+	AUTO_RELEASE(buf) verdict = BUF_INIT(0);
 
-	return run_end(m->run, failed ? exit_of_failures(m) : differ ? EXIT_DIFFERENCES : EXIT_DONE, verdict);
+	buf_addf(&verdict, "%zu of %zu images to copy, %s", differ, m->n, bytes_text(m->total_bytes, size));
+	if (failed)
+		buf_addf(&verdict, "; %zu can't be looked at", failed);
+	return run_end(m->run, failed ? exit_of_failures(m) : differ ? EXIT_DIFFERENCES : EXIT_DONE, buf_cstr(&verdict));
 }
 
 static void tell_skipped(struct mirror *m)

@@ -56,6 +56,8 @@ struct sim_registry {
 	struct map tokens;	 /* token → "expiry scope" */
 	struct buf log;
 	unsigned long requests, ids;
+	pthread_mutex_t fill_lock;
+	bool filled; /* under fill_lock */
 	atomic_bool stopping;
 };
 
@@ -112,12 +114,17 @@ static char *digest_of_bytes(struct str bytes)
 /* splitmix64 of the place, so that any part can be made without the rest. */
 static void make_up(uint64_t seed, uint64_t offset, char *out, size_t len)
 {
-	for (size_t i = 0; i < len; i++, offset++) {
+	while (len) {
 		uint64_t x = seed + (offset / 8 + 1) * 0x9e3779b97f4a7c15u;
+		size_t from = offset % 8, n = 8 - from < len ? 8 - from : len;
 
 		x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
 		x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-		out[i] = (char)((x ^ (x >> 31)) >> (offset % 8 * 8));
+		x ^= x >> 31;
+		memcpy(out, (const char *)&x + from, n);
+		out += n;
+		offset += n;
+		len -= n;
 	}
 }
 
@@ -277,7 +284,7 @@ char *sim_registry_add_image(struct sim_registry *r, const char *repository, con
 	return sim_registry_add_manifest(r, repository, tag, "application/vnd.oci.image.manifest.v1+json", buf_str(&out));
 }
 
-void sim_registry_add_demo(struct sim_registry *r)
+static void add_demo(struct sim_registry *r)
 {
 	static const uint64_t postgres[] = { 29 << 20, 12 << 20, 7 << 20, 2 << 20, 0 }, redis[] = { 29 << 20, 9 << 20, 1 << 20, 0 },
 			      busybox[] = { 2 << 20, 0 };
@@ -299,6 +306,15 @@ void sim_registry_add_demo(struct sim_registry *r)
 		if (images[i].there)
 			free(sim_registry_add_image(r, to, images[i].tag, images[i].layers, images[i].seed));
 	}
+}
+
+static void fill_once(struct sim_registry *r)
+{
+	pthread_mutex_lock(&r->fill_lock);
+	if (r->options.demo && !r->filled)
+		add_demo(r);
+	r->filled = true;
+	pthread_mutex_unlock(&r->fill_lock);
 }
 
 /* ---- answers ---- */
@@ -917,6 +933,7 @@ static struct exchange *exchange_begin(struct sim_registry *r, struct MHD_Connec
 	x->method = method;
 	x->path = xstrdup(uri);
 	x->cut_at = UINT64_MAX;
+	fill_once(r);
 	pthread_mutex_lock(&r->lock);
 	x->number = ++r->requests;
 	pthread_mutex_unlock(&r->lock);
@@ -1027,6 +1044,7 @@ struct sim_registry *sim_registry_start(const struct sim_registry_options *optio
 	r->tokens = (struct map)MAP_INIT(free);
 	r->faults = faults_create();
 	pthread_mutex_init(&r->lock, NULL);
+	pthread_mutex_init(&r->fill_lock, NULL);
 	r->daemon = start_daemon(on_request, r, &port);
 	if (options->redirects)
 		r->storage = start_daemon(on_storage_request, r, &storage_port);
@@ -1055,6 +1073,7 @@ void sim_registry_stop(struct sim_registry *r)
 	map_release(&r->tokens);
 	faults_destroy(r->faults);
 	pthread_mutex_destroy(&r->lock);
+	pthread_mutex_destroy(&r->fill_lock);
 	buf_release(&r->log);
 	free(r->user);
 	free(r->password);

@@ -29,6 +29,7 @@ struct sim_registry_options {
 	bool redirects;		     /* blobs are read from a second port, which refuses who sends it a credential */
 	bool no_mounts;		     /* mounting is answered with 405 */
 	bool no_offsets;	     /* nobody is told how far an upload came */
+	bool demo;		     /* the demo's images are there, made with the first request */
 	/* Before each request is looked at, on its thread; n from 1. */
 	void (*on_request)(unsigned long n, const char *method, const char *path, void *arg);
 	void *arg;
@@ -54,9 +55,6 @@ char *sim_registry_add_layer(struct sim_registry *registry, const char *reposito
 char *sim_registry_add_manifest(struct sim_registry *registry, const char *repository, const char *tag, const char *media_type, struct str bytes);
 /* Adds a whole image for one platform: a config and layers of these sizes (0 ends). Gives the manifest's digest. */
 char *sim_registry_add_image(struct sim_registry *registry, const char *repository, const char *tag, const uint64_t *layer_bytes, uint64_t seed);
-/* The images of the demo, and those of them that are in its own registry already. */
-void sim_registry_add_demo(struct sim_registry *registry);
-
 bool sim_registry_set_faults(struct sim_registry *registry, const char *json, struct error *err);
 /* Gives the requests so far, one a line: "PUT /v2/a/manifests/1 201". */
 char *sim_registry_log(struct sim_registry *registry);

@@ -256,7 +256,7 @@ static void a_look_sends_nothing_and_says_what_would_go(void **state)
 	bed_create(&bed, &(struct sim_registry_options){ 0 }, small_layers);
 	assert_int_equal(mirror_with(&bed, &(struct mirror_options){ .read_only = true }, true), EXIT_DIFFERENCES);
 	assert_non_null(strstr(bed.story.p, "\"would-create\""));
-	assert_non_null(strstr(bed.story.p, "5.9 KiB to copy, 0 of 4 blobs there"));
+	assert_non_null(strstr(bed.story.p, "5.9 KiB to send, 0 of 4 blobs there"));
 	for (const char *const *method = (const char *const[]){ "PUT", "POST", "PATCH", "DELETE", NULL }; *method; method++)
 		assert_int_equal(sim_registry_count(bed.sim, *method, NULL), 0);
 	assert_int_equal(mirror_with(&bed, &(struct mirror_options){ .read_only = true }, false), EXIT_DENIED);
