@@ -1,0 +1,214 @@
+/* M: from the key to tags in a registry, in process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "kube_bed.h"
+#include "model/stack.h"
+#include "sim/registry.h"
+#include "ui/canvas.h"
+#include "ui/term.h"
+#include "ui/state.h"
+
+enum { LIMIT_MS = 30000 };
+
+struct deck {
+	struct kube_bed bed;
+	struct sim_registry *registry;
+	struct live *live;
+	struct browse *browse;
+	struct mirror_options mirror;
+	struct app_options options;
+	struct app app;
+	char state[32];
+};
+
+static bool open_target(const char *env, int64_t slot, struct app_target *ret, struct error *err, void *arg)
+{
+	struct deck *deck = arg;
+	AUTO_RELEASE(diags) diags = DIAGS_INIT;
+	const char *host = sim_registry_host(deck->registry);
+	AUTO_FREE char *yaml = xasprintf("project: shop\nnamespace: {patterns: {ai-staging: shop-ai-staging}}\nenvironments: {ai-staging: {}}\nimages:\n"
+					 "  web: {type: external, from: '%s/src/web:1', local: '%s/dst/web:1'}\n",
+					 host, host);
+	struct stack_options options = { .config = "/nowhere/services.yaml", .text = str_of(yaml), .env = env, .slot = slot };
+	struct stack *stack;
+
+	if (!stack_load(&options, &stack, &diags, err))
+		return false;
+	deck->mirror = (struct mirror_options){ .login_file = "/dev/null/none" };
+	*ret = (struct app_target){ .context = { .net = deck->bed.net, .kube = deck->bed.kube, .stack = stack },
+				    .options = { .mirror = &deck->mirror },
+				    .handle = stack };
+	return true;
+}
+
+static void close_target(struct app_target *target, void *arg)
+{
+	(void)arg;
+	stack_destroy(target->handle);
+}
+
+static void open_deck(struct deck *deck, bool read_only, uint64_t bytes_per_s)
+{
+	static const uint64_t layers[] = { 9000000, 2000, 0 };
+	AUTO_RELEASE(error) err = { 0 };
+
+	*deck = (struct deck){ .state = "/tmp/ui-mirror-XXXXXX" };
+	assert_non_null(mkdtemp(deck->state));
+	setenv("XDG_STATE_HOME", deck->state, 1);
+	deck->registry = sim_registry_start(&(struct sim_registry_options){ .no_mounts = true, .bytes_per_s = bytes_per_s }, &err);
+	assert_non_null(deck->registry);
+	free(sim_registry_add_image(deck->registry, "src/web", "1", layers, 5));
+	deck->bed = kube_bed_create(&(struct kube_bed_options){ 0 });
+	kube_bed_namespace(&deck->bed, "shop-ai-staging");
+	deck->live = live_create(&(struct live_options){ .watcher = { .net = deck->bed.net, .http = kube_http(deck->bed.kube) }, .envs = { .project = "shop" } });
+	envs_add_place(live_envs(deck->live), "ai-staging", 0, "shop-ai-staging");
+	live_add_namespace(deck->live, "shop-ai-staging");
+	deck->browse = browse_create(&(struct browse_options){ .kube = deck->bed.kube });
+	deck->options = (struct app_options){ .project = "shop",
+					      .cluster = "test",
+					      .read_only = read_only,
+					      .live = deck->live,
+					      .browse = deck->browse,
+					      .kube = deck->bed.kube,
+					      .open_target = open_target,
+					      .close_target = close_target,
+					      .arg = deck };
+	app_init(&deck->app, &deck->options, 120, 40);
+}
+
+static void close_deck(struct deck *deck)
+{
+	AUTO_FREE char *command = xasprintf("rm -rf %s", deck->state);
+
+	app_release(&deck->app);
+	browse_destroy(deck->browse);
+	live_destroy(deck->live);
+	kube_bed_release(&deck->bed);
+	sim_registry_stop(deck->registry);
+	assert_int_equal(system(command), 0);
+}
+
+static bool shows(struct deck *deck, const char *text)
+{
+	AUTO_RELEASE(buf) shown = BUF_INIT(0);
+
+	app_draw(&deck->app);
+	canvas_dump_text(deck->app.canvas, &shown);
+	return strstr(buf_cstr(&shown), text) != NULL;
+}
+
+static void await(struct deck *deck, const char *text)
+{
+	int64_t due_ms = clock_now_ms(NULL) + LIMIT_MS;
+
+	while (!shows(deck, text)) {
+		if (clock_now_ms(NULL) > due_ms) {
+			AUTO_RELEASE(buf) shown = BUF_INIT(0);
+
+			canvas_dump_text(deck->app.canvas, &shown);
+			fail_msg("\"%s\" never came:\n%s", text, buf_cstr(&shown));
+		}
+		app_poll(&deck->app, 0);
+		usleep(2000);
+	}
+}
+
+static void type(struct deck *deck, const char *keys)
+{
+	for (; *keys; keys++) {
+		app_key(&deck->app, *keys == '\r' ? KEY_TERM_ENTER : (uint32_t)*keys);
+		app_draw(&deck->app);
+	}
+}
+
+static bool is_mirrored(struct deck *deck)
+{
+	AUTO_FREE char *tag = sim_registry_tag(deck->registry, "dst/web", "1");
+
+	return tag != NULL;
+}
+
+static void m_looks_then_asks_for_the_name_then_mirrors(void **state)
+{
+	struct deck deck;
+
+	(void)state;
+	open_deck(&deck, false, 0);
+	await(&deck, "ai-staging");
+	type(&deck, "M");
+	await(&deck, "looked: M asks before it mirrors");
+	assert_true(shows(&deck, "0 of 3 blobs there"));
+	assert_int_equal(sim_registry_count(deck.registry, "POST", NULL), 0);
+	type(&deck, "M");
+	assert_true(shows(&deck, "copies web: 8.6 MiB to send"));
+	type(&deck, "wrong\r");
+	assert_false(is_mirrored(&deck));
+	while (deck.app.dialog.kind)
+		app_key(&deck.app, KEY_TERM_ESCAPE);
+	type(&deck, "M");
+	type(&deck, "ai-staging\r");
+	await(&deck, "1 image mirrored");
+	assert_true(is_mirrored(&deck));
+	type(&deck, "M");
+	await(&deck, "looked: M asks before it mirrors");
+	type(&deck, "M");
+	assert_true(shows(&deck, "nothing to mirror"));
+	close_deck(&deck);
+}
+
+static void c_cancels_and_says_what_stays(void **state)
+{
+	struct deck deck;
+
+	(void)state;
+	open_deck(&deck, false, 1000000);
+	await(&deck, "ai-staging");
+	type(&deck, "M");
+	await(&deck, "looked: M asks before it mirrors");
+	type(&deck, "M");
+	type(&deck, "ai-staging\r");
+	await(&deck, "mirroring");
+	type(&deck, "c");
+	assert_true(shows(&deck, "no tag is left broken"));
+	type(&deck, "y\r");
+	await(&deck, "cancelled: 0 images mirrored");
+	AUTO_FREE char *broken = sim_registry_broken(deck.registry);
+
+	assert_string_equal(broken, "");
+	assert_false(is_mirrored(&deck));
+	close_deck(&deck);
+}
+
+static void read_only_looks_and_no_more(void **state)
+{
+	struct deck deck;
+
+	(void)state;
+	open_deck(&deck, true, 0);
+	await(&deck, "ai-staging");
+	type(&deck, "M");
+	await(&deck, "looked: M asks before it mirrors");
+	type(&deck, "M");
+	assert_true(shows(&deck, "read-only: nothing is mirrored"));
+	assert_int_equal(sim_registry_count(deck.registry, "POST", NULL), 0);
+	close_deck(&deck);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(m_looks_then_asks_for_the_name_then_mirrors),
+		cmocka_unit_test(c_cancels_and_says_what_stays),
+		cmocka_unit_test(read_only_looks_and_no_more),
+	};
+
+	return cmocka_run_group_tests_name("ui mirror", tests, NULL, NULL);
+}
