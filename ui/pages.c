@@ -295,6 +295,16 @@ static void add_event(struct pager *pager, const struct row_event *e, const char
 	pager_add(pager, strcmp(e->type, "Warning") == 0 ? ROLE_BAD : ROLE_TEXT, buf_cstr(&line));
 }
 
+/* What could not be read is not said to be none. */
+static void add_no_events(struct app *app, struct pager *pager, const struct scope *scope)
+{
+	AUTO_RELEASE(buf) doubt = BUF_INIT(0);
+
+	if (scope)
+		health_format_scope(live_health(app->live), scope, live_now_ms(app->live), &doubt);
+	pager_add(pager, ROLE_DIM, doubt.len ? buf_cstr(&doubt) : T("no events: the server keeps them for an hour"));
+}
+
 void add_events(struct app *app, struct pager *pager, const struct object_ref *object, const char *namespace)
 {
 	const struct scope *scope = store_scope(live_store(app->live), &kind_event, namespace);
@@ -309,7 +319,7 @@ void add_events(struct app *app, struct pager *pager, const struct object_ref *o
 	for (size_t i = 0; i < len; i++)
 		add_event(pager, lines[i].row->event, NULL);
 	if (!len)
-		pager_add(pager, ROLE_DIM, T("no events: the server keeps them for an hour"));
+		add_no_events(app, pager, scope);
 	if (scope && scope->state == SCOPE_LIVE && *scope->why)
 		pager_add(pager, ROLE_DIM, scope->why);
 	free(lines);
@@ -343,7 +353,7 @@ void add_newest_events(struct app *app, struct pager *pager)
 	for (size_t i = 0; i < len; i++)
 		add_event(pager, lines[i].row->event, app_environment_in(app, lines[i].row->namespace)->title);
 	if (!len)
-		pager_add(pager, ROLE_DIM, T("no events: the server keeps them for an hour"));
+		add_no_events(app, pager, store_scope(live_store(app->live), &kind_event, ""));
 }
 
 static const char *word_of_change(enum journal_what what)

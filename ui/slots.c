@@ -53,7 +53,7 @@ static int by_number(const void *a, const void *b)
 	return x->slot < y->slot ? -1 : x->slot > y->slot;
 }
 
-void slot_cards_fill(struct slot_cards *cards, struct live *live, int64_t max_slots)
+void slot_cards_fill(struct slot_cards *cards, struct live *live, int64_t max_slots, const struct scope *records)
 {
 	const struct environment *env;
 	size_t used;
@@ -63,6 +63,8 @@ void slot_cards_fill(struct slot_cards *cards, struct live *live, int64_t max_sl
 		if (env->slot > 0)
 			LIST_PUSH(cards->items, cards->len, cards->cap) = (struct slot_card){ .slot = env->slot, .env = env, .agent = agent_pod(live, env->namespace) };
 	used = cards->len;
+	if (records && !records->synced_ms)
+		max_slots = 0;
 	for (int64_t slot = 1; slot <= max_slots && slot <= 1000; slot++) {
 		bool taken = false;
 

@@ -29,8 +29,12 @@ struct slot_cards {
 void slot_cards_release(struct slot_cards *cards);
 DEFINE_AUTO_RELEASE(slot_cards);
 
-/* All slots that have an environment, and the free ones up to max_slots (0: none are shown), by number. */
-void slot_cards_fill(struct slot_cards *cards, struct live *live, int64_t max_slots);
+/*
+ * All slots that have an environment, and the free ones up to max_slots (0: none are shown), by number. records: where the slots' records
+ * are; until they were listed none is called free. NULL: there are none.
+ */
+struct scope;
+void slot_cards_fill(struct slot_cards *cards, struct live *live, int64_t max_slots, const struct scope *records);
 const char *slot_state_name(enum slot_state state);
 /* "agent 41 runs", "approval of PR 42", "3 of 8 ready": what it does now. */
 void slot_step(const struct slot_card *card, struct buf *out);

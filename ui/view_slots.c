@@ -87,12 +87,20 @@ static struct list_source source_of(struct app *app)
 	return (struct list_source){ columns, ARRAY_LEN(columns), count, key, cell, mark, app };
 }
 
+/* NULL: no records of slots are kept. */
+static const struct scope *records_of(const struct app *app)
+{
+	const char *namespace = app->options->state_namespace;
+
+	return namespace && *namespace ? store_scope(live_store(app->live), &kind_config_map, namespace) : NULL;
+}
+
 static const struct slot_card *current(struct app *app)
 {
 	struct list_source source = source_of(app);
 	size_t at;
 
-	slot_cards_fill(&app->slots.cards, app->live, app->options->max_slots);
+	slot_cards_fill(&app->slots.cards, app->live, app->options->max_slots, records_of(app));
 	list_update(&app->slots.list, &source, false);
 	at = list_current(&app->slots.list);
 	return at == SIZE_MAX ? NULL : card_at(app, at);
@@ -109,7 +117,8 @@ static void draw_counts(struct app *app, struct canvas *canvas, int row)
 		counts[card_at(app, i)->state]++;
 		used += card_at(app, i)->env != NULL;
 	}
-	col += canvas_textf(canvas, row, col, canvas->cols - col, ROLE_TEXT, "%zu of %zu slots used   ", used, app->slots.cards.len);
+	if (app->slots.cards.len)
+		col += canvas_textf(canvas, row, col, canvas->cols - col, ROLE_TEXT, "%zu of %zu slots used   ", used, app->slots.cards.len);
 	if (app->slots.list.marks.len)
 		col += canvas_textf(canvas, row, col, canvas->cols - col, ROLE_KEY, "%zu marked  ", app->slots.list.marks.len);
 	for (size_t s = SLOT_PREPARING; s < SLOT_STATES; s++)
@@ -241,6 +250,19 @@ static void draw_detail(struct app *app, const struct slot_card *card, struct ca
 	}
 }
 
+static void draw_none(struct app *app, struct canvas *canvas, int row)
+{
+	const struct scope *records = records_of(app);
+	AUTO_RELEASE(buf) doubt = BUF_INIT(0);
+
+	if (records && !records->synced_ms)
+		health_format_scope(live_health(app->live), records, live_now_ms(app->live), &doubt);
+	canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM,
+		    doubt.len		     ? buf_cstr(&doubt)
+		    : app->slots.list.filter ? T("no slot has this text")
+					     : T("no slots: nothing holds one, and services.yaml names no maxSlots"));
+}
+
 static void draw(struct app *app, struct canvas *canvas, struct area area)
 {
 	const struct slot_card *card = current(app);
@@ -249,7 +271,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	if (area.bottom - area.top >= 8)
 		draw_counts(app, canvas, row++);
 	if (!card) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, app->slots.list.filter ? T("no slot has this text") : T("no slots: nothing holds one, and services.yaml names no maxSlots"));
+		draw_none(app, canvas, row);
 		return;
 	}
 	int rows = area.bottom - row, detail = rows > 14 ? 6 : 0;

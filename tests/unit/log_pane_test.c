@@ -99,7 +99,7 @@ static void work(struct bed *bed)
 static void screens_of_logs_are_as_recorded(void **state)
 {
 	(void)state;
-	static const int sizes[][2] = { { 40, 10 }, { 80, 24 }, { 120, 40 } };
+	static const int sizes[][2] = { { 40, 10 }, { 80, 24 }, { 120, 40 }, { 200, 60 } };
 	AUTO_RELEASE(bed) bed = bed_create();
 
 	add_numbered(&bed, 40);

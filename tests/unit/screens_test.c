@@ -146,6 +146,7 @@ struct deck {
 	struct app_options options;
 	struct app app;
 	char state[32];
+	bool troubled, hangs; /* not everything will come; nothing will */
 };
 
 static bool no_stack(const char *env, int64_t slot, struct app_target *ret, struct error *err, void *arg)
@@ -189,7 +190,34 @@ static void take(struct deck *deck)
 }
 
 /* denied: rules of the simulation, with ' for " */
-static void open_deck_denied(struct deck *deck, int cols, int rows, const char *denied)
+/* Each list has come or failed; a server that hangs never gets so far. */
+static bool all_is_answered(struct deck *deck)
+{
+	const struct scope *scope;
+
+	for (size_t i = 0; !deck->hangs && (scope = store_scope_at(live_store(deck->live), i)); i++)
+		if (scope->state == SCOPE_UNWATCHED || (scope->state == SCOPE_LOADING && !*scope->why))
+			return false;
+	return true;
+}
+
+/* Until the screen rests although not all has come: a server that is in trouble. */
+static void take_trouble(struct deck *deck)
+{
+	for (int64_t quiet_ms = clock_now_ms(NULL), due_ms = quiet_ms + LIMIT_MS; clock_now_ms(NULL) - quiet_ms < 100; usleep(1000))
+		if ((app_poll(&deck->app, 0) || !all_is_answered(deck)) && clock_now_ms(NULL) < due_ms)
+			quiet_ms = clock_now_ms(NULL);
+	app_draw(&deck->app);
+}
+
+/* What is there, and how the server gives it. */
+struct deck_world {
+	bool empty;
+	const char *denied; /* as the simulation's rules; NULL: nothing */
+	const char *faults; /* NULL: none, and all comes */
+};
+
+static void open_deck_in(struct deck *deck, int cols, int rows, const struct deck_world *world)
 {
 	*deck = (struct deck){ .clock = clock_create_manual(NOW_MS), .state = "/tmp/screens-XXXXXX" };
 	assert_non_null(mkdtemp(deck->state));
@@ -197,8 +225,12 @@ static void open_deck_denied(struct deck *deck, int cols, int rows, const char *
 	setenv("TZ", "UTC", 1);
 	sim_set_wall_ms(NOW_MS);
 	deck->bed = kube_bed_create(&(struct kube_bed_options){ .clock = deck->clock, .features_off = "controllers" });
-	build_world(&deck->bed);
-	kube_bed_deny(&deck->bed, denied);
+	if (!world->empty)
+		build_world(&deck->bed);
+	if (world->denied)
+		kube_bed_deny(&deck->bed, world->denied);
+	if (world->faults)
+		kube_bed_faults(&deck->bed, world->faults);
 	deck->live = live_create(&(struct live_options){
 		.watcher = { .net = deck->bed.net, .http = kube_http(deck->bed.kube), .clock = deck->clock, .prepare = watcher_prepare_kube, .prepare_arg = deck->bed.kube },
 		.envs = { .project = "shop", .state_namespace = "codex-system", .record_prefix = "codex-env-" } });
@@ -207,12 +239,19 @@ static void open_deck_denied(struct deck *deck, int cols, int rows, const char *
 	deck->options = (struct app_options){ .project = "shop", .cluster = "test", .live = deck->live, .browse = deck->browse, .kube = deck->bed.kube,
 					      .state_namespace = "codex-system", .max_slots = 4, .open_target = no_stack, .close_target = close_nothing };
 	app_init(&deck->app, &deck->options, cols, rows);
-	take(deck);
+	deck->troubled = world->faults != NULL;
+	deck->hangs = deck->troubled && strstr(world->faults, "hang");
+	(deck->troubled ? take_trouble : take)(deck);
+}
+
+static void open_deck_denied(struct deck *deck, int cols, int rows, const char *denied)
+{
+	open_deck_in(deck, cols, rows, &(struct deck_world){ .denied = denied });
 }
 
 static void open_deck(struct deck *deck, int cols, int rows)
 {
-	open_deck_denied(deck, cols, rows, "[]");
+	open_deck_in(deck, cols, rows, &(struct deck_world){ 0 });
 }
 
 static void close_deck(struct deck *deck)
@@ -240,7 +279,7 @@ static void type(struct deck *deck, const char *keys)
 
 	while (utf8_next(&rest, &key)) {
 		press(deck, key);
-		take(deck);
+		(deck->troubled ? take_trouble : take)(deck);
 		app_draw(&deck->app);
 	}
 }
@@ -290,9 +329,34 @@ static void see(struct deck *deck, const char *text)
 		fail_msg("\"%s\" is not on the screen:\n%s", text, shown);
 }
 
+/* Waits for it. */
+static void come(struct deck *deck, const char *text)
+{
+	for (int64_t due_ms = clock_now_ms(NULL) + LIMIT_MS; clock_now_ms(NULL) < due_ms; usleep(1000)) {
+		AUTO_FREE char *shown = screen(deck);
+
+		if (strstr(shown, text))
+			return;
+		app_poll(&deck->app, 0);
+	}
+	see(deck, text);
+}
+
 static const struct {
 	int cols, rows;
 } sizes[] = { { 40, 10 }, { 80, 24 }, { 120, 40 }, { 200, 60 } };
+
+static void check_every_size(struct deck *deck, const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		AUTO_FREE char *text = NULL;
+
+		canvas_destroy(deck->app.canvas);
+		deck->app.canvas = canvas_create(sizes[i].cols, sizes[i].rows, false);
+		text = screen(deck);
+		check_screen_text(str_of(text), name, sizes[i].cols, sizes[i].rows);
+	}
+}
 
 static void check_at_every_size(const char *name, const char *keys)
 {
@@ -300,14 +364,7 @@ static void check_at_every_size(const char *name, const char *keys)
 
 	open_deck(&deck, sizes[0].cols, sizes[0].rows);
 	type(&deck, keys);
-	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
-		AUTO_FREE char *text = NULL;
-
-		canvas_destroy(deck.app.canvas);
-		deck.app.canvas = canvas_create(sizes[i].cols, sizes[i].rows, false);
-		text = screen(&deck);
-		check_screen_text(str_of(text), name, sizes[i].cols, sizes[i].rows);
-	}
+	check_every_size(&deck, name);
 	close_deck(&deck);
 }
 
@@ -323,6 +380,8 @@ static void every_screen_looks_as_its_golden(void **state)
 		{ "changes", "d" },	    { "jobs", "J" },		 { "commands", "@" },	       { "menu", "3ja" },	    { "palette", ":users" },
 		{ "pods", ":pods\r" },	    { "object", "3j\r\r" },	 { "object-tree", "3j\r\rO" }, { "filter", "/slot 2\r" },   { "restart", "3jR" },
 		{ "delete", "6" "3jD" },    { "help-envs", "?" },	 { "secret", ":secrets\r\rb" },
+		{ "restart-typed", "j3R" }, { "scale", "3j:scale\r" },	 { "slots-filter", "2/4103\r" }, { "work-filter", "3/user\r" }, { "runs-filter", "4/4102\r" },
+		{ "review-filter", "6/42\r" }, { "pods-filter", ":pods\r/users\r" }, { "pods-marked", ":pods\r* " }, { "events-filter", "e&back\r" },
 	};
 
 	(void)state;
@@ -366,6 +425,68 @@ static void jobs_and_notices_stand_below_the_environments(void **state)
 	see(&deck, "apply ai-staging: wait, 3 of 5, 0:4");
 	see(&deck, "(median 1:31 of 7)   5 shows it, c cancels it");
 	close_deck(&deck);
+}
+
+#define LISTS "'path':'limit=|watch='"
+
+/* Nothing there, nothing yet, nothing allowed, nothing but mistakes: each screen says which. */
+static void every_screen_tells_why_it_is_empty(void **state)
+{
+	static const struct {
+		const char *name, *faults;
+	} states[] = { { "empty", NULL },
+		       { "loading", "[{" LISTS ",'action':'hang'}]" },
+		       { "forbidden", "[{" LISTS ",'status':403,'reason':'Forbidden','message':'it is forbidden: User eve cannot list it'}]" },
+		       { "error", "[{" LISTS ",'status':500,'reason':'InternalError','message':'etcdserver: no leader'}]" } };
+	static const struct {
+		const char *name, *keys;
+	} screens[] = { { "envs", "1" }, { "slots", "2" }, { "work", "3" }, { "runs", "4" }, { "review", "6" }, { "pods", ":pods\r" }, { "events", "1e" }, { "jobs", "1J" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		struct deck deck;
+
+		open_deck_in(&deck, sizes[0].cols, sizes[0].rows, &(struct deck_world){ .empty = true, .faults = states[i].faults });
+		for (size_t k = 0; k < ARRAY_LEN(screens); k++) {
+			AUTO_FREE char *name = xasprintf("%s-%s", screens[k].name, states[i].name);
+
+			type(&deck, screens[k].keys);
+			check_every_size(&deck, name);
+		}
+		close_deck(&deck);
+	}
+}
+
+/* One object, and its logs, that the server does not give. */
+static void an_object_that_does_not_come_says_so(void **state)
+{
+	static const struct {
+		const char *name, *faults, *says;
+	} states[] = { { "loading", "'action':'hang'", "" },
+		       { "forbidden", "'status':403,'reason':'Forbidden','message':'it is forbidden: User eve cannot get it'", "forbidden" },
+		       { "error", "'status':500,'reason':'InternalError','message':'etcdserver: no leader'", "etcdserver" } };
+	static const struct {
+		const char *name, *keys;
+	} screens[] = { { "manifest", "3j\r\rm" }, { "log", "3jl" } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
+		AUTO_FREE char *faults = xasprintf("[{'path':'/pods/[^/]*(/log|$)|/deployments/[^/]*$',%s}]", states[i].faults);
+
+		for (size_t k = 0; k < ARRAY_LEN(screens); k++) {
+			AUTO_FREE char *name = xasprintf("%s-%s", screens[k].name, states[i].name);
+			struct deck deck;
+
+			open_deck(&deck, 200, 60); /* where the whole reason has room */
+			kube_bed_faults(&deck.bed, faults);
+			deck.troubled = true;
+			type(&deck, screens[k].keys);
+			come(&deck, states[i].says);
+			check_every_size(&deck, name);
+			kube_bed_faults(&deck.bed, "[]");
+			close_deck(&deck);
+		}
+	}
 }
 
 /* ---- sessions ---- */
@@ -785,6 +906,69 @@ static void a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell(void **s
 	close_deck(&deck);
 }
 
+static void an_agent_is_looked_at_from_its_run(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, "4");
+	see(&deck, "codex-7d9f-x2kzq");
+	type(&deck, "/4102\r");
+	see(&deck, "codex-7d9f-x2kzq");
+	type(&deck, "e");
+	see(&deck, "events");
+	type(&deck, "\033m");
+	see(&deck, "kind: Pod");
+	type(&deck, "\033O");
+	see(&deck, "ReplicaSet codex-7d9f");
+	type(&deck, "\033");
+	see(&deck, "[4 Runs]");
+	assert_int_equal(writes(&deck, ""), 0);
+	close_deck(&deck);
+}
+
+static void a_pull_request_leads_to_its_slot(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, "6");
+	see(&deck, "42");
+	type(&deck, "\r");
+	see(&deck, "shop-dev-3");
+	type(&deck, "\033");
+	see(&deck, "[6 Review]");
+	type(&deck, "/nothing has this\r");
+	type(&deck, "\033");
+	see(&deck, "42");
+	close_deck(&deck);
+}
+
+static void any_kind_is_found_narrowed_marked_and_opened(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	type(&deck, ":pods\r");
+	see(&deck, "4 of 4");
+	type(&deck, "/users\r");
+	see(&deck, "1 of 4");
+	type(&deck, " ");
+	see(&deck, "1 marked");
+	type(&deck, "\r");
+	see(&deck, "[Summary]");
+	type(&deck, "\t");
+	see(&deck, "kind: Pod");
+	type(&deck, "\033");
+	see(&deck, "1 of 4");
+	type(&deck, "/\025\r");
+	see(&deck, "4 of 4");
+	close_deck(&deck);
+}
+
 static void the_way_back_is_the_way_that_was_gone(void **state)
 {
 	(void)state;
@@ -968,6 +1152,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_screen_looks_as_its_golden),
 		cmocka_unit_test(jobs_and_notices_stand_below_the_environments),
+		cmocka_unit_test(every_screen_tells_why_it_is_empty),
+		cmocka_unit_test(an_object_that_does_not_come_says_so),
+		cmocka_unit_test(an_agent_is_looked_at_from_its_run),
+		cmocka_unit_test(a_pull_request_leads_to_its_slot),
+		cmocka_unit_test(any_kind_is_found_narrowed_marked_and_opened),
 		cmocka_unit_test(a_workload_of_a_slot_is_restarted_after_a_yes),
 		cmocka_unit_test(a_question_that_was_not_on_the_screen_yet_takes_no_answer),
 		cmocka_unit_test(outside_of_slots_the_name_must_be_typed),

@@ -37,7 +37,7 @@ static void check_golden(const struct canvas *canvas, const char *name)
 
 static const struct {
 	int cols, rows;
-} sizes[] = { { 80, 24 }, { 120, 40 }, { 40, 10 } };
+} sizes[] = { { 80, 24 }, { 120, 40 }, { 40, 10 }, { 200, 60 } };
 
 static const struct job_object web = { .item = "web", .kind = "Deployment", .namespace = "shop-dev", .name = "web", .layer = 4 };
 static const struct job_object config = { .item = "web", .kind = "ConfigMap", .namespace = "shop-dev", .name = "app-config", .layer = 2 };
