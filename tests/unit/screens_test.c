@@ -22,6 +22,7 @@
 
 #define NOW_MS	 INT64_C(1784000000000) /* 2026-07-14T03:33:20Z */
 #define LIMIT_MS 20000
+#define NOTED_MS 1100 /* by then the health strip has its first note, however fast the machine is */
 
 /* ---- the world ---- */
 
@@ -227,8 +228,7 @@ static void open_deck_in(struct deck *deck, int cols, int rows, const struct dec
 	deck->bed = kube_bed_create(&(struct kube_bed_options){ .clock = deck->clock, .features_off = "controllers" });
 	if (!world->empty)
 		build_world(&deck->bed);
-	if (world->denied)
-		kube_bed_deny(&deck->bed, world->denied);
+	kube_bed_deny(&deck->bed, world->denied ? world->denied : "[]");
 	if (world->faults)
 		kube_bed_faults(&deck->bed, world->faults);
 	deck->live = live_create(&(struct live_options){
@@ -241,7 +241,13 @@ static void open_deck_in(struct deck *deck, int cols, int rows, const struct dec
 	app_init(&deck->app, &deck->options, cols, rows);
 	deck->troubled = world->faults != NULL;
 	deck->hangs = deck->troubled && strstr(world->faults, "hang");
-	(deck->troubled ? take_trouble : take)(deck);
+	if (deck->troubled) {
+		take_trouble(deck);
+		return;
+	}
+	take(deck);
+	clock_advance(deck->clock, NOTED_MS);
+	take(deck);
 }
 
 static void open_deck_denied(struct deck *deck, int cols, int rows, const char *denied)
