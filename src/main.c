@@ -3,10 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/http_tape.h"
 #include "base/process.h"
+#include "base/record.h"
 #include "base/secret.h"
 #include "base/state_file.h"
 #include "cli/cluster.h"
@@ -17,6 +20,7 @@
 #include "sim/sim.h"
 #include "ui/app.h"
 #include "ui/linear.h"
+#include "ui/replay.h"
 
 struct demo { /* --demo: a simulated cluster and the project that it runs */
 	struct sim *sim;
@@ -35,6 +39,11 @@ struct dashboard {
 	struct live *live;
 	struct browse *browse;
 	struct mirror_options mirror;
+	struct recorder *recorder;   /* --record */
+	struct recording *recording; /* --replay, with the three below */
+	struct clock *clock;
+	struct player *player;
+	struct replay *replay;
 };
 
 /* ---- demo ---- */
@@ -117,6 +126,9 @@ static bool open_target(const char *env, int64_t slot, struct app_target *ret, s
 	struct stack_options options = stack_options_for(d, env, slot);
 	struct stack *stack;
 
+	*ret = (struct app_target){ 0 };
+	if (d->replay)
+		return replay_open_target(d->replay, err);
 	if (!d->stack)
 		return error_set(err, ERR_NOT_FOUND, "there is no services.yaml here: nothing to apply");
 	if (!stack_load(&options, &stack, &diags, err))
@@ -142,18 +154,32 @@ static void close_target(struct app_target *target, void *arg)
 
 /* ---- live ---- */
 
-/* Environments with a namespace of their own; slots come from their records. */
+/* Environments with a namespace of their own; slots come from their records. Gives the namespace of the n-th, NULL: it has none. */
+static char *place_of(const struct stack *stack, size_t n)
+{
+	const char *env = stack->environments.items[n].name.text;
+	AUTO_RELEASE(error) ignored = { 0 };
+	char *namespace = NULL;
+
+	if (strcmp(env, "ai") == 0 || strcmp(env, "ai-repair") == 0 || !stack_namespace(stack, env, 0, &namespace, &ignored) || *namespace)
+		return namespace;
+	free(namespace);
+	return NULL;
+}
+
+static void add_place(struct dashboard *d, const char *env, const char *namespace)
+{
+	envs_add_place(live_envs(d->live), env, 0, namespace);
+	live_add_namespace(d->live, namespace);
+}
+
 static void add_places(struct dashboard *d)
 {
 	for (size_t i = 0; i < d->stack->environments.n; i++) {
-		const char *env = d->stack->environments.items[i].name.text;
-		AUTO_RELEASE(error) ignored = { 0 };
-		AUTO_FREE char *namespace = NULL;
+		AUTO_FREE char *namespace = place_of(d->stack, i);
 
-		if (strcmp(env, "ai") == 0 || strcmp(env, "ai-repair") == 0 || !stack_namespace(d->stack, env, 0, &namespace, &ignored) || !*namespace)
-			continue;
-		envs_add_place(live_envs(d->live), env, 0, namespace);
-		live_add_namespace(d->live, namespace);
+		if (namespace)
+			add_place(d, d->stack->environments.items[i].name.text, namespace);
 	}
 }
 
@@ -167,52 +193,26 @@ static char *strip_path(const struct dashboard *d)
 	return d->demo.sim ? NULL : state_path("health", words, &ignored);
 }
 
-static bool open_live(struct dashboard *d, struct error *err)
+/* The cluster, and what the dashboard knows of it. live: what is known so far. */
+static void start_live(struct dashboard *d, struct live_options *live)
 {
-	struct kube_options kube_options = kube_options_from(d->options);
-	struct live_options options = { .fetch_logs = true, .fetch_metrics = true };
-	AUTO_FREE char *path = NULL;
-
-	if (d->demo.kubeconfig)
-		kube_options.kubeconfig.path = d->demo.kubeconfig;
-	kube_options.stdin_is_ours = false;
-	d->net = net_create(NULL, err);
-	if (!d->net || !kube_open(d->net, &kube_options, &d->kube, err))
-		return false;
-	options.watcher = (struct watcher_options){ .net = d->net, .http = kube_http(d->kube), .prepare = watcher_prepare_kube, .prepare_arg = d->kube };
-	if (d->stack) {
-		const struct stack_state_config *state = d->stack->state;
-
-		options.envs.project = d->stack->project.text;
-		options.envs.state_namespace = state ? state->configmap_namespace.text : "";
-		options.envs.record_prefix = state && *state->configmap_prefix.text ? state->configmap_prefix.text : "codex-env-";
-	}
-	options.strip_path = path = strip_path(d);
-	d->live = live_create(&options);
-	if (d->stack)
-		add_places(d);
+	live->fetch_logs = live->fetch_metrics = true;
+	live->watcher = (struct watcher_options){ .net = d->net, .http = kube_http(d->kube), .prepare = watcher_prepare_kube, .prepare_arg = d->kube };
+	d->live = live_create(live);
 	live_add_namespace(d->live, kube_namespace(d->kube));
 	d->browse = browse_create(&(struct browse_options){ .kube = d->kube });
-	return true;
 }
 
-/* ---- the whole ---- */
-
-static bool wants_lines(const struct options *options)
+static struct envs_options envs_of_stack(const struct stack *stack)
 {
-	const char *term = getenv("TERM");
+	const struct stack_state_config *state = stack->state;
 
-	return option_flag(options, OPT_LINEAR) || (term && strcmp(term, "dumb") == 0);
+	return (struct envs_options){ .project = stack->project.text,
+				      .state_namespace = state ? state->configmap_namespace.text : "",
+				      .record_prefix = state && *state->configmap_prefix.text ? state->configmap_prefix.text : "codex-env-" };
 }
 
-static bool parse_size(const char *text, int *ret_cols, int *ret_rows, struct error *err)
-{
-	*ret_cols = 120;
-	*ret_rows = 40;
-	if (!text || (sscanf(text, "%dx%d", ret_cols, ret_rows) == 2 && *ret_cols > 0 && *ret_rows > 0 && *ret_cols <= 1000 && *ret_rows <= 1000))
-		return true;
-	return error_set(err, ERR_INVALID, "--size: \"%s\" is no size such as 120x40", text);
-}
+/* ---- recording and replay (docs/record.md) ---- */
 
 /* Where --open looks: everywhere, in --namespace, or in the context's. */
 static const char *open_namespace(const struct dashboard *d)
@@ -235,29 +235,203 @@ static char *environment_title(const struct options *options)
 	return env && *env ? xstrdup(env) : NULL;
 }
 
+static const char *project_name(const struct dashboard *d)
+{
+	return d->stack && *d->stack->project.text ? d->stack->project.text : "slotdeck";
+}
+
+static const char *cluster_name(const struct dashboard *d)
+{
+	return d->demo.sim ? "demo" : kube_login_of(d->kube)->context;
+}
+
+static void put_text(struct json_writer *w, const char *name, const char *text)
+{
+	json_put_key(w, name);
+	json_put_text(w, text);
+}
+
+static void put_stack(const struct stack *stack, struct json_writer *w)
+{
+	struct envs_options envs = envs_of_stack(stack);
+
+	put_text(w, "state_project", envs.project);
+	put_text(w, "state_namespace", envs.state_namespace);
+	put_text(w, "record_prefix", envs.record_prefix);
+	json_put_key(w, "max_slots");
+	json_put_int(w, stack->max_slots.value);
+	json_put_key(w, "places");
+	json_put_object(w);
+	for (size_t i = 0; i < stack->environments.n; i++) {
+		AUTO_FREE char *namespace = place_of(stack, i);
+
+		if (namespace)
+			put_text(w, stack->environments.items[i].name.text, namespace);
+	}
+	json_put_end_object(w);
+}
+
+/* What the screens were told besides what comes later. */
+static bool start_recording(struct dashboard *d, struct error *err)
+{
+	AUTO_FREE char *logs_of = environment_title(d->options);
+	AUTO_RELEASE(buf) header = BUF_INIT(0);
+	struct json_writer w = JSON_WRITER_INIT(&header);
+
+	if (!option_text(d->options, OPT_RECORD))
+		return true;
+	json_put_object(&w);
+	put_text(&w, "project", project_name(d));
+	put_text(&w, "cluster", cluster_name(d));
+	put_text(&w, "context", kube_login_of(d->kube)->context);
+	put_text(&w, "server", kube_login_of(d->kube)->server);
+	put_text(&w, "namespace", kube_namespace(d->kube));
+	json_put_key(&w, "read_only");
+	json_put_bool(&w, option_flag(d->options, OPT_READ_ONLY));
+	put_text(&w, "screen", option_text(d->options, OPT_SCREEN));
+	put_text(&w, "logs_of", logs_of);
+	put_text(&w, "open", option_text(d->options, OPT_OPEN));
+	put_text(&w, "open_namespace", open_namespace(d));
+	if (d->stack)
+		put_stack(d->stack, &w);
+	header.p[0] = ','; /* its members go on the header of every recording */
+	d->recorder = recorder_create(option_text(d->options, OPT_RECORD), buf_str(&header), err);
+	net_set_recorder(d->net, d->recorder);
+	return d->recorder != NULL;
+}
+
+/* A kubeconfig without a login, for a server that is never asked. */
+static bool open_recorded_cluster(struct dashboard *d, const json_t *header, struct error *err)
+{
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+	struct json_writer w = JSON_WRITER_INIT(&text);
+	struct kube_options options = { .read_only = json_is_true(json_object_get(header, "read_only")), .deny_exec = true };
+	int fd = memfd_create("kubeconfig", MFD_CLOEXEC);
+	AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", fd);
+
+	buf_adds(&text, "{\"apiVersion\":\"v1\",\"kind\":\"Config\",\"users\":[{\"name\":\"none\",\"user\":{}}],\"clusters\":[{\"name\":\"recorded\",\"cluster\":{\"server\":");
+	json_put_text(&w, record_text(header, "server", "http://recorded.invalid"));
+	buf_adds(&text, "}}],\"contexts\":[{\"name\":\"recorded\",\"context\":{\"cluster\":\"recorded\",\"user\":\"none\",\"namespace\":");
+	json_put_text(&w, record_text(header, "namespace", "default"));
+	buf_adds(&text, "}}],\"current-context\":\"recorded\"}");
+	options.kubeconfig.path = path;
+	bool good = fd >= 0 && write(fd, text.p, text.len) == (ssize_t)text.len ? kube_open(d->net, &options, &d->kube, err)
+										: error_errno(err, "keep what the recording says of the cluster");
+
+	if (fd >= 0)
+		close(fd);
+	return good;
+}
+
+static bool parse_speed(const char *text, double *ret, struct error *err)
+{
+	char *end = NULL;
+
+	*ret = text ? strtod(text, &end) : 1;
+	if (!text || (end != text && !*end && *ret >= 0 && *ret <= 1000))
+		return true;
+	return error_set(err, ERR_INVALID, "--replay-speed: \"%s\" is no number from 0 to 1000", text);
+}
+
+static bool open_replay(struct dashboard *d, struct error *err)
+{
+	struct live_options options = { 0 };
+	const char *env;
+	json_t *namespace;
+	double speed;
+
+	if (!parse_speed(option_text(d->options, OPT_REPLAY_SPEED), &speed, err) || !recording_open(option_text(d->options, OPT_REPLAY), &d->recording, err))
+		return false;
+	json_t *header = recording_header(d->recording);
+
+	d->clock = clock_create_manual(record_int(header, "wall_ms", 0));
+	clock_drive_system(d->clock);
+	d->net = net_create(NULL, err);
+	if (!d->net)
+		return false;
+	d->player = player_create(d->net, d->recording);
+	net_set_player(d->net, d->player);
+	if (!open_recorded_cluster(d, header, err))
+		return false;
+	d->replay = replay_create(&(struct replay_options){ .recording = d->recording, .player = d->player, .clock = d->clock, .speed = speed });
+	options.envs.project = record_text(header, "state_project", NULL);
+	options.envs.state_namespace = record_text(header, "state_namespace", NULL);
+	options.envs.record_prefix = record_text(header, "record_prefix", NULL);
+	start_live(d, &options);
+	json_object_foreach(json_object_get(header, "places"), env, namespace)
+		add_place(d, env, json_string_value(namespace) ? json_string_value(namespace) : "");
+	return true;
+}
+
+static bool open_live(struct dashboard *d, struct error *err)
+{
+	struct kube_options kube_options = kube_options_from(d->options);
+	struct live_options options = { 0 };
+	AUTO_FREE char *path = NULL;
+
+	if (d->demo.kubeconfig)
+		kube_options.kubeconfig.path = d->demo.kubeconfig;
+	kube_options.stdin_is_ours = false;
+	d->net = net_create(NULL, err);
+	if (!d->net || !kube_open(d->net, &kube_options, &d->kube, err) || !start_recording(d, err))
+		return false;
+	if (d->stack)
+		options.envs = envs_of_stack(d->stack);
+	options.strip_path = path = strip_path(d);
+	start_live(d, &options);
+	if (d->stack)
+		add_places(d);
+	return true;
+}
+
+/* ---- the whole ---- */
+
+static bool wants_lines(const struct options *options)
+{
+	const char *term = getenv("TERM");
+
+	return option_flag(options, OPT_LINEAR) || (term && strcmp(term, "dumb") == 0);
+}
+
+static bool parse_size(const char *text, int *ret_cols, int *ret_rows, struct error *err)
+{
+	*ret_cols = 120;
+	*ret_rows = 40;
+	if (!text || (sscanf(text, "%dx%d", ret_cols, ret_rows) == 2 && *ret_cols > 0 && *ret_rows > 0 && *ret_cols <= 1000 && *ret_rows <= 1000))
+		return true;
+	return error_set(err, ERR_INVALID, "--size: \"%s\" is no size such as 120x40", text);
+}
+
 static int run_app(struct dashboard *d, struct error *err)
 {
 	const char *dump = option_text(d->options, OPT_DUMP), *no_colour = getenv("NO_COLOR");
 	AUTO_FREE char *logs_of = environment_title(d->options);
-	const struct app_options options = { .project = d->stack && *d->stack->project.text ? d->stack->project.text : "slotdeck",
-					     .cluster = d->demo.sim ? "demo" : kube_login_of(d->kube)->context,
-					     .read_only = option_flag(d->options, OPT_READ_ONLY),
-					     .ascii = option_flag(d->options, OPT_ASCII),
-					     .no_colour = no_colour && *no_colour,
-					     .theme = option_text(d->options, OPT_THEME),
-					     .live = d->live,
-					     .browse = d->browse,
-					     .kube = d->kube,
-					     .state_namespace = d->stack && d->stack->state ? d->stack->state->configmap_namespace.text : NULL,
-					     .max_slots = d->stack ? d->stack->max_slots.value : 0,
-					     .screen = option_text(d->options, OPT_SCREEN),
-					     .logs_of = logs_of,
-					     .open = option_text(d->options, OPT_OPEN),
-					     .open_namespace = open_namespace(d),
-					     .open_target = open_target,
-					     .close_target = close_target,
-					     .arg = d,
-					     .cancel = d->cancel };
+	const json_t *header = d->recording ? recording_header(d->recording) : NULL;
+	const bool replays = header != NULL;
+	const struct app_options options = {
+		.project = replays ? record_text(header, "project", "?") : project_name(d),
+		.cluster = replays ? record_text(header, "cluster", "?") : cluster_name(d),
+		.read_only = replays ? kube_is_read_only(d->kube) : option_flag(d->options, OPT_READ_ONLY),
+		.ascii = option_flag(d->options, OPT_ASCII),
+		.no_colour = no_colour && *no_colour,
+		.theme = option_text(d->options, OPT_THEME),
+		.live = d->live,
+		.browse = d->browse,
+		.kube = d->kube,
+		.state_namespace = replays ? record_text(header, "state_namespace", NULL)
+				   : d->stack && d->stack->state ? d->stack->state->configmap_namespace.text : NULL,
+		.max_slots = replays ? record_int(header, "max_slots", 0) : d->stack ? d->stack->max_slots.value : 0,
+		.screen = replays ? record_text(header, "screen", NULL) : option_text(d->options, OPT_SCREEN),
+		.logs_of = replays ? record_text(header, "logs_of", NULL) : logs_of,
+		.open = replays ? record_text(header, "open", NULL) : option_text(d->options, OPT_OPEN),
+		.open_namespace = replays ? record_text(header, "open_namespace", "") : open_namespace(d),
+		.open_target = open_target,
+		.close_target = close_target,
+		.arg = d,
+		.cancel = d->cancel,
+		.recorder = d->recorder,
+		.replay = d->replay,
+	};
 	AUTO_RELEASE(buf) text = BUF_INIT(0);
 	int cols, rows;
 
@@ -267,7 +441,11 @@ static int run_app(struct dashboard *d, struct error *err)
 		error_set(err, ERR_INVALID, "--dump: \"%s\" is none of text, svg", dump);
 		return EXIT_USAGE;
 	}
-	if (!parse_size(option_text(d->options, OPT_SIZE), &cols, &rows, err) || !app_dump(&options, cols, rows, strcmp(dump, "svg") == 0, &text, err))
+	bool svg = strcmp(dump, "svg") == 0, sized = option_given(d->options, OPT_SIZE);
+	const char *at = option_text(d->options, OPT_AT);
+
+	if (!parse_size(option_text(d->options, OPT_SIZE), &cols, &rows, err) ||
+	    !(replays ? replay_dump(&options, at, sized ? cols : 0, sized ? rows : 0, svg, &text, err) : app_dump(&options, cols, rows, svg, &text, err)))
 		return job_exit_of_error(err, cancel_signal(d->cancel));
 	fputs(buf_cstr(&text), stdout);
 	return EXIT_DONE;
@@ -280,8 +458,40 @@ static void dashboard_close(struct dashboard *d)
 	kube_close(d->kube);
 	stack_destroy(d->stack);
 	net_destroy(d->net);
+	recorder_destroy(d->recorder);
+	replay_destroy(d->replay);
+	player_destroy(d->player);
+	clock_drive_system(NULL);
+	clock_destroy(d->clock);
+	recording_destroy(d->recording);
 	demo_stop(&d->demo);
 	cancel_destroy(d->cancel);
+}
+
+static bool open_dashboard(struct dashboard *d, struct error *err)
+{
+	if (option_text(d->options, OPT_REPLAY))
+		return open_replay(d, err);
+	return (!option_flag(d->options, OPT_DEMO) || demo_start(&d->demo, err)) && open_stack(d, err) && open_live(d, err);
+}
+
+/* What says two things at once. */
+static bool check_options(const struct options *options, struct error *err)
+{
+	static const enum option_id pairs[][2] = { { OPT_RECORD, OPT_REPLAY }, { OPT_RECORD, OPT_DUMP },	{ OPT_RECORD, OPT_LINEAR },
+						   { OPT_REPLAY, OPT_DEMO },   { OPT_REPLAY, OPT_LINEAR },	{ OPT_REPLAY, OPT_KUBECONFIG },
+						   { OPT_REPLAY, OPT_CONTEXT }, { OPT_REPLAY, OPT_OPEN },	{ OPT_REPLAY, OPT_SCREEN } };
+	static const enum option_id of_replay[] = { OPT_AT, OPT_REPLAY_SPEED };
+
+	for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+		if (option_given(options, pairs[i][0]) && option_given(options, pairs[i][1]))
+			return error_set(err, ERR_INVALID, "--%s and --%s do not go together", option_rows[pairs[i][0]].name, option_rows[pairs[i][1]].name);
+	for (size_t i = 0; i < ARRAY_LEN(of_replay); i++)
+		if (option_given(options, of_replay[i]) && !option_given(options, OPT_REPLAY))
+			return error_set(err, ERR_INVALID, "--%s goes with --replay", option_rows[of_replay[i]].name);
+	if (wants_lines(options) && (option_given(options, OPT_RECORD) || (option_given(options, OPT_REPLAY) && !option_given(options, OPT_DUMP))))
+		return error_set(err, ERR_INVALID, "--record and --replay want a screen: TERM=dumb has none");
+	return true;
 }
 
 static int dashboard(const struct options *options)
@@ -291,14 +501,14 @@ static int dashboard(const struct options *options)
 	AUTO_RELEASE(error) err = { 0 };
 	int code = EXIT_USAGE;
 
-	if ((!option_flag(options, OPT_DEMO) || demo_start(&d.demo, &err)) && open_stack(&d, &err) && open_live(&d, &err))
+	if (check_options(options, &err) && open_dashboard(&d, &err))
 		code = run_app(&d, &err);
 	else
 		code = err.kind == ERR_NOT_FOUND ? EXIT_USAGE : job_exit_of_error(&err, 0);
 	dashboard_close(&d);
 	if (err.kind) {
 		command_print_error(&err);
-		if (err.kind == ERR_NOT_FOUND && !option_flag(options, OPT_DEMO))
+		if (err.kind == ERR_NOT_FOUND && !option_flag(options, OPT_DEMO) && !option_given(options, OPT_REPLAY))
 			fputs("  `slotdeck --demo` needs no cluster\n", stderr);
 	}
 	return code;

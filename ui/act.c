@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "ui/change.h"
+#include "ui/record.h"
+#include "ui/replay.h"
 #include "ui/settings.h"
 #include "ui/state.h"
 #include "ui/text.h"
@@ -73,7 +75,7 @@ bool app_job_runs(const struct app *app)
 {
 	int code;
 
-	return app->job && !job_ended(app->job, &code);
+	return app->job_replayed || (app->job && !job_ended(app->job, &code));
 }
 
 void app_close_job(struct app *app)
@@ -84,13 +86,24 @@ void app_close_job(struct app *app)
 	app->has_target = false;
 }
 
+static void run_job(struct app *app, job_fn *fn)
+{
+	progress_begin_job(&app->deploy.progress, fn, &app->target.context, &app->target.options, live_now_ms(app->live));
+	if (app->deploy.progress.trouble)
+		app_notice(app, true, "%s", app->deploy.progress.trouble);
+	app->job = job_start(fn, &app->target.context, &app->target.options);
+}
+
 void app_start_job(struct app *app, job_fn *fn, const char *title, const char *env, int64_t slot, enum deploy_phase phase)
 {
 	AUTO_RELEASE(error) err = { 0 };
 	AUTO_FREE char *kept_title = xstrdup(title), *kept_env = xstrdup(env);
 
 	app_close_job(app);
-	if (!app->options->open_target(kept_env, slot, &app->target, &err, app->options->arg)) {
+	bool opened = app->options->open_target(kept_env, slot, &app->target, &err, app->options->arg);
+
+	record_target(app, opened ? NULL : &err);
+	if (!opened) {
 		app_notice(app, true, "%s: %s", kept_title, err.message);
 		return;
 	}
@@ -101,10 +114,9 @@ void app_start_job(struct app *app, job_fn *fn, const char *title, const char *e
 	app->target.context.sink = on_event;
 	app->target.context.sink_arg = app->events;
 	app->target.options.wait = fn == job_apply;
-	progress_begin_job(&app->deploy.progress, fn, &app->target.context, &app->target.options, live_now_ms(app->live));
-	if (app->deploy.progress.trouble)
-		app_notice(app, true, "%s", app->deploy.progress.trouble);
-	app->job = job_start(fn, &app->target.context, &app->target.options);
+	app->job_replayed = app->options->replay != NULL; /* what it said comes from the recording */
+	if (!app->job_replayed)
+		run_job(app, fn);
 	app_go(app, VIEW_APPLY);
 }
 
@@ -192,7 +204,8 @@ static void on_cancel(struct app *app, void *arg, const char *text)
 	(void)text;
 	if (!app_job_runs(app))
 		return;
-	job_cancel(app->job);
+	if (app->job)
+		job_cancel(app->job);
 	if (app->deploy.mirrors)
 		app_say(app, "%s", app_what_stays());
 	else
@@ -398,6 +411,8 @@ char *app_reason_against(struct app *app, const struct target *t, enum action ac
 	enum act_kind kind;
 	char *reason;
 
+	if (replay_is_taken(app->options->replay) && (outside || action == ACTION_APPLY || action == ACTION_MIRROR || act_kind_of(app, action, t, &kind)))
+		return xstrdup(T("this is a replay: nothing can be changed"));
 	if (action == ACTION_APPLY)
 		return reason_against_apply(app, t);
 	if (action == ACTION_MIRROR)

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/record.h"
+#include "ui/record.h"
+#include "ui/replay.h"
 #include "ui/state.h"
-#include "ui/term.h"
 #include "ui/text.h"
 #include "ui/theme.h"
 
@@ -81,7 +83,7 @@ static void key_pressed(struct app *app, uint32_t key);
 /* Into a text field as if it were typed, up to the end of its line; anywhere else it is nothing, least of all keys. */
 static void on_paste(struct app *app)
 {
-	struct str text = str_of(term_pasted(app->term));
+	struct str text = str_of(app->pasted);
 	uint32_t rune;
 
 	if (!text_has_focus(app))
@@ -93,7 +95,7 @@ static void on_paste(struct app *app)
 /* A click is the key that stands there, a wheel moves the cursor. */
 static void on_mouse(struct app *app)
 {
-	struct mouse mouse = term_mouse(app->term);
+	struct mouse mouse = app->mouse;
 	uint32_t hot = mouse.kind == MOUSE_WHEEL_UP ? HOT_MOVE(-WHEEL_ROWS) : mouse.kind == MOUSE_WHEEL_DOWN ? HOT_MOVE(WHEEL_ROWS) : 0;
 
 	if (mouse.kind == MOUSE_PRESS && mouse.button == 1)
@@ -137,12 +139,26 @@ static void app_input(struct app *app, const struct input *input)
 		on_key(app, input->key);
 	else
 		deploy_view_event(&app->deploy, input->event, live_now_ms(app->live));
+	if (input->kind == INPUT_JOB && input->event->kind == JOB_FINISHED)
+		app->job_replayed = false;
 	app->dirty = true;
 }
 
 void app_key(struct app *app, uint32_t key)
 {
 	app_input(app, &(struct input){ .kind = INPUT_KEY, .key = key });
+}
+
+void app_job_event(struct app *app, const struct job_event *event)
+{
+	app_input(app, &(struct input){ .kind = INPUT_JOB, .event = event });
+}
+
+bool app_replays(struct app *app, const char *what)
+{
+	if (app->options->replay)
+		app_say(app, "a replay leaves this machine and its clusters as they are: %s is off", what);
+	return app->options->replay != NULL;
 }
 
 /* ---- drawing ---- */
@@ -199,13 +215,19 @@ static void draw_first_line(struct app *app)
 	add_clock(&clock, live_now_ms(app->live));
 	buf_truncate(&clock, 5); /* hours and minutes: an idle screen is not written to each second */
 	buf_addf(&right, "  %s", buf_cstr(&clock));
-	int room = canvas->cols - 3 - text_width(buf_cstr(&right));
+	if (app->options->recorder)
+		buf_adds(&right, canvas->cols >= 60 ? "  REC" : " R");
+	int left = 1;
+
+	if (app->options->replay)
+		left += canvas_text(canvas, 0, left, canvas->cols, ROLE_PROGRESS, replay_position(app->options->replay)) + 2;
+	int room = canvas->cols - 2 - left - text_width(buf_cstr(&right));
 
 	if (canvas->cols >= 70)
-		canvas_textf(canvas, 0, 1, room, ROLE_TITLE, "%s @ %s  %s", app->options->project, app->options->cluster,
+		canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s @ %s  %s", app->options->project, app->options->cluster,
 			     app->options->read_only ? "RO" : "RW");
 	else
-		canvas_textf(canvas, 0, 1, room, ROLE_TITLE, "%s %s", app->options->cluster, app->options->read_only ? "RO" : "RW");
+		canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s %s", app->options->cluster, app->options->read_only ? "RO" : "RW");
 	canvas_right(canvas, 0, 0, canvas->cols - 1, role, buf_cstr(&right));
 }
 
@@ -347,7 +369,9 @@ static void show(struct app *app)
 	if (cols != app->canvas->cols || rows != app->canvas->rows) {
 		canvas_destroy(app->canvas);
 		app->canvas = canvas_create(cols, rows, term_is_ascii(app->term));
+		record_size(app);
 	}
+	record_draw(app);
 	app_draw(app);
 	term_show(app->term, app->canvas);
 	app->dirty = false;
@@ -356,10 +380,25 @@ static void show(struct app *app)
 
 /* ---- the loop ---- */
 
+/* What the terminal says beside a key, while it says it. */
+static void note_key(struct app *app, uint32_t key)
+{
+	if (key == KEY_TERM_MOUSE)
+		app->mouse = term_mouse(app->term);
+	if (key == KEY_TERM_PASTE) {
+		free(app->pasted);
+		app->pasted = xstrdup(term_pasted(app->term));
+	}
+	if (key != KEY_TERM_GONE && key != KEY_TERM_RESIZE)
+		record_key(app, key);
+}
+
 static void take_keys(struct app *app)
 {
-	for (uint32_t key; !app->quit && (key = term_key(app->term)) != KEY_TERM_NONE;)
+	for (uint32_t key; !app->quit && (key = term_key(app->term)) != KEY_TERM_NONE;) {
+		note_key(app, key);
 		app_key(app, key);
+	}
 }
 
 static void take_events(struct app *app)
@@ -367,7 +406,8 @@ static void take_events(struct app *app)
 	struct job_event *event;
 
 	while ((event = queue_pop(app->events))) {
-		app_input(app, &(struct input){ .kind = INPUT_JOB, .event = event });
+		record_job(app, event);
+		app_job_event(app, event);
 		job_event_destroy(event);
 	}
 }
@@ -424,12 +464,20 @@ static int sleep_ms(const struct app *app)
 	return due_ms > now_ms ? (int)(due_ms - now_ms) : 0;
 }
 
-static void heed_rights(struct app *app)
+void app_heed_targets(struct app *app)
 {
 	AUTO_RELEASE(targets) targets = { 0 };
 
 	app_targets(app, &targets);
 	app_heed_rights(app, &targets);
+}
+
+static void check_recording(struct app *app)
+{
+	AUTO_RELEASE(error) err = { 0 };
+
+	if (record_trouble(app->options->recorder, &err))
+		app_notice(app, true, "the recording has stopped: %s", err.message);
 }
 
 static void turn(struct app *app)
@@ -453,7 +501,9 @@ static void turn(struct app *app)
 	app->behind = clock_now_us(NULL) - begun_us >= POLL_BUDGET_MS * 1000;
 	if (clock_now_ms(NULL) / TICK_MS != before_ms / TICK_MS) {
 		setup_check(app);
-		heed_rights(app);
+		check_recording(app);
+		record_tick(app);
+		app_heed_targets(app);
 		app->dirty = true; /* ages count on */
 	}
 	if (cancel_requested(app->options->cancel))
@@ -493,6 +543,7 @@ void app_release(struct app *app)
 	dialog_close(&app->dialog);
 	picker_close(&app->picker);
 	free(app->message);
+	free(app->pasted);
 	free(app->strip_trouble);
 	queue_destroy(app->events);
 	canvas_destroy(app->canvas);
@@ -517,7 +568,7 @@ bool app_begins_with_logs(const struct app *app)
 	return app->options->screen && strcasecmp(app->options->screen, "logs") == 0;
 }
 
-static bool begin(struct app *app, struct error *err)
+bool app_begin(struct app *app, struct error *err)
 {
 	const char *screen = app->options->screen;
 	enum view_id view = VIEW_ENVS;
@@ -536,12 +587,14 @@ static bool begin(struct app *app, struct error *err)
 
 int app_run(const struct app_options *options, struct error *err)
 {
+	if (options->replay)
+		return replay_run(options, err);
 	struct term_options term;
 	struct app app;
 	bool opened;
 
 	app_init(&app, options, 0, 0);
-	if (!begin(&app, err)) {
+	if (!app_begin(&app, err)) {
 		app_release(&app);
 		return EXIT_USAGE;
 	}
@@ -587,7 +640,7 @@ bool app_dump(const struct app_options *options, int cols, int rows, bool svg, s
 	bool good;
 
 	app_init(&app, options, cols, rows);
-	good = setup_theme(options->theme, &theme, err) && begin(&app, err) && wait_until_complete(&app, err);
+	good = setup_theme(options->theme, &theme, err) && app_begin(&app, err) && wait_until_complete(&app, err);
 	if (good) {
 		app.canvas->theme = theme;
 		app_draw(&app);

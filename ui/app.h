@@ -18,6 +18,9 @@ struct app_target {
 	void *handle; /* of whoever made it */
 };
 
+struct recorder;
+struct replay;
+
 struct app_options {
 	const char *project, *cluster;
 	int64_t max_slots; /* 0: not told */
@@ -36,6 +39,8 @@ struct app_options {
 	void (*close_target)(struct app_target *target, void *arg);
 	void *arg;
 	const struct cancel *cancel; /* NULL: none; when set the program leaves */
+	struct recorder *recorder;   /* what enters is recorded; NULL: it is not */
+	struct replay *replay;	     /* what enters comes from a recording (ui/replay.h); NULL: it does not */
 };
 
 /* Opens the terminal and runs until the person leaves. The exit status. */

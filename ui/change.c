@@ -31,6 +31,7 @@ struct change {
 	size_t at; /* the one that is being done */
 	struct list *marks; /* NULL: none */
 	size_t gone;
+	bool replayed; /* its requests are answered by a recording: nothing is kept of it */
 };
 
 struct holder { /* what a task owns: the change moves on to the dialog, and from task to task */
@@ -53,6 +54,7 @@ struct change *change_create(struct app *app)
 	struct change *change = xcalloc(1, sizeof *change);
 
 	change->kube = app->options->kube;
+	change->replayed = app->options->replay != NULL;
 	change->cluster = xstrdup(app->options->cluster);
 	return change;
 }
@@ -179,6 +181,10 @@ static void perform_work(const struct cancel *cancel, void *arg)
 	AUTO_RELEASE(history_record) record = { 0 };
 	AUTO_RELEASE(error) err = { 0 };
 
+	if (change->replayed) {
+		item->good = act_perform(change->kube, &item->plan, cancel, &item->err);
+		return;
+	}
 	if (item->plan.destructive && !keep_evidence(change->kube, item, cancel)) {
 		error_wrap(&item->err, "evidence could not be kept, so nothing was done");
 		return;

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/utc.h"
 #include "ui/change.h"
+#include "ui/record.h"
 #include "ui/state.h"
 #include "ui/term.h"
 #include "ui/text.h"
@@ -365,6 +366,15 @@ static void toggle_mouse(struct app *app)
 	app_say(app, term_has_mouse(app->term) ? "the mouse works here again" : "the mouse is the terminal's: text can be selected; F7 takes it back");
 }
 
+static void set_mark(struct app *app)
+{
+	if (app->options->recorder || app->options->replay)
+		app_say(app, "mark %zu", ++app->nmarks);
+	else
+		app_say(app, "nothing is being recorded: `slotdeck --record FILE` does");
+	record_mark(app);
+}
+
 static const struct {
 	enum action action;
 	void (*fn)(struct app *app);
@@ -373,7 +383,7 @@ static const struct {
 	{ ACTION_FILTER, filter },	 { ACTION_JOBS, open_jobs },		{ ACTION_COMMANDS, open_commands },   { ACTION_RETRY, retry },
 	{ ACTION_REDRAW, redraw },	 { ACTION_SAVE, app_save },		{ ACTION_HELP, open_help },	      { ACTION_MENU, app_open_menu },
 	{ ACTION_LEAVE, leave },	 { ACTION_QUIT, app_quit },		{ ACTION_CANCEL, app_ask_cancel },
-	{ ACTION_MOUSE, toggle_mouse },
+	{ ACTION_MOUSE, toggle_mouse },	 { ACTION_RECORD_MARK, set_mark },
 	{ ACTION_EDITOR, app_edit },	 { ACTION_STOP_FORWARD, app_stop_forward },
 };
 

@@ -84,6 +84,7 @@ static const char *const names[ACTION_COUNT] = {
 	[ACTION_LEAVE] = "leave",
 	[ACTION_QUIT] = "quit",
 	[ACTION_MOUSE] = "mouse",
+	[ACTION_RECORD_MARK] = "record-mark",
 };
 
 const char *action_name(enum action action)

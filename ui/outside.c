@@ -77,6 +77,10 @@ static void run_shell(struct app *app, void *arg, const char *text)
 	bool good;
 
 	(void)text;
+	if (app_replays(app, T("a shell"))) {
+		free_wish(wish);
+		return;
+	}
 	term_pause(app->term);
 	printf("shell in %s/%s, container %s; Ctrl-] twice leaves\r\n", wish->namespace, wish->pod, wish->container);
 	fflush(stdout);
@@ -229,6 +233,10 @@ static void on_ports(struct app *app, void *arg, const char *text)
 					 .name = object->name };
 	unsigned id;
 
+	if (app_replays(app, T("a port-forward"))) {
+		free_ref(object);
+		return;
+	}
 	if (!parse_ports(text, &target.local_port, &target.port))
 		app_say(app, "\"%s\" is no port: 8080, or 9000:8080 for another one here", text);
 	else if (!target.kind || !forwards_add(app->forwards, &target, &id, &err))
@@ -296,6 +304,8 @@ void app_edit(struct app *app)
 	AUTO_FREE char *command = NULL;
 	int fd;
 
+	if (app_replays(app, T("an editor")))
+		return;
 	if (!editor || !*editor) {
 		app_say(app, "neither VISUAL nor EDITOR names an editor; s saves the text to a file");
 		return;
@@ -380,6 +390,8 @@ void app_browser(struct app *app, const struct target *t)
 	AUTO_FREE char *url = address_of(app, namespace);
 	struct browse_task *task;
 
+	if (app_replays(app, T("a browser")))
+		return;
 	if (!url) {
 		app_say(app, "no Ingress of namespace %s has a host", namespace);
 		return;

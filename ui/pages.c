@@ -242,7 +242,9 @@ void page_commands(struct app *app, struct pager *pager)
 	size_t a = 0, h = 0;
 
 	asked_read(app->options->kube, &asked);
-	if (!history_refresh(200, history, &err))
+	if (app->options->replay)
+		pager_add(pager, ROLE_DIM, T("the history of changes is not part of a recording"));
+	else if (!history_refresh(200, history, &err))
 		pager_addf(pager, ROLE_BAD, "the history can't be read: %s", err.message);
 	else if (!history->len)
 		pager_add(pager, ROLE_DIM, T("nothing was changed from here yet"));

@@ -172,7 +172,7 @@ void app_open_copy_menu(struct app *app, const struct target *target)
 
 void app_copy(struct app *app, const char *text, const char *what)
 {
-	if (app->term && term_copy(app->term, text))
+	if (app->options->replay || (app->term && term_copy(app->term, text)))
 		app_say(app, "copied: %s", what);
 	else
 		app_say(app, "this terminal takes no copies (or not that long): %s", text);
@@ -193,6 +193,9 @@ void app_save(struct app *app)
 {
 	AUTO_RELEASE(buf) text = BUF_INIT(0);
 	AUTO_RELEASE(error) err = { 0 };
+
+	if (app_replays(app, T("saving")))
+		return;
 	AUTO_FREE char *name = free_name(views[app->view]->name);
 
 	if (views[app->view]->text)

@@ -27,7 +27,8 @@ struct stamp { /* of a file that may not be there */
 
 struct settings_file {
 	char *path, *theme_folder;
-	bool must_exist;
+	char *text;
+	bool must_exist, recorded;
 	const struct settings_action *actions;
 	size_t nactions;
 	struct stamp stamp, theme_stamp;
@@ -221,8 +222,9 @@ static void read_theme(const struct reading *r, const struct stack_text *text, s
 
 	if (!text->text || !*text->text)
 		return;
-	ret->theme = own(r, str_of(text->text));
 	if (theme_load(text->text, r->file->theme_folder, &theme, &err))
+		ret->theme = own(r, str_of(text->text));
+	if (theme || r->file->recorded)
 		return;
 	diags_add(r->diags, DIAG_ERROR, (struct place){ r->name, text->at.line, text->at.column }, "wrong-theme", "%s", err.message);
 	if (err.hint)
@@ -328,7 +330,9 @@ static bool load(struct settings_file *file, struct error *err)
 	struct settings read;
 
 	file->stamp = stamp_of(file->path);
-	if ((file->stamp.exists || file->must_exist) && !file_read(file->path, MAX_FILE_BYTES, &text, err))
+	if (file->recorded)
+		buf_adds(&text, file->text);
+	else if ((file->stamp.exists || file->must_exist) && !file_read(file->path, MAX_FILE_BYTES, &text, err))
 		return false;
 	bool good = read_settings(&r, buf_str(&text), &read, err);
 
@@ -345,6 +349,8 @@ static bool load(struct settings_file *file, struct error *err)
 	arena_destroy(file->arena);
 	file->arena = GIVE(arena);
 	file->settings = read;
+	free(file->text);
+	file->text = buf_give(&text);
 	AUTO_FREE char *theme = theme_path(file);
 
 	file->theme_stamp = stamp_of(theme);
@@ -360,18 +366,40 @@ static char *default_path(void)
 	return xasprintf("%s/.config/slotdeck/config.yaml", home ? home : "");
 }
 
+static void open_file(struct settings_file *file, const struct settings_action *actions, size_t nactions)
+{
+	AUTO_FREE char *folder = path_folder(file->path);
+
+	file->theme_folder = path_join(folder, "themes");
+	file->actions = actions;
+	file->nactions = nactions;
+	file->settings = defaults;
+}
+
+bool settings_open_text(const char *text, const struct settings_action *actions, size_t nactions, struct settings_file **ret_file, struct error *err)
+{
+	struct settings_file *file = xcalloc(1, sizeof *file);
+
+	file->path = default_path();
+	file->text = xstrdup(text);
+	file->recorded = true;
+	open_file(file, actions, nactions);
+	*ret_file = file;
+	return load(file, err);
+}
+
+const char *settings_text(const struct settings_file *file)
+{
+	return file->text ? file->text : "";
+}
+
 bool settings_open(const char *path, const struct settings_action *actions, size_t nactions, struct settings_file **ret_file, struct error *err)
 {
 	struct settings_file *file = xcalloc(1, sizeof *file);
 
 	file->path = path ? xstrdup(path) : default_path();
-	AUTO_FREE char *folder = path_folder(file->path);
-
-	file->theme_folder = path_join(folder, "themes");
 	file->must_exist = path != NULL;
-	file->actions = actions;
-	file->nactions = nactions;
-	file->settings = defaults;
+	open_file(file, actions, nactions);
 	*ret_file = file;
 	return load(file, err);
 }
@@ -382,6 +410,7 @@ void settings_file_destroy(struct settings_file *file)
 		return;
 	arena_destroy(file->arena);
 	free(file->path);
+	free(file->text);
 	free(file->theme_folder);
 	free(file);
 }

@@ -48,6 +48,10 @@ struct settings_file;
  * same, so that the program can start and say so.
  */
 bool settings_open(const char *path, const struct settings_action *actions, size_t nactions, struct settings_file **ret_file, struct error *err);
+/* The same of a text that was recorded: a theme that is not here does not matter. */
+bool settings_open_text(const char *text, const struct settings_action *actions, size_t nactions, struct settings_file **ret_file, struct error *err);
+/* What was read; borrowed as settings_get() is. */
+const char *settings_text(const struct settings_file *file);
 void settings_file_destroy(struct settings_file *file);
 DEFINE_AUTO(settings_file);
 /* Borrowed until settings_check() says SETTINGS_NEW, or settings_file_destroy(). */

@@ -1,6 +1,7 @@
 /* Settings, taken over into the running dashboard. */
 #include <stdlib.h>
 
+#include "ui/record.h"
 #include "ui/settings.h"
 #include "ui/state.h"
 #include "ui/term.h"
@@ -17,13 +18,8 @@ static const char *theme_of(const struct app *app)
 	return app->options->theme ? app->options->theme : settings_get(app->settings)->theme;
 }
 
-void setup_begin(struct app *app, struct term_options *ret_term)
+static void fill_term(struct app *app, struct term_options *ret_term)
 {
-	AUTO_RELEASE(error) err = { 0 };
-
-	app->actions = keymap_actions(&app->nactions);
-	if (!settings_open(NULL, app->actions, app->nactions, &app->settings, &err))
-		say_wrong(app, &err);
 	const struct settings *settings = settings_get(app->settings);
 
 	*ret_term = (struct term_options){ .ascii = app->options->ascii || settings->ascii,
@@ -31,6 +27,32 @@ void setup_begin(struct app *app, struct term_options *ret_term)
 					   .no_mouse = !settings->mouse,
 					   .theme = theme_of(app),
 					   .theme_folder = settings_theme_folder(app->settings) };
+}
+
+void setup_begin(struct app *app, struct term_options *ret_term)
+{
+	AUTO_RELEASE(error) err = { 0 };
+
+	app->actions = keymap_actions(&app->nactions);
+	if (!settings_open(NULL, app->actions, app->nactions, &app->settings, &err))
+		say_wrong(app, &err);
+	fill_term(app, ret_term);
+	record_settings(app);
+}
+
+void setup_replay(struct app *app, const char *text, struct term_options *ret_term)
+{
+	AUTO_RELEASE(error) err = { 0 };
+
+	settings_file_destroy(app->settings);
+	free(app->actions);
+	app->actions = keymap_actions(&app->nactions);
+	if (!settings_open_text(text, app->actions, app->nactions, &app->settings, &err))
+		say_wrong(app, &err);
+	keymap_choose(settings_get(app->settings)->keys, settings_get(app->settings)->nkeys);
+	text_use(app->term && term_is_ascii(app->term) ? "en" : settings_get(app->settings)->language);
+	if (ret_term)
+		fill_term(app, ret_term);
 }
 
 void setup_take_over(struct app *app)
@@ -53,6 +75,7 @@ void setup_check(struct app *app)
 	enum settings_news news = settings_check(app->settings, &err);
 
 	if (news == SETTINGS_NEW) {
+		record_settings(app);
 		setup_take_over(app);
 		/* The file decides only when it has changed its mind: F7 may have said otherwise since. */
 		if (settings_get(app->settings)->mouse != mouse)

@@ -27,6 +27,7 @@
 #include "ui/piece.h"
 #include "ui/slots.h"
 #include "ui/list.h"
+#include "ui/term.h"
 #include "ui/view_apply.h"
 
 struct settings_action;
@@ -219,6 +220,10 @@ struct app {
 	bool behind; /* the last turn could not take in all that had come */
 	int64_t drawn_ms, key_ms; /* monotonic */
 	uint64_t asked;		  /* requests so far */
+	struct mouse mouse;	  /* of the last KEY_TERM_MOUSE */
+	char *pasted;		  /* of the last KEY_TERM_PASTE */
+	size_t nmarks;		  /* set in the recording */
+	bool job_replayed;	  /* a recorded job has not ended yet */
 	bool wanted;		  /* --open waits until the server has said which kinds it has */
 };
 
@@ -232,6 +237,8 @@ void setup_take_over(struct app *app);
 /* Once a second: takes over what has changed. */
 void setup_check(struct app *app);
 void setup_end(struct app *app);
+/* For a replay: what was recorded instead of the person's own settings. term may be NULL. */
+void setup_replay(struct app *app, const char *text, struct term_options *ret_term);
 /* Gives the theme of that name, for pictures; the person's own ones are known too. */
 struct theme;
 bool setup_theme(const char *name, struct theme **ret_theme, struct error *err);
@@ -246,6 +253,11 @@ void app_key(struct app *app, uint32_t key);
 /* Takes in what has arrived. True: something that is shown may have changed. */
 bool app_poll(struct app *app, int64_t budget_ms);
 void app_draw(struct app *app);
+/* Goes to what --screen and --open name. */
+bool app_begin(struct app *app, struct error *err);
+void app_job_event(struct app *app, const struct job_event *event);
+/* This is a replay, in which what is not ours does not happen; said if so. what: "a shell". */
+bool app_replays(struct app *app, const char *what);
 
 /* ---- going places (ui/go.c) ---- */
 
@@ -328,6 +340,8 @@ void app_targets(struct app *app, struct targets *ret);
 char *app_reason_against_all(struct app *app, const struct targets *targets, enum action action);
 /* Sees to it that the rights on the targets get known; asks beside the screen, and not each time. */
 void app_heed_rights(struct app *app, const struct targets *targets);
+/* The same for what is under the cursor or marked now; once a second. */
+void app_heed_targets(struct app *app);
 /* Says what failed and why, with its hint, among the notices; a refusal makes the rights be asked anew. */
 void app_notice_error(struct app *app, const char *what, const struct error *err);
 /* Why an action can't be done on target, as far as that is known now; NULL: it can. Gives. */

@@ -370,6 +370,8 @@ static void save(struct app *app)
 	AUTO_RELEASE(buf) path = BUF_INIT(0);
 	const struct target *of = &app->logs.of;
 
+	if (app_replays(app, T("saving")))
+		return;
 	utc_format(clock_wall_us(NULL), when);
 	buf_addf(&path, "slotdeck-logs-%s-%s.log", object_ref_is_empty(&of->object) ? of->title : of->object.name, when);
 	for (size_t i = 0; i < path.len; i++)

@@ -250,9 +250,29 @@ static void exchange_destroy(struct player *player, struct exchange *e)
 	free(e);
 }
 
+/* Without what is another number each time: how long a watch may last, and from where it goes on. */
+static void add_lasting(const char *path, struct buf *out)
+{
+	bool watch = strstr(path, "watch=1") != NULL;
+	struct str rest = str_of(path), part;
+
+	for (bool more = true; more;) {
+		more = str_cut(&rest, '&', &part);
+		if (!more)
+			part = rest;
+		if (!str_starts(part, STR("timeoutSeconds=")) && !(watch && str_starts(part, STR("resourceVersion="))))
+			buf_addf(out, "%.*s&", STR_ARG(part));
+	}
+}
+
 static char *place_name(const char *method, const char *path, const char *accept)
 {
-	return xasprintf("%s %s %s", method, path, accept);
+	AUTO_RELEASE(buf) name = BUF_INIT(0);
+
+	buf_addf(&name, "%s ", method);
+	add_lasting(path, &name);
+	buf_addf(&name, " %s", accept);
+	return buf_give(&name);
 }
 
 static void add_asked(struct player *player, const struct record *record)

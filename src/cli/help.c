@@ -56,7 +56,7 @@ static void print_commands(FILE *out)
 void print_help(FILE *out, const struct command *command)
 {
 	static const enum option_id dashboard[] = { OPT_DEMO, OPT_KUBECONFIG, OPT_CONTEXT, OPT_READ_ONLY, OPT_OPEN, OPT_ALL_NAMESPACES, OPT_SCREEN, OPT_LINEAR,
-						    OPT_THEME, OPT_ASCII, OPT_DUMP, OPT_SIZE, OPT_VERSION, OPT_COUNT };
+						    OPT_THEME, OPT_ASCII, OPT_DUMP, OPT_SIZE, OPT_RECORD, OPT_REPLAY, OPT_REPLAY_SPEED, OPT_AT, OPT_VERSION, OPT_COUNT };
 
 	if (command) {
 		fprintf(out, "slotdeck %s: %s\n\nUsage: slotdeck %s [flags]%s%s\n", command->words, command->summary, command->words,

@@ -79,7 +79,11 @@ const struct option_row option_rows[OPT_COUNT] = {
 	[OPT_SCREEN] = TEXT("screen", NULL, "NAME", "begin with envs, slots, deploy, runs, apply or review; with logs of --open KIND/NAME, or of --env"),
 	[OPT_LINEAR] = BOOL("linear", NULL, "one line an event and a prompt, no screen: for screen readers, logs and TERM=dumb"),
 	[OPT_DUMP] = TEXT("dump", NULL, "FORM", "print that screen as text or svg and leave"),
-	[OPT_SIZE] = TEXT("size", NULL, "COLSxROWS", "size of the dump (default 120x40)"),
+	[OPT_SIZE] = TEXT("size", NULL, "COLSxROWS", "size of the dump (default 120x40; with --replay as recorded)"),
+	[OPT_RECORD] = TEXT("record", NULL, "FILE", "keep everything that enters the dashboard in a file, secrets masked (docs/record.md)"),
+	[OPT_REPLAY] = TEXT("replay", NULL, "FILE", "run the dashboard from such a file: no cluster, no network, nothing can be changed"),
+	[OPT_REPLAY_SPEED] = TEXT("replay-speed", NULL, "N", "so many times as fast as it was (default 1; 0: as fast as possible)"),
+	[OPT_AT] = TEXT("at", NULL, "WHEN", "with --replay and --dump: end, marks (F9 sets them), times such as 90s, joined by commas"),
 };
 
 /* Base 0: a flag such as 010 or 0x10 means what it meant to codexctl. */
