@@ -157,7 +157,9 @@ static size_t find_secret(struct str s, bool option, size_t *ret_length)
 	word = secret_word(s);
 	if (!word || !(at = to_value(s, word, option)))
 		return 0;
-	*ret_length = value_length((struct str){ s.p + at, s.len - at });
+	struct str value = { s.p + at, s.len - at };
+
+	*ret_length = str_starts(value, STR("(hidden")) ? 0 : value_length(value); /* we have done so ourselves */
 	return *ret_length ? at : 0;
 }
 
