@@ -496,6 +496,7 @@ static void turn(struct app *app)
 
 	take_keys(app);
 	begun_us = clock_now_us(NULL);
+	record_poll(app);
 	if (app_poll(app, POLL_BUDGET_MS))
 		app->dirty = true;
 	app->behind = clock_now_us(NULL) - begun_us >= POLL_BUDGET_MS * 1000;

@@ -88,6 +88,11 @@ void record_draw(struct app *app)
 	record_moment(app, "draw");
 }
 
+void record_poll(struct app *app)
+{
+	record_moment(app, "poll");
+}
+
 void record_tick(struct app *app)
 {
 	record_moment(app, "tick");

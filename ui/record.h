@@ -15,6 +15,8 @@ void record_key(struct app *app, uint32_t key);
 void record_size(struct app *app);
 /* The screen is drawn: what the next key does depends on it. */
 void record_draw(struct app *app);
+/* What has arrived is taken in now. */
+void record_poll(struct app *app);
 /* What is done once a second is done. */
 void record_tick(struct app *app);
 void record_mark(struct app *app);

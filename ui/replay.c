@@ -13,7 +13,7 @@
 #include "ui/text.h"
 #include "ui/theme.h"
 
-#define STEP_MS	      100  /* timers of the program fire at most so late */
+#define STEP_MS	      250 /* between two looks, when nothing is due */
 #define REST_LIMIT_US 5000000
 #define REST_NAP_US   20
 #define WORK_US	      20000 /* before the person's keys are looked at again */
@@ -96,22 +96,40 @@ bool replay_open_target(struct replay *replay, struct error *err)
 
 /* ---- time ---- */
 
-/* Until nothing more happens at this moment. A thread that never rests must not stop the replay. */
+/* Until net thread and workers have done all that they can at this moment. One that never rests must not stop the replay. */
+static void rest(struct app *app)
+{
+	struct replay *replay = app->options->replay;
+	int64_t due_us = clock_machine_us() + REST_LIMIT_US;
+
+	replay->unsettled = false;
+	while (!player_rests(replay->options.player) && clock_machine_us() < due_us)
+		usleep(REST_NAP_US);
+}
+
+/* The same, and the main thread has taken it in: where no record says when it did. */
 static void settle(struct app *app)
 {
 	struct replay *replay = app->options->replay;
 	int64_t due_us = clock_machine_us() + REST_LIMIT_US;
-	bool news = true;
 
-	replay->unsettled = false;
-	while (news && clock_machine_us() < due_us) {
-		while (!player_rests(replay->options.player) && clock_machine_us() < due_us)
-			usleep(REST_NAP_US);
-		news = app_poll(app, 0);
-		if (news)
+	do {
+		rest(app);
+		if (app_poll(app, 0))
 			app->dirty = true;
-		news |= !player_rests(replay->options.player);
-	}
+		else if (player_rests(replay->options.player))
+			return;
+	} while (clock_machine_us() < due_us);
+}
+
+/* How far the clock may go before the net thread does something by itself. */
+static int64_t step_to(const struct replay *replay, int64_t to_ms)
+{
+	int64_t most_ms = to_ms - replay->now_ms, due_ms = player_due_ms(replay->options.player) - clock_now_ms(NULL);
+
+	if (due_ms > 0 && due_ms < most_ms)
+		most_ms = due_ms;
+	return most_ms < STEP_MS ? most_ms : STEP_MS;
 }
 
 static void move_clock(struct app *app, int64_t to_ms)
@@ -119,15 +137,13 @@ static void move_clock(struct app *app, int64_t to_ms)
 	struct replay *replay = app->options->replay;
 
 	if (replay->unsettled)
-		settle(app);
+		rest(app);
 	while (replay->now_ms < to_ms) {
-		int64_t step_ms = STEP_MS - replay->now_ms % STEP_MS;
+		int64_t step_ms = step_to(replay, to_ms);
 
-		if (step_ms > to_ms - replay->now_ms)
-			step_ms = to_ms - replay->now_ms;
 		replay->now_ms += step_ms;
 		clock_advance(replay->options.clock, step_ms);
-		settle(app);
+		rest(app);
 	}
 }
 
@@ -164,6 +180,12 @@ static void take_draw(struct app *app, const json_t *json)
 	(void)json;
 	if (!app->options->replay->taken)
 		app_draw(app);
+}
+
+static void take_poll(struct app *app, const json_t *json)
+{
+	(void)json;
+	app->dirty |= app_poll(app, 0);
 }
 
 static void take_tick(struct app *app, const json_t *json)
@@ -221,7 +243,7 @@ static void take_nothing(struct app *app, const json_t *json)
 static const struct {
 	const char *kind;
 	void (*take)(struct app *app, const json_t *json);
-} kinds[] = { { "key", take_key },	{ "draw", take_draw }, { "tick", take_tick }, { "size", take_size }, { "job", take_job },	 { "mark", take_mark },
+} kinds[] = { { "key", take_key },	{ "draw", take_draw }, { "poll", take_poll }, { "tick", take_tick }, { "size", take_size }, { "job", take_job },	 { "mark", take_mark },
 	      { "settings", take_settings }, { "wall", take_wall }, { "target", take_nothing }, { "end", take_nothing } };
 
 static bool take_own(struct app *app, const struct record *record, struct error *err)
@@ -230,9 +252,9 @@ static bool take_own(struct app *app, const struct record *record, struct error 
 		if (strcmp(record->kind, kinds[i].kind) != 0)
 			continue;
 		if (app->options->replay->unsettled)
-			settle(app);
+			rest(app);
 		kinds[i].take(app, record->json);
-		settle(app);
+		rest(app);
 		return true;
 	}
 	return error_set(err, ERR_INVALID, "%s:%zu: unknown kind of record \"%s\"", recording_path(app->options->replay->options.recording), record->line,
@@ -251,7 +273,7 @@ static bool take_next(struct app *app, struct error *err)
 	} else if (strcmp(replay->next.kind, "data") == 0) {
 		replay->unsettled = true; /* with what comes at the same time */
 	} else {
-		settle(app);
+		rest(app);
 	}
 	return recording_next(replay->options.recording, &replay->next, err);
 }
@@ -277,7 +299,7 @@ static bool begin(struct app *app, const struct app_options *options, int cols, 
 	setup_replay(app, "", NULL);
 	if (!app_begin(app, err))
 		return false;
-	settle(app);
+	rest(app);
 	return recording_next(options->replay->options.recording, &options->replay->next, err);
 }
 

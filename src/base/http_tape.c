@@ -222,6 +222,7 @@ struct player {
 	size_t unclaimed_bytes;
 	int64_t begun_ms;
 	uint64_t activity, seen_activity;
+	int64_t due_ms;
 };
 
 static void free_place(void *value)
@@ -550,6 +551,12 @@ static void look_posted(void *arg)
 	struct player *player = arg;
 
 	player->activity = loop_activity(net_loop(player->net));
+	player->due_ms = loop_due_ms(net_loop(player->net));
+}
+
+int64_t player_due_ms(const struct player *player)
+{
+	return player->due_ms;
 }
 
 /* Twice nothing but our own looking, and nobody at work in between: what a worker does ends in a post or in sleep. */

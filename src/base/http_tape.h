@@ -23,5 +23,7 @@ bool player_take(struct player *player, const struct record *record);
  * for the caller's thread. Never from the net thread.
  */
 bool player_rests(struct player *player);
+/* When the net thread does something by itself, by the monotonic clock, as player_rests() last saw it. */
+int64_t player_due_ms(const struct player *player);
 
 #endif

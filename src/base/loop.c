@@ -170,6 +170,11 @@ uint64_t loop_activity(const struct loop *loop)
 	return loop->activity;
 }
 
+int64_t loop_due_ms(const struct loop *loop)
+{
+	return timers_next_due_ms(&loop->timers);
+}
+
 bool loop_is_mine(const struct loop *loop)
 {
 	struct loop *l = (struct loop *)loop;

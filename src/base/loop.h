@@ -29,6 +29,8 @@ void loop_stop(struct loop *loop);
 void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
 /* How many posted functions and timers have run so far (or are due now): when it does not grow, the loop rests. Loop thread only. */
 uint64_t loop_activity(const struct loop *loop);
+/* When the next timer is due; INT64_MAX: none is set. Loop thread only. */
+int64_t loop_due_ms(const struct loop *loop);
 bool loop_is_mine(const struct loop *loop);
 struct uv_loop_s *loop_uv(struct loop *loop);
 struct clock *loop_clock(const struct loop *loop);

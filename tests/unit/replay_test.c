@@ -27,7 +27,7 @@
 struct session {
 	char folder[32];
 	char *path;
-	char *screens[MARKS]; /* as the person saw them at the marks */
+	char *screens[MARKS]; /* as the person saw them at the marks; NULL: they did not stand still */
 	size_t nmarks;
 	struct pty pty;
 };
@@ -68,6 +68,13 @@ static void go(struct session *s, const char *keys, const char *shows)
 	mark(s);
 }
 
+/* The same of a screen that an answer may still be on its way to: how it was at that moment is a matter of luck. */
+static void go_where_it_moves(struct session *s, const char *keys, const char *shows)
+{
+	go(s, keys, shows);
+	free(GIVE(s->screens[s->nmarks - 1]));
+}
+
 static void leave(struct session *s)
 {
 	pty_type(&s->pty, "Q");
@@ -75,21 +82,33 @@ static void leave(struct session *s)
 	pty_release(&s->pty);
 }
 
+/* Until why things are broken is known to the end: then little moves any more. */
+static void wait_for_health(struct session *s)
+{
+	pty_type(&s->pty, "1");
+	pty_wait_for(&s->pty, "error gave up");
+	pty_wait_for(&s->pty, "\"fatal\"");
+	pty_wait_for(&s->pty, "#|");
+	pty_type(&s->pty, "-");
+	pty_wait_for(&s->pty, "[Browse]");
+}
+
 static void visit_ten_places(struct session *s)
 {
 	start_recording(s, "secrets");
 	pty_wait_for(&s->pty, "shop-db");
-	go(s, "/shop-db\r", "shop-db");
-	go(s, "\r", "Secret shop-db");
-	go(s, "b", "POSTGRES_PASSWORD");
-	go(s, "\r", "POSTGRES_PASSWORD");
+	wait_for_health(s);
+	go_where_it_moves(s, "/shop-db\r", "shop-db");
+	go_where_it_moves(s, "\r", "Secret shop-db");
+	go_where_it_moves(s, "b", "POSTGRES_PASSWORD");
+	go_where_it_moves(s, "\r", "POSTGRES_PASSWORD");
 	pty_type(&s->pty, "1");
 	pty_wait_for(&s->pty, "✗ slot 2");
 	go(s, "j", "[1 Envs]");
 	go(s, "w", "why: slot");
 	go(s, "2", "[2 Slots]");
 	go(s, "3", "[3 Deploy]");
-	go(s, "l", "follow on");
+	go_where_it_moves(s, "l", "follow on");
 	pty_type(&s->pty, "1");
 	pty_wait_for(&s->pty, "[1 Envs]");
 	go(s, "A", "A asks before it applies");
@@ -142,6 +161,16 @@ static void assert_same_screen(struct str replayed, const char *seen, size_t n)
 	}
 }
 
+static void assert_same_dump(const char *dump, const char *first)
+{
+	struct str x = str_of(dump), y = str_of(first), a = { 0 }, b = { 0 };
+
+	while (str_cut(&x, '\n', &a) && str_cut(&y, '\n', &b))
+		if (!str_eq(a, b))
+			fail_msg("was \"%.*s\", is \"%.*s\"", STR_ARG(b), STR_ARG(a));
+	assert_string_equal(dump, first);
+}
+
 static void a_session_of_ten_marks_is_the_same_in_every_replay_and_as_it_was(void **state)
 {
 	struct session s;
@@ -153,11 +182,12 @@ static void a_session_of_ten_marks_is_the_same_in_every_replay_and_as_it_was(voi
 	for (size_t i = 0; i < ARRAY_LEN(dumps); i++)
 		dumps[i] = replay(s.path, "marks");
 	for (size_t i = 0; i < MARKS; i++)
-		assert_same_screen(screen_at(str_of(dumps[0]), i), s.screens[i], i);
-	for (size_t i = 0; i < ARRAY_LEN(dumps); i++) {
-		assert_string_equal(dumps[i], dumps[0]);
+		if (s.screens[i])
+			assert_same_screen(screen_at(str_of(dumps[0]), i), s.screens[i], i);
+	for (size_t i = 0; i < ARRAY_LEN(dumps); i++)
+		assert_same_dump(dumps[i], dumps[0]);
+	for (size_t i = 0; i < ARRAY_LEN(dumps); i++)
 		free(dumps[i]);
-	}
 	remove_session(&s);
 }
 
