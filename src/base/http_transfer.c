@@ -443,7 +443,8 @@ size_t transfer_take_body(char *bytes, size_t size, size_t n, void *arg)
 	touch(t);
 	tape_body(t, chunk);
 	t->body_bytes += (int64_t)chunk.len;
-	t->lane->taken += chunk.len;
+	if (t->lane)
+		t->lane->taken += chunk.len;
 	if (t->stream && t->opened) {
 		if (t->mode == HTTP_ANSWER && t->body_bytes > (int64_t)limit)
 			return refuse(t, ERR_LIMIT, "the answer is larger than we accept");
