@@ -764,13 +764,25 @@ const char *store_namespace_at(const struct store *store, size_t n)
 	return n < store->spaces.len ? ((struct space *)store->spaces.entries[n].value)->name : NULL;
 }
 
+/* After each telling event the kubelet says the container's state once more: "Error: ErrImagePull". */
+static bool tells_more(const struct row *warning)
+{
+	const char *message = warning->event->message;
+
+	return !starts_with(message, "Error: ") || strchr(message + strlen("Error: "), ' ');
+}
+
+static bool tells_later(const struct row *a, const struct row *b)
+{
+	return tells_more(a) != tells_more(b) ? tells_more(a) : a->event->last_ms > b->event->last_ms;
+}
+
 const struct row *store_last_warning(const struct entry *entry)
 {
 	const struct row *newest = NULL;
 
 	for (const struct entry *e = entry->events; e; e = e->next_event) {
-		if (e->row && !strcmp(e->row->event->type, "Warning") &&
-		    (!newest || e->row->event->last_ms > newest->event->last_ms))
+		if (e->row && !strcmp(e->row->event->type, "Warning") && (!newest || tells_later(e->row, newest)))
 			newest = e->row;
 	}
 	return newest;

@@ -52,7 +52,8 @@ size_t store_count(const struct store *store, const struct kind *kind);
 const struct kind *store_kind_at(const struct store *store, size_t n);
 /* The n-th namespace in which something is or was, NULL past the end. "" is among them. */
 const char *store_namespace_at(const struct store *store, size_t n);
-/* Newest warning event about entry itself; NULL: none. */
+/* Newest warning event about entry itself, of those that tell more than their reason if there is one ("Error: ImagePullBackOff" does
+ * not); NULL: none. */
 const struct row *store_last_warning(const struct entry *entry);
 
 /*

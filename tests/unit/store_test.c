@@ -101,6 +101,30 @@ static void a_change_below_grows_the_serial_of_all_owners(void **state)
 	assert_true(store_find_uid(store, "d1")->tree_serial > before);
 }
 
+static void put_warning(struct store *store, const char *name, const char *when, const char *message)
+{
+	AUTO_FREE char *text = xasprintf("{'metadata':{'namespace':'a','name':'%s','uid':'%s'},'involvedObject':{'uid':'u1'},'type':'Warning',"
+					 "'reason':'Failed','message':'%s','lastTimestamp':'2026-01-02T03:04:%sZ'}",
+					 name, name, message, when);
+
+	apply(store, &kind_event, "", ROW_PUT, row_of(&kind_event, text));
+}
+
+static void the_last_warning_is_one_that_tells_why(void **state)
+{
+	(void)state;
+	AUTO(store) store = store_create();
+
+	apply(store, &kind_pod, "", ROW_PUT, pod("a", "p", "u1", "1", ""));
+	put_warning(store, "dull", "01", "Error: ErrImagePull");
+	assert_string_equal(store_last_warning(store_find_uid(store, "u1"))->name, "dull");
+	put_warning(store, "why", "02", "Failed to pull image: not found");
+	put_warning(store, "duller", "03", "Error: ImagePullBackOff");
+	assert_string_equal(store_last_warning(store_find_uid(store, "u1"))->name, "why");
+	put_warning(store, "newer", "04", "Error: secret app-db not found");
+	assert_string_equal(store_last_warning(store_find_uid(store, "u1"))->name, "newer");
+}
+
 static void a_new_list_drops_what_is_not_in_it(void **state)
 {
 	(void)state;
@@ -268,6 +292,7 @@ int main(void)
 		cmocka_unit_test(objects_are_found_by_uid_and_by_name),
 		cmocka_unit_test(a_pod_may_come_before_its_owner),
 		cmocka_unit_test(a_change_below_grows_the_serial_of_all_owners),
+		cmocka_unit_test(the_last_warning_is_one_that_tells_why),
 		cmocka_unit_test(a_new_list_drops_what_is_not_in_it),
 		cmocka_unit_test(a_namesake_with_another_uid_replaces_the_object),
 		cmocka_unit_test(objects_that_own_each_other_do_no_harm),
