@@ -191,36 +191,52 @@ static void on_leave(struct app *app, void *arg, const char *text)
 	app->quit = true;
 }
 
+bool app_is_at_work(const struct app *app)
+{
+	return app_job_runs(app) || app->changing;
+}
+
+static const char *what_stays(const struct app *app, const char *of_an_apply)
+{
+	return app_job_runs(app) && app->deploy.mirrors ? app_what_stays() : of_an_apply;
+}
+
+static void add_work(struct app *app)
+{
+	if (app_job_runs(app))
+		pager_addf(&app->dialog.body, ROLE_TEXT, "the job on %s", app->deploy.title);
+	if (app->changing)
+		pager_add(&app->dialog.body, ROLE_TEXT, T("changes are being done"));
+}
+
 void app_ask_leave(struct app *app)
 {
 	dialog_open(&app->dialog, DIALOG_CONFIRM, T("Leave"), on_leave, NULL, NULL);
-	pager_addf(&app->dialog.body, ROLE_TEXT, "a job is running on %s", app->deploy.title);
-	pager_add(&app->dialog.body, ROLE_TEXT, app->deploy.mirrors ? app_what_stays() : T("leaving cancels it; what is applied stays"));
+	add_work(app);
+	pager_add(&app->dialog.body, ROLE_TEXT, what_stays(app, T("leaving cancels it; what is applied stays")));
 }
 
 static void on_cancel(struct app *app, void *arg, const char *text)
 {
 	(void)arg;
 	(void)text;
-	if (!app_job_runs(app))
+	if (!app_is_at_work(app))
 		return;
-	if (app->job)
+	app_say(app, "%s", what_stays(app, T("cancelling; what is applied stays")));
+	if (app->job && app_job_runs(app))
 		job_cancel(app->job);
-	if (app->deploy.mirrors)
-		app_say(app, "%s", app_what_stays());
-	else
-		app_say(app, "cancelling; what is applied stays");
+	app->stop_changes = app->changing > 0;
 }
 
 void app_ask_cancel(struct app *app)
 {
-	if (!app_job_runs(app)) {
+	if (!app_is_at_work(app)) {
 		app_say(app, "no job is running");
 		return;
 	}
 	dialog_open(&app->dialog, DIALOG_CONFIRM, T("Cancel"), on_cancel, NULL, NULL);
-	pager_addf(&app->dialog.body, ROLE_TEXT, "the job on %s", app->deploy.title);
-	pager_add(&app->dialog.body, ROLE_TEXT, app->deploy.mirrors ? app_what_stays() : T("what is not begun stops; what is applied stays"));
+	add_work(app);
+	pager_add(&app->dialog.body, ROLE_TEXT, what_stays(app, T("what is not begun stops; what is applied stays")));
 }
 
 /* ---- the table of changes ---- */

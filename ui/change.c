@@ -221,9 +221,18 @@ static void tell_all(struct app *app, const struct change *change)
 
 static void perform_end(void *arg, void *owner);
 
+static void leave_out_the_rest(struct change *change)
+{
+	for (size_t i = change->at; i < change->len; i++)
+		if (!change->items[i].left_out)
+			change->items[i].left_out = xstrdup(T("cancelled before it was begun"));
+}
+
 /* The first that is to be done from change->at on. False: none is left. Takes change when it says true. */
 static bool perform_next(struct app *app, struct change *change)
 {
+	if (app->stop_changes)
+		leave_out_the_rest(change);
 	while (change->at < change->len && change->items[change->at].left_out)
 		change->at++;
 	if (change->at == change->len)
@@ -243,10 +252,14 @@ static void perform_end(void *arg, void *owner)
 	tell(app, &change->items[change->at]);
 	live_hurry(app->live);
 	change->at++;
-	if (perform_next(app, change))
+	if (perform_next(app, change)) {
 		holder->change = NULL;
-	else if (change->len > 1)
+		return;
+	}
+	if (change->len > 1)
 		tell_all(app, change);
+	if (--app->changing == 0)
+		app->stop_changes = false;
 }
 
 static void on_yes(struct app *app, void *arg, const char *text)
@@ -256,8 +269,8 @@ static void on_yes(struct app *app, void *arg, const char *text)
 	(void)text;
 	if (change->marks)
 		map_release(&change->marks->marks);
-	if (!perform_next(app, change))
-		change_destroy(change);
+	app->changing++;
+	perform_next(app, change); /* there is one, or it would not have been asked */
 }
 
 /* ---- asking ---- */

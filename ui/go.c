@@ -352,7 +352,7 @@ static void filter(struct app *app)
 
 void app_quit(struct app *app)
 {
-	if (app_job_runs(app))
+	if (app_is_at_work(app))
 		app_ask_leave(app);
 	else
 		app->quit = true;

@@ -210,6 +210,8 @@ struct app {
 	struct job *job;
 	struct app_target target;
 	bool has_target;
+	size_t changing;   /* changes (ui/change.h) that are being done */
+	bool stop_changes; /* what of them is not begun yet is left out */
 
 	struct notice notices[NOTICES_MAX]; /* a ring; nnotices counts all that ever were */
 	size_t nnotices;
@@ -347,6 +349,8 @@ void app_notice_error(struct app *app, const char *what, const struct error *err
 /* Why an action can't be done on target, as far as that is known now; NULL: it can. Gives. */
 char *app_reason_against(struct app *app, const struct target *target, enum action action);
 bool app_job_runs(const struct app *app);
+/* A job, or changes. */
+bool app_is_at_work(const struct app *app);
 void app_close_job(struct app *app);
 void app_ask_leave(struct app *app);
 void app_ask_cancel(struct app *app);

@@ -875,6 +875,28 @@ static void marked_slots_are_freed_and_free_ones_left_out(void **state)
 	close_deck(&deck);
 }
 
+static void what_is_not_begun_yet_is_cancelled_and_leaving_asks(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	go(&deck, "3  R");
+	app_key(&deck.app, 'y');
+	app_key(&deck.app, 'Q');
+	see(&deck, "changes are being done");
+	app_key(&deck.app, 'n');
+	assert_false(deck.app.quit);
+	app_key(&deck.app, 'c');
+	see(&deck, "what is not begun stops");
+	rush(&deck, "y");
+	see(&deck, "restart: 1 done, 0 failed, 1 left out");
+	assert_int_equal(writes(&deck, "deployments/"), 1);
+	rush(&deck, "Q");
+	assert_true(deck.app.quit);
+	close_deck(&deck);
+}
+
 static void several_are_scaled_to_one_number(void **state)
 {
 	(void)state;
@@ -1179,6 +1201,7 @@ int main(void)
 		cmocka_unit_test(marked_objects_of_an_environment_ask_for_its_name),
 		cmocka_unit_test(marked_objects_that_are_gone_are_dropped_and_told),
 		cmocka_unit_test(marked_slots_are_freed_and_free_ones_left_out),
+		cmocka_unit_test(what_is_not_begun_yet_is_cancelled_and_leaving_asks),
 		cmocka_unit_test(several_are_scaled_to_one_number),
 		cmocka_unit_test(a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell),
 		cmocka_unit_test(the_way_back_is_the_way_that_was_gone),
