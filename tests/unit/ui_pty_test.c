@@ -353,7 +353,7 @@ static void a_signal_ends_it_at_once_and_restores_the_terminal(void **state)
 /* F22: sizes of every kind, back to the same view after. */
 static void every_size_is_survived(void **state)
 {
-	static const char *const views[] = { "1", "5", "?" };
+	static const char *const views[] = { "1", "5", "?", "2", "3j\r", "4", "6", ":pods\r", "\r", "1l", "1w", "1:" };
 	struct pty p;
 
 	(void)state;
@@ -361,8 +361,8 @@ static void every_size_is_survived(void **state)
 	pty_wait_for(&p, "✗ slot 2");
 	for (size_t v = 0; v < ARRAY_LEN(views); v++) {
 		pty_type(&p, views[v]);
-		for (int cols = 0; cols <= 40; cols += 1 + cols / 8)
-			for (int rows = 0; rows <= 12; rows++) {
+		for (int cols = 0; cols <= 40; cols += 1 + cols / 4)
+			for (int rows = 0; rows <= 12; rows += 1 + rows / 4) {
 				pty_resize(&p, cols, rows);
 				pty_type(&p, "\f");
 				pty_pump(&p);
@@ -373,7 +373,9 @@ static void every_size_is_survived(void **state)
 		pty_pump(&p);
 	}
 	pty_resize(&p, 80, 24);
-	pty_wait_for(&p, "Move");
+	pty_wait_for(&p, "jump to, or do"); /* the view from before */
+	pty_type(&p, "\033");
+	pty_wait_gone(&p, "jump to, or do");
 	pty_type(&p, "1");
 	pty_wait_for(&p, "✗ slot 2");
 	pty_type(&p, "Q");
