@@ -275,8 +275,8 @@ static void begin_prompt(struct app *app, enum prompt_kind kind)
 /* Esc closes the filter before the view. */
 static void back(struct app *app)
 {
-	if (app->view_has_filter && views[app->view]->find) {
-		app->view_has_filter = false;
+	if (app->filtered[app->view] && views[app->view]->find) {
+		app->filtered[app->view] = false;
 		app->find_is_filter = true;
 		views[app->view]->find(app, NULL);
 		app->find_is_filter = false;
@@ -448,7 +448,7 @@ bool list_act(struct list *list, const struct list_source *source, enum action a
 void list_find(struct app *app, struct list *list, const char *text)
 {
 	list_set_filter(list, text);
-	app->view_has_filter = text && *text;
+	app->filtered[app->view] = text && *text;
 }
 
 bool pager_act(struct app *app, struct pager *pager, enum action action)
@@ -483,5 +483,5 @@ void text_find(struct app *app, struct pager *pager, const char *text)
 		pager_set_filter(pager, text);
 	else
 		pager_search(pager, text);
-	app->view_has_filter = pager->find || pager->filter;
+	app->filtered[app->view] = pager->find || pager->filter;
 }

@@ -204,7 +204,7 @@ struct app {
 	struct line_edit prompt;
 	enum prompt_kind prompting;
 	bool find_is_filter;  /* what is typed hides lines of a text, instead of being searched */
-	bool view_has_filter; /* Esc ends it first */
+	bool filtered[VIEW_COUNT]; /* Esc ends the filter or search of a view first */
 
 	struct queue *events; /* of the job: struct job_event */
 	struct job *job;

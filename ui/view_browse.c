@@ -381,7 +381,7 @@ static void find(struct app *app, const char *text)
 
 	free(view->filter);
 	view->filter = text && *text ? xstrdup(text) : NULL;
-	app->view_has_filter = view->filter != NULL;
+	app->filtered[VIEW_BROWSE] = view->filter != NULL;
 	if (view->table)
 		table_filter(view->table, view->filter ? passes : NULL, view);
 }

@@ -434,7 +434,7 @@ static void find(struct app *app, const char *text)
 	} else {
 		log_pane_set_search(&view->pane, &scene, text);
 	}
-	app->view_has_filter = view->pane.filter || view->pane.search;
+	app->filtered[VIEW_LOGS] = view->pane.filter || view->pane.search;
 }
 
 static void target_of(struct app *app, struct target *ret)

@@ -37,7 +37,7 @@ static void show_tab(struct app *app, enum object_tab tab)
 	view->made_of = 0;
 	if (tabs[tab].asked)
 		fetch_start(app, &view->fetch, tabs[tab].what, &view->object, NULL);
-	app->view_has_filter = false;
+	app->filtered[VIEW_OBJECT] = false;
 }
 
 void app_open_object(struct app *app, const struct object_ref *object, enum object_tab tab)

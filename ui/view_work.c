@@ -478,7 +478,7 @@ static bool act_in_open(struct app *app, enum action action)
 		}
 	}
 	if (action == ACTION_BACK || action == ACTION_LEAVE) {
-		if (app->view_has_filter)
+		if (app->filtered[app->view])
 			return false;
 		object_ref_release(&work->object);
 	} else if (action == ACTION_NEXT_PANE || action == ACTION_PREVIOUS_PANE) {
