@@ -225,7 +225,7 @@ static void on_cancel(struct app *app, void *arg, const char *text)
 	app_say(app, "%s", what_stays(app, T("cancelling; what is applied stays")));
 	if (app->job && app_job_runs(app))
 		job_cancel(app->job);
-	app->stop_changes = app->changing > 0;
+	app->stops++;
 }
 
 void app_ask_cancel(struct app *app)

@@ -31,6 +31,7 @@ struct change {
 	size_t at; /* the one that is being done */
 	struct list *marks; /* NULL: none */
 	size_t gone;
+	unsigned stops; /* of the app when it was begun */
 	bool replayed; /* its requests are answered by a recording: nothing is kept of it */
 };
 
@@ -231,7 +232,7 @@ static void leave_out_the_rest(struct change *change)
 /* The first that is to be done from change->at on. False: none is left. Takes change when it says true. */
 static bool perform_next(struct app *app, struct change *change)
 {
-	if (app->stop_changes)
+	if (change->stops != app->stops)
 		leave_out_the_rest(change);
 	while (change->at < change->len && change->items[change->at].left_out)
 		change->at++;
@@ -258,8 +259,7 @@ static void perform_end(void *arg, void *owner)
 	}
 	if (change->len > 1)
 		tell_all(app, change);
-	if (--app->changing == 0)
-		app->stop_changes = false;
+	app->changing--;
 }
 
 static void on_yes(struct app *app, void *arg, const char *text)
@@ -270,6 +270,7 @@ static void on_yes(struct app *app, void *arg, const char *text)
 	if (change->marks)
 		map_release(&change->marks->marks);
 	app->changing++;
+	change->stops = app->stops;
 	perform_next(app, change); /* there is one, or it would not have been asked */
 }
 

@@ -211,7 +211,7 @@ struct app {
 	struct app_target target;
 	bool has_target;
 	size_t changing;   /* changes (ui/change.h) that are being done */
-	bool stop_changes; /* what of them is not begun yet is left out */
+	unsigned stops; /* how often all of them were cancelled: what was not begun by then is left out */
 
 	struct notice notices[NOTICES_MAX]; /* a ring; nnotices counts all that ever were */
 	size_t nnotices;
