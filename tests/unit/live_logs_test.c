@@ -14,7 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/utc.h"
 #include "live/logs.h"
 #include "live_bed.h"
 
@@ -104,8 +106,16 @@ static bool has_ended(struct live_bed *bed, const void *arg)
 	return source_of(logs, "debugger")->state == LOG_FOLLOW_ENDED;
 }
 
-static void set_debugger(struct live_bed *bed, const struct logs_source *of, const char *state)
+/* Began five seconds ago: a container has a line for each half second of its life. */
+static void set_debugger(struct live_bed *bed, const struct logs_source *of, bool runs)
 {
+	char began[UTC_TEXT_MAX], ended[UTC_TEXT_MAX];
+	int64_t now_us = clock_wall_us(NULL);
+
+	utc_format(now_us - 5000000, began);
+	utc_format(now_us, ended);
+	AUTO_FREE char *state = runs ? xasprintf("{'running':{'startedAt':'%s'}}", began) :
+				       xasprintf("{'running':null,'terminated':{'exitCode':3,'startedAt':'%s','finishedAt':'%s'}}", began, ended);
 	AUTO_FREE char *path = xasprintf("/api/v1/namespaces/shop-dev/pods/%s", of->pod), *status = xasprintf("%s/status", path),
 		       *body = xasprintf("{'status':{'ephemeralContainerStatuses':[{'name':'debugger','image':'busybox','state':%s}]}}", state);
 
@@ -127,11 +137,10 @@ static void init_containers_come_first_and_ephemeral_ones_join_later(void **stat
 
 	wait_for(&bed, (struct wait){ logs, .sources = 2, .lines = 20 });
 	assert_non_null(strstr(source_of(logs, "migrate")->short_name, "/migrate"));
-	set_debugger(&bed, source_of(logs, "main"), "{'running':{'startedAt':'2026-01-01T00:00:00Z'}}");
+	set_debugger(&bed, source_of(logs, "main"), true);
 	wait_for(&bed, (struct wait){ logs, .sources = 3 });
 	assert_non_null(strstr(source_of(logs, "debugger")->short_name, "/debugger"));
-	set_debugger(&bed, source_of(logs, "main"),
-		     "{'running':null,'terminated':{'exitCode':3,'startedAt':'2026-01-01T00:00:00Z','finishedAt':'2026-01-01T00:00:05Z'}}");
+	set_debugger(&bed, source_of(logs, "main"), false);
 	wait_for(&bed, (struct wait){ logs, .text = "container debugger exited, code 3" });
 	assert_true(live_bed_until(&bed, has_ended, logs));
 }
