@@ -260,6 +260,8 @@ bool follow_fill(struct follow *f)
 	const struct resource *pods;
 	struct object *o;
 
+	if (f->over)
+		return f->out.len > 0;
 	pthread_mutex_lock(&f->sim->lock);
 	pods = kinds_plural(f->sim, "", "v1", "pods");
 	o = f->sim->stopping ? NULL : store_find(pods, f->ns, f->pod);

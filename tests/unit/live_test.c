@@ -50,6 +50,14 @@ static void a_crash_loop_is_explained_with_its_last_log_line(void **state)
 	assert_string_equal(envs_find(live_envs(bed.live), "team-a")->causes->items[0].kind, "Deployment");
 }
 
+static bool slot_3_has_its_issue(struct live_bed *bed, const void *arg)
+{
+	const struct environment *e = envs_find(live_envs(bed->live), "slot 3");
+
+	(void)arg;
+	return e && e->shown == HEALTH_HEALTHY && e->issue == 12;
+}
+
 static void slot_records_make_environments(void **state)
 {
 	(void)state;
@@ -62,8 +70,7 @@ static void slot_records_make_environments(void **state)
 	live_bed_send(&bed, "POST", "/api/v1/namespaces/codex-system/configmaps",
 	     "{'apiVersion':'v1','kind':'ConfigMap','metadata':{'name':'codex-env-3'},'data':{'slot':'3','env':'ai','namespace':'shop-dev-3',"
 	     "'issue':'12'}}");
-	live_bed_expect(&bed, "slot 3", HEALTH_HEALTHY, NULL);
-	assert_int_equal(envs_find(live_envs(bed.live), "slot 3")->issue, 12);
+	assert_true(live_bed_until(&bed, slot_3_has_its_issue, NULL));
 }
 
 static bool most_are_live(struct live_bed *bed, const void *arg)
