@@ -11,23 +11,7 @@
 #include <unistd.h>
 
 #include "job/history.h"
-
-static int open_place(void **state)
-{
-	char *folder = xstrdup("/tmp/history-XXXXXX");
-
-	assert_non_null(mkdtemp(folder));
-	setenv("XDG_STATE_HOME", folder, 1);
-	*state = folder;
-	return 0;
-}
-
-static int close_place(void **state)
-{
-	AUTO_FREE char *folder = *state, *command = xasprintf("rm -rf %s", folder);
-
-	return system(command);
-}
+#include "state_place.h"
 
 static void write_record(const char *id, const char *state)
 {
@@ -104,7 +88,7 @@ static void what_was_begun_survives_kill_9(void **state)
 
 int main(void)
 {
-#define in_place(test) cmocka_unit_test_setup_teardown(test, open_place, close_place)
+#define in_place(test) cmocka_unit_test_setup_teardown(test, state_place_open, state_place_close)
 	const struct CMUnitTest tests[] = {
 		in_place(both_lines_of_a_change_are_one_record),
 		in_place(the_file_is_read_again_only_when_it_has_changed),

@@ -14,27 +14,11 @@
 #include "base/file.h"
 #include "base/state_file.h"
 #include "job/progress.h"
+#include "state_place.h"
 
 #define NOW 1000000
 
 static const char *const kind[] = { "shop", "dev", "apply-wait", NULL };
-
-static int open_place(void **state)
-{
-	char *folder = xstrdup("/tmp/progress-XXXXXX");
-
-	assert_non_null(mkdtemp(folder));
-	setenv("XDG_STATE_HOME", folder, 1);
-	*state = folder;
-	return 0;
-}
-
-static int close_place(void **state)
-{
-	AUTO_FREE char *folder = *state, *command = xasprintf("rm -rf %s", folder);
-
-	return system(command);
-}
 
 static void tell(struct progress *p, enum job_event_kind what, const char *step, int64_t at_ms)
 {
@@ -339,7 +323,7 @@ static void without_a_place_to_keep_them_nothing_is_learned(void **state)
 
 int main(void)
 {
-#define in_place(test) cmocka_unit_test_setup_teardown(test, open_place, close_place)
+#define in_place(test) cmocka_unit_test_setup_teardown(test, state_place_open, state_place_close)
 	const struct CMUnitTest tests[] = {
 		in_place(without_earlier_runs_only_the_time_is_told),
 		in_place(the_median_of_earlier_runs_makes_the_estimate),

@@ -284,16 +284,21 @@ static void a_replay_makes_no_connection(void **state)
 	remove_session(&s);
 }
 
+static void record_a_look_at_deploy(struct session *s)
+{
+	start_recording(s, NULL);
+	pty_wait_for(&s->pty, "✗ slot 2");
+	go(s, "3", "[3 Deploy]");
+	leave(s);
+}
+
 static void a_replay_runs_on_the_terminal_and_changes_nothing(void **state)
 {
 	struct session s;
 	struct pty p;
 
 	(void)state;
-	start_recording(&s, NULL);
-	pty_wait_for(&s.pty, "✗ slot 2");
-	go(&s, "3", "[3 Deploy]");
-	leave(&s);
+	record_a_look_at_deploy(&s);
 	const char *const argv[] = { NULL, "--replay", s.path, "--replay-speed", "50", NULL };
 
 	pty_start(&p, &(struct pty_options){ .cols = 130, .rows = 42, .argv = argv });
@@ -320,10 +325,7 @@ static void a_person_pauses_a_replay_and_takes_it_over(void **state)
 	struct pty p;
 
 	(void)state;
-	start_recording(&s, NULL);
-	pty_wait_for(&s.pty, "✗ slot 2");
-	go(&s, "3", "[3 Deploy]");
-	leave(&s);
+	record_a_look_at_deploy(&s);
 	const char *const argv[] = { NULL, "--replay", s.path, "--replay-speed", "0.05", NULL };
 
 	pty_start(&p, &(struct pty_options){ .cols = 120, .rows = 40, .argv = argv });
