@@ -27,11 +27,6 @@ char *app_word_for(const struct app *app, const struct target *t, const char *na
 
 /* ---- what is asked before it can be prepared ---- */
 
-static void release_change(void *change)
-{
-	change_destroy(change);
-}
-
 static void on_replicas(struct app *app, void *arg, const char *text)
 {
 	struct change *change = arg;
@@ -50,7 +45,7 @@ static void on_replicas(struct app *app, void *arg, const char *text)
 /* Takes change, which is of these targets. */
 static void ask_replicas(struct app *app, struct change *change, const struct target *targets, size_t n)
 {
-	dialog_open(&app->dialog, DIALOG_ASK, T("Scale"), on_replicas, change, release_change);
+	dialog_open(&app->dialog, DIALOG_ASK, T("Scale"), on_replicas, change, change_release);
 	app->dialog.word = xstrdup(T("replicas"));
 	for (size_t i = 0; i < n; i++) {
 		const struct object_ref *object = &targets[i].object;

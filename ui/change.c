@@ -113,7 +113,7 @@ static size_t count_to_do(const struct change *change)
 	return n;
 }
 
-static void release_change(void *change)
+void change_release(void *change)
 {
 	change_destroy(change);
 }
@@ -336,7 +336,7 @@ static void ask(struct app *app, struct change *change)
 	struct pager *body = &app->dialog.body;
 	bool destructive = false;
 
-	dialog_open(&app->dialog, word ? DIALOG_TYPE : DIALOG_CONFIRM, title, on_yes, change, release_change);
+	dialog_open(&app->dialog, word ? DIALOG_TYPE : DIALOG_CONFIRM, title, on_yes, change, change_release);
 	app->dialog.word = GIVE(word);
 	if (several) {
 		add_items(body, change);

@@ -21,6 +21,8 @@ struct target;
 struct change *change_create(struct app *app);
 /* Of one that change_begin() did not take. */
 void change_destroy(struct change *change);
+/* The same, for a dialog to let go of it. */
+void change_release(void *change);
 /* left_out: why this one is named and not done; NULL: it is. Copies the texts. */
 void change_add(struct app *app, struct change *change, enum act_kind kind, const struct target *target, const char *left_out);
 /* What the kind wants: replicas, a revision. For all objects. */
