@@ -43,18 +43,13 @@ static void tell_unchanged(struct mirror *m, struct mirror_image *image)
 {
 	AUTO_FREE char *route = route_text(image), *text = xasprintf("%s, %s is there", route, image->digest);
 
-	run_emit(m->run, &(struct job_event){ .kind = JOB_OBJECT, .object = mirror_object(m, image), .change = CHANGE_UNCHANGED, .text = text });
+	run_emit(m->run, &(struct job_event){ .kind = JOB_OBJECT, .object = image_object(m->run, image->of), .change = CHANGE_UNCHANGED, .text = text });
 	image->told = true;
 }
 
 static void tell_failed(struct mirror *m, struct mirror_image *image)
 {
-	AUTO_RELEASE(buf) text = BUF_INIT(0);
-
-	buf_adds(&text, image->err.message);
-	if (image->err.hint)
-		buf_addf(&text, "; %s", image->err.hint);
-	run_emit(m->run, &(struct job_event){ .kind = JOB_OBJECT, .object = mirror_object(m, image), .change = CHANGE_FAILED, .text = buf_cstr(&text) });
+	image_tell_failed(m->run, image->of, &image->err);
 	image->told = true;
 }
 
@@ -73,7 +68,7 @@ static void tell_difference(struct mirror *m, struct mirror_image *image)
 	for (size_t i = 0; i < image->nparts; i++)
 		buf_addf(&parts, "%s %s %s\n", m->blobs[image->blobs[i]].there ? " " : "+", image->parts[i].digest, bytes_text(image->parts[i].size_bytes, size));
 	run_emit(m->run, &(struct job_event){ .kind = JOB_DIFF,
-					      .object = mirror_object(m, image),
+					      .object = image_object(m->run, image->of),
 					      .change = image->was ? CHANGE_WOULD_CONFIGURE : CHANGE_WOULD_CREATE,
 					      .text = buf_cstr(&parts),
 					      .detail = effect });
@@ -90,7 +85,7 @@ static void tell_copied(struct mirror *m, struct mirror_image *image)
 					 sums.mounted, sums.there);
 
 	run_emit(m->run, &(struct job_event){
-				 .kind = JOB_OBJECT, .object = mirror_object(m, image), .change = image->was ? CHANGE_CONFIGURED : CHANGE_CREATED, .text = text });
+				 .kind = JOB_OBJECT, .object = image_object(m->run, image->of), .change = image->was ? CHANGE_CONFIGURED : CHANGE_CREATED, .text = text });
 	image->told = true;
 }
 
@@ -135,8 +130,9 @@ static void tell_progress(struct mirror *m)
 }
 
 /* Only what is new, and at most five times a second. */
-static void on_turn(struct mirror *m)
+static void on_turn(void *mirror)
 {
+	struct mirror *m = mirror;
 	int64_t now = clock_now_ms(NULL), done = atomic_load(&m->done_bytes);
 
 	tell_ended(m);
@@ -164,17 +160,17 @@ static int end(struct mirror *m)
 	size_t there = run->counts[CHANGE_UNCHANGED];
 	AUTO_RELEASE(buf) verdict = BUF_INIT(0);
 	char size[32];
-	bool stopped = cancel_requested(m->stop);
+	bool stopped = cancel_requested(m->crew.stop);
 	AUTO_RELEASE(error) why = { 0 };
 
 	if (stopped)
-		buf_addf(&verdict, "%s: ", m->timed_out ? "the time is over" : "cancelled");
+		buf_addf(&verdict, "%s: ", m->crew.timed_out ? "the time is over" : "cancelled");
 	buf_addf(&verdict, "%zu image%s mirrored, %zu there, %zu failed; %s copied", copied, copied == 1 ? "" : "s", there, failed,
 		 bytes_text(atomic_load(&m->done_bytes) < 0 ? 0 : atomic_load(&m->done_bytes), size));
 	if (stopped) {
 		buf_adds(&verdict, "; every tag is the old or the new image, whole; blobs that arrived stay and are not sent again");
-		error_set(&why, m->timed_out ? ERR_TIMEOUT : ERR_CANCELLED, "stopped");
-		return run_end(run, job_exit_of_error(&why, cancel_signal(m->stop)), buf_cstr(&verdict));
+		error_set(&why, m->crew.timed_out ? ERR_TIMEOUT : ERR_CANCELLED, "stopped");
+		return run_end(run, job_exit_of_error(&why, cancel_signal(m->crew.stop)), buf_cstr(&verdict));
 	}
 	return run_end(run, !failed ? EXIT_DONE : copied || there ? EXIT_PART_DONE : exit_of_failures(m), buf_cstr(&verdict));
 }
@@ -196,7 +192,7 @@ static void tell_skipped(struct mirror *m)
 	for (size_t i = 0; i < m->n; i++)
 		if (!m->images[i].told)
 			run_emit(m->run, &(struct job_event){ .kind = JOB_OBJECT,
-							      .object = mirror_object(m, &m->images[i]),
+							      .object = image_object(m->run, m->images[i].of),
 							      .change = CHANGE_SKIPPED,
 							      .text = "not mirrored: its tag is as it was" });
 }
@@ -235,17 +231,18 @@ static int work(struct mirror *m)
 		return run_end(run, EXIT_DONE, "services.yaml has no image of type external: nothing to mirror");
 	run_step(run, "plan");
 	for (size_t i = 0; i < m->n; i++)
-		run_emit(run, &(struct job_event){ .kind = JOB_PLANNED, .object = mirror_object(m, &m->images[i]), .text = m->images[i].of->from.text });
+		run_emit(run, &(struct job_event){ .kind = JOB_PLANNED, .object = image_object(m->run, m->images[i].of), .text = m->images[i].of->from.text });
 	mirror_look(m);
 	tell_plan(m);
-	if (run->options->dry_run && !cancel_requested(m->stop))
+	if (run->options->dry_run && !cancel_requested(m->crew.stop))
 		return end_of_look(m);
-	if (!cancel_requested(m->stop) && run->counts[CHANGE_UNCHANGED] + run->counts[CHANGE_FAILED] < m->n) {
+	if (!cancel_requested(m->crew.stop) && run->counts[CHANGE_UNCHANGED] + run->counts[CHANGE_FAILED] < m->n) {
 		run_step(run, "copy");
-		crew_run(m, parallel, copy_work, on_turn);
+		m->next = 0;
+		crew_run(&m->crew, parallel, copy_work, on_turn, m);
 		tell_ended(m);
 		tell_progress(m);
-		run_step_end(run, !cancel_requested(m->stop) && !run->counts[CHANGE_FAILED], "blobs, then manifests, then tags");
+		run_step_end(run, !cancel_requested(m->crew.stop) && !run->counts[CHANGE_FAILED], "blobs, then manifests, then tags");
 	}
 	tell_skipped(m);
 	return end(m);
@@ -255,16 +252,13 @@ int job_mirror(const struct job_context *context, const struct apply_options *op
 {
 	static const struct mirror_options none;
 	struct run run;
-	struct mirror m = { .run = &run, .options = options->mirror ? options->mirror : &none, .registries = MAP_INIT(NULL), .due_ms = INT64_MAX };
+	struct mirror m = { .run = &run, .options = options->mirror ? options->mirror : &none, .registries = MAP_INIT(NULL) };
 	int code;
 
 	run_begin(&run, context, options, "mirror");
-	m.stop = cancel_create();
-	m.letters = queue_create(crew_free_letter);
+	crew_init(&m.crew, &run, options->apply_timeout_ms);
 	pthread_mutex_init(&m.lock, NULL);
 	pthread_cond_init(&m.changed, NULL);
-	if (options->apply_timeout_ms)
-		m.due_ms = run.started_ms + options->apply_timeout_ms;
 	code = mirror_choose(&m) ? work(&m) : run_end(&run, EXIT_USAGE, "nothing was mirrored: services.yaml is wrong");
 	mirror_release(&m);
 	return code;

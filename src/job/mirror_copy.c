@@ -4,13 +4,6 @@
 
 #include "job/mirror_private.h"
 
-struct job_object mirror_object(const struct mirror *m, const struct mirror_image *image)
-{
-	struct place place = stack_place(m->run->stack, image->of->at);
-
-	return (struct job_object){ .kind = "Image", .name = image->of->key.text, .item = image->of->key.text, .file = place.file ? place.file : "", .line = place.line };
-}
-
 /* ---- one blob ---- */
 
 struct carried { /* what the callbacks need */
@@ -27,7 +20,7 @@ static void on_retry(const char *why, int64_t pause_ms, void *arg)
 {
 	const struct carried *carried = arg;
 
-	crew_retry(carried->mirror, carried->who, why, pause_ms);
+	crew_retry(&carried->mirror->crew, carried->who, why, pause_ms);
 }
 
 /* The first image that wants a blob, for what is said of it. */
@@ -63,7 +56,7 @@ static bool carry(struct mirror *m, size_t at, struct error *err)
 					    .digest = blob->digest,
 					    .size_bytes = blob->size_bytes,
 					    .mount_from = mount_source(m, blob),
-					    .cancel = m->stop,
+					    .cancel = m->crew.stop,
 					    .on_bytes = on_bytes,
 					    .on_retry = on_retry,
 					    .arg = &carried },
@@ -79,15 +72,15 @@ static bool carry(struct mirror *m, size_t at, struct error *err)
 
 static bool put_all(struct mirror *m, struct mirror_image *image, struct error *err)
 {
-	struct crew_voice voice = { m, image->of->key.text };
-	const struct registry_call call = { .cancel = m->stop, .on_retry = crew_on_retry, .arg = &voice, .writes = true };
+	struct crew_voice voice = { &m->crew, image->of->key.text };
+	const struct registry_call call = { .cancel = m->crew.stop, .on_retry = crew_on_retry, .arg = &voice, .writes = true };
 
 	for (size_t i = 0; i < image->nmanifests; i++) {
 		const struct manifest *manifest = &image->manifests[i];
 		bool last = i + 1 == image->nmanifests;
 		const char *target = last && !image->to.digest ? image->to.tag : manifest->digest;
 
-		if (!cancel_check(m->stop, err) ||
+		if (!cancel_check(m->crew.stop, err) ||
 		    !registry_put_manifest(image->destination, image->to.repository, target, manifest, &call, err))
 			return false;
 	}
@@ -207,7 +200,7 @@ static bool somebody_works(const struct mirror *m)
 static bool take(struct mirror *m, struct mirror_image **ret_image, size_t *ret_blob)
 {
 	*ret_image = NULL;
-	while (!cancel_requested(m->stop)) {
+	while (!cancel_requested(m->crew.stop)) {
 		*ret_image = next_image(m);
 		if (*ret_image) {
 			(*ret_image)->state = IMAGE_PUBLISHING;
@@ -224,8 +217,9 @@ static bool take(struct mirror *m, struct mirror_image **ret_image, size_t *ret_
 	return false;
 }
 
-bool copy_work(struct mirror *m)
+bool copy_work(void *mirror)
 {
+	struct mirror *m = mirror;
 	struct mirror_image *image;
 	AUTO_RELEASE(error) err = { 0 };
 	size_t blob = 0;

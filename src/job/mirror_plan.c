@@ -7,60 +7,7 @@
 #define INDEX_DEPTH  4
 #define MANIFESTS_MAX 1000
 
-const char *bytes_text(int64_t bytes, char out[32])
-{
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB" };
-	double value = (double)bytes;
-	size_t unit = 0;
-
-	while (value >= 1024 && unit + 1 < ARRAY_LEN(units)) {
-		value /= 1024;
-		unit++;
-	}
-	snprintf(out, 32, unit ? "%.1f %s" : "%.0f %s", value, units[unit]);
-	return out;
-}
-
 /* ---- which images ---- */
-
-static bool is_chosen(const struct mirror *m, const struct stack_image *image)
-{
-	if (image->type != IMAGE_EXTERNAL)
-		return false;
-	for (const char *const *name = m->options->only; name && *name; name++)
-		if (strcmp(*name, image->key.text) == 0)
-			return true;
-	return !m->options->only || !*m->options->only;
-}
-
-static bool find(struct mirror *m, struct spot at, const struct error *err)
-{
-	run_emit(m->run, &(struct job_event){ .kind = JOB_FINDING,
-					      .severity = DIAG_ERROR,
-					      .place = stack_place(m->run->stack, at),
-					      .text = err->message,
-					      .detail = err->hint });
-	return false;
-}
-
-static bool check_names(struct mirror *m)
-{
-	const struct stack *stack = m->run->stack;
-	bool good = true;
-
-	for (const char *const *name = m->options->only; name && *name; name++) {
-		bool known = false;
-		AUTO_RELEASE(error) err = { 0 };
-
-		for (size_t i = 0; i < stack->images.n; i++)
-			known |= stack->images.items[i].type == IMAGE_EXTERNAL && strcmp(stack->images.items[i].key.text, *name) == 0;
-		if (known)
-			continue;
-		error_set(&err, ERR_INVALID, "there is no external image \"%s\" in services.yaml", *name);
-		good = find(m, (struct spot){ 0 }, &err);
-	}
-	return good;
-}
 
 static struct registry *registry_of(struct mirror *m, const char *host, bool push)
 {
@@ -76,7 +23,7 @@ static struct registry *registry_of(struct mirror *m, const char *host, bool pus
 							       .insecure = push && m->options->insecure,
 							       .skip_tls_verify = push ? m->options->skip_tls_verify : m->options->skip_tls_verify_pull,
 							       .read_only = m->options->read_only,
-							       .login = { .file = m->options->login_file, .deny_exec = m->options->deny_exec, .on_note = crew_note, .arg = m },
+							       .login = { .file = m->options->login_file, .deny_exec = m->options->deny_exec, .on_note = crew_note, .arg = &m->crew },
 							       .retry_pause_ms = m->options->retry_pause_ms });
 	map_set(&m->registries, str_of(key), registry);
 	return registry;
@@ -89,11 +36,11 @@ static bool read_image(struct mirror *m, const struct stack_image *of, struct mi
 	image->of = of;
 	if (!reference_parse(str_of(of->from.text), &image->from, &err)) {
 		error_wrap(&err, "image \"%s\": from", of->key.text);
-		return find(m, of->from.at, &err);
+		return image_find(m->run, of->from.at, &err);
 	}
 	if (!reference_parse(str_of(of->local.text), &image->to, &err)) {
 		error_wrap(&err, "image \"%s\": local", of->key.text);
-		return find(m, of->local.at, &err);
+		return image_find(m->run, of->local.at, &err);
 	}
 	image->source = registry_of(m, image->from.registry, false);
 	image->destination = registry_of(m, image->to.registry, true);
@@ -118,7 +65,7 @@ static bool check_places(struct mirror *m)
 			if (!is_same_place(&a->to, &b->to) || is_same_place(&a->from, &b->from))
 				continue;
 			error_set(&err, ERR_INVALID, "the images \"%s\" and \"%s\" are to have the same local name", a->of->key.text, b->of->key.text);
-			good = find(m, b->of->local.at, &err);
+			good = image_find(m->run, b->of->local.at, &err);
 		}
 	return good;
 }
@@ -126,11 +73,11 @@ static bool check_places(struct mirror *m)
 bool mirror_choose(struct mirror *m)
 {
 	const struct stack *stack = m->run->stack;
-	bool good = check_names(m);
+	bool good = image_check_names(m->run, IMAGE_EXTERNAL, "external", m->options->only);
 
 	m->images = xcalloc(stack->images.n + 1, sizeof *m->images);
 	for (size_t i = 0; i < stack->images.n; i++) {
-		if (!is_chosen(m, &stack->images.items[i]))
+		if (!image_is_chosen(&stack->images.items[i], IMAGE_EXTERNAL, m->options->only))
 			continue;
 		good = read_image(m, &stack->images.items[i], &m->images[m->n]) && good;
 		m->n++;
@@ -261,7 +208,7 @@ static bool look_at_image(struct look *l, struct error *err)
 static bool take_next(struct mirror *m, size_t n, size_t *ret)
 {
 	pthread_mutex_lock(&m->lock);
-	bool more = m->next < n && !cancel_requested(m->stop);
+	bool more = m->next < n && !cancel_requested(m->crew.stop);
 
 	if (more)
 		*ret = m->next++;
@@ -269,18 +216,19 @@ static bool take_next(struct mirror *m, size_t n, size_t *ret)
 	return more;
 }
 
-static bool image_work(struct mirror *m)
+static bool image_work(void *mirror)
 {
+	struct mirror *m = mirror;
 	size_t at;
 
 	if (!take_next(m, m->n, &at))
 		return false;
 	struct mirror_image *image = &m->images[at];
-	struct crew_voice voice = { m, image->of->key.text };
+	struct crew_voice voice = { &m->crew, image->of->key.text };
 	struct look look = { .mirror = m,
 			     .image = image,
-			     .reading = { .cancel = m->stop, .on_retry = crew_on_retry, .arg = &voice },
-			     .writing = { .cancel = m->stop, .on_retry = crew_on_retry, .arg = &voice, .writes = !m->run->options->dry_run } };
+			     .reading = { .cancel = m->crew.stop, .on_retry = crew_on_retry, .arg = &voice },
+			     .writing = { .cancel = m->crew.stop, .on_retry = crew_on_retry, .arg = &voice, .writes = !m->run->options->dry_run } };
 
 	look_at_image(&look, &image->err);
 	return true;
@@ -320,15 +268,16 @@ bool mirror_may_go(const struct mirror_image *image)
 	return !image->there && !image->err.kind && image->digest;
 }
 
-static bool blob_work(struct mirror *m)
+static bool blob_work(void *mirror)
 {
+	struct mirror *m = mirror;
 	size_t at;
 
 	if (!take_next(m, m->nblobs, &at))
 		return false;
 	struct mirror_blob *blob = &m->blobs[at];
-	struct crew_voice voice = { m, NULL };
-	const struct registry_call call = { .cancel = m->stop, .on_retry = crew_on_retry, .arg = &voice, .writes = !m->run->options->dry_run };
+	struct crew_voice voice = { &m->crew, NULL };
+	const struct registry_call call = { .cancel = m->crew.stop, .on_retry = crew_on_retry, .arg = &voice, .writes = !m->run->options->dry_run };
 
 	if (registry_has_blob(blob->to, blob->to_repository, blob->digest, &call, &blob->there, &blob->err) && blob->there)
 		blob->state = BLOB_DONE;
@@ -339,7 +288,8 @@ static bool blob_work(struct mirror *m)
 
 void mirror_look(struct mirror *m)
 {
-	crew_run(m, LOOKERS, image_work, NULL);
+	m->next = 0;
+	crew_run(&m->crew, LOOKERS, image_work, NULL, m);
 	for (size_t i = 0; i < m->n; i++) {
 		struct mirror_image *image = &m->images[i];
 
@@ -349,7 +299,8 @@ void mirror_look(struct mirror *m)
 		for (size_t k = 0; k < image->nparts; k++)
 			image->blobs[k] = blob_for(m, image, &image->parts[k]);
 	}
-	crew_run(m, LOOKERS, blob_work, NULL);
+	m->next = 0;
+	crew_run(&m->crew, LOOKERS, blob_work, NULL, m);
 	for (size_t i = 0; i < m->nblobs; i++)
 		if (!m->blobs[i].there)
 			m->total_bytes += m->blobs[i].size_bytes;
@@ -384,8 +335,7 @@ void mirror_release(struct mirror *m)
 	free(m->images);
 	m->registries.free_value = destroy_registry;
 	map_release(&m->registries);
-	queue_destroy(m->letters);
-	cancel_destroy(m->stop);
+	crew_release(&m->crew);
 	pthread_mutex_destroy(&m->lock);
 	pthread_cond_destroy(&m->changed);
 }

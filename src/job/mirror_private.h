@@ -4,7 +4,6 @@
  *   mirror.c       the job: what it says, its verdict
  *   mirror_plan.c  which images, what of each is there already: the list of blobs, in the order in which they go
  *   mirror_copy.c  blobs, then manifests, then the tag
- *   mirror_crew.c  workers, and what they tell the job's thread
  *
  * Workers share the plan under its lock; only the job's thread calls the sink.
  */
@@ -14,8 +13,8 @@
 #include <pthread.h>
 
 #include "base/map.h"
-#include "base/queue.h"
-#include "job/run.h"
+#include "job/crew.h"
+#include "job/images.h"
 #include "registry/reference.h"
 #include "registry/registry.h"
 
@@ -55,8 +54,8 @@ struct mirror_image {
 
 struct mirror {
 	struct run *run;
+	struct crew crew;
 	const struct mirror_options *options;
-	struct cancel *stop; /* the workers'; requested on cancel and deadline */
 	struct map registries; /* role and host → struct registry */
 	struct mirror_image *images; /* in the file's order */
 	size_t n;
@@ -65,11 +64,8 @@ struct mirror {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	size_t next; /* of the phase that is under way */
-	struct queue *letters;
 	_Atomic int64_t done_bytes; /* of what is to be copied */
 	int64_t total_bytes;
-	int64_t due_ms; /* of everything; INT64_MAX: none */
-	bool timed_out;
 	int64_t told_bytes, told_ms; /* the progress that was told last */
 };
 
@@ -81,28 +77,10 @@ bool mirror_choose(struct mirror *m);
 void mirror_look(struct mirror *m);
 void mirror_release(struct mirror *m);
 bool mirror_may_go(const struct mirror_image *image); /* it is to be copied, and nothing stands against it */
-/* "29.3 MiB" */
-const char *bytes_text(int64_t bytes, char out[32]);
-
-/* ---- crew ---- */
-
-/* Runs work on n threads until it gives false on each; tells meanwhile what they have to say. */
-void crew_run(struct mirror *m, unsigned n, bool (*work)(struct mirror *m), void (*tell)(struct mirror *m));
-void crew_free_letter(void *letter); /* of the queue */
-/* For workers: a line. */
-void crew_note(const char *text, void *mirror);
-void crew_retry(struct mirror *m, const char *who, const char *why, int64_t pause_ms);
-/* For the callbacks of registry calls; arg is a struct crew_voice. */
-struct crew_voice {
-	struct mirror *mirror;
-	const char *who;
-};
-void crew_on_retry(const char *why, int64_t pause_ms, void *voice);
 
 /* ---- copy ---- */
 
 /* One step of the copying: a blob, or an image whose blobs are all there. False: nothing is left. */
-bool copy_work(struct mirror *m);
-struct job_object mirror_object(const struct mirror *m, const struct mirror_image *image);
+bool copy_work(void *mirror);
 
 #endif
