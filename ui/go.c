@@ -234,13 +234,26 @@ static const struct {
 	enum action action;
 	bool wants_object;
 	void (*look)(struct app *app, const struct target *target);
+	void (*look_at_marked)(struct app *app, const struct targets *targets); /* NULL: it is of what is under the cursor only */
 } looks[] = {
-	{ ACTION_EVENTS, false, open_events },	 { ACTION_CHANGES, false, open_changes }, { ACTION_HISTORY, false, open_history },
-	{ ACTION_MANIFEST, true, open_manifest }, { ACTION_TREE, true, open_tree },	  { ACTION_WHY, false, open_why },
-	{ ACTION_LOGS, false, app_open_logs },	 { ACTION_AGENT_LOGS, false, app_open_agent_logs },
-	{ ACTION_COPY, false, copy_name },	 { ACTION_BROWSER, false, app_browser },
-	{ ACTION_COPY_MENU, false, app_open_copy_menu },
+	{ ACTION_EVENTS, false, open_events, NULL },	   { ACTION_CHANGES, false, open_changes, NULL },
+	{ ACTION_HISTORY, false, open_history, NULL },	   { ACTION_MANIFEST, true, open_manifest, NULL },
+	{ ACTION_TREE, true, open_tree, NULL },		   { ACTION_WHY, false, open_why, NULL },
+	{ ACTION_LOGS, false, app_open_logs, app_open_marked_logs }, { ACTION_AGENT_LOGS, false, app_open_agent_logs, NULL },
+	{ ACTION_COPY, false, copy_name, NULL },	   { ACTION_BROWSER, false, app_browser, NULL },
+	{ ACTION_COPY_MENU, false, app_open_copy_menu, NULL },
 };
+
+/* False: nothing is marked, and nothing was. */
+static bool look_at_marked(struct app *app, void (*look)(struct app *app, const struct targets *targets))
+{
+	AUTO_RELEASE(targets) targets = { 0 };
+
+	app_targets(app, &targets);
+	if (targets.count)
+		look(app, &targets);
+	return targets.count || targets.gone;
+}
 
 static bool look(struct app *app, enum action action)
 {
@@ -249,6 +262,8 @@ static bool look(struct app *app, enum action action)
 	for (size_t i = 0; i < ARRAY_LEN(looks); i++) {
 		if (looks[i].action != action)
 			continue;
+		if (looks[i].look_at_marked && look_at_marked(app, looks[i].look_at_marked))
+			return true;
 		app_target(app, &target);
 		if (object_ref_is_empty(&target.object) && (!target.title || looks[i].wants_object))
 			app_say(app, "nothing is under the cursor");

@@ -16,7 +16,7 @@
 #define ALL	((1u << VIEW_COUNT) - 1)
 #define LISTS	(ENVS | SLOTS | WORK | RUNS | BROWSE | REVIEW)
 #define OBJECTS (WORK | RUNS | BROWSE | OBJECT) /* the cursor is on one object of the cluster */
-#define MARKS	(SLOTS | WORK | BROWSE)
+#define MARKS	(ENVS | SLOTS | WORK | BROWSE)
 #define TEXTS	(OBJECT | LOGS | PAGE)
 #define PLACES	(ENVS | SLOTS) /* the cursor is on an environment */
 
@@ -64,12 +64,12 @@ const struct binding built_in_bindings[] = {
 	{ '+', 0, "+", NULL, "unfold", OBJECT, GROUP_FIND, ACTION_UNFOLD },
 	{ KEY_TERM_F1 + 4, 'F', "F5 F", "fold", "fold or unfold; in logs: JSON lines to columns", OBJECT | LOGS, GROUP_FIND, ACTION_FOLD },
 
-	{ ' ', 0, "Space", NULL, "mark; another Space takes it off; changes are done to all that is marked", MARKS, GROUP_MARK, ACTION_MARK },
+	{ ' ', 0, "Space", NULL, "mark; another Space takes it off; changes and logs are of all that is marked", MARKS, GROUP_MARK, ACTION_MARK },
 	{ 'v', KEY_TERM_CTRL_SPACE, "v Ctrl-Space", NULL, "mark from the last mark to here", MARKS, GROUP_MARK, ACTION_MARK_RANGE },
 	{ '*', 0, "*", NULL, "mark all that is shown, or none", MARKS, GROUP_MARK, ACTION_MARK_ALL },
 
 	{ 'w', 0, "w", "why", "why it is in this state, and by which rule", ENVS | SLOTS | WORK | RUNS, GROUP_LOOK, ACTION_WHY },
-	{ 'l', 0, "l", "logs", "logs of the object or the whole environment", PLACES | OBJECTS, GROUP_LOOK, ACTION_LOGS },
+	{ 'l', 0, "l", "logs", "logs, also of all that is marked", PLACES | OBJECTS, GROUP_LOOK, ACTION_LOGS },
 	{ 'L', 0, "L", NULL, "log of its running job, or of its agent", PLACES | WORK | RUNS | REVIEW, GROUP_LOOK, ACTION_AGENT_LOGS },
 	{ 'e', 0, "e", "events", "events", PLACES | OBJECTS, GROUP_LOOK, ACTION_EVENTS },
 	{ 'm', 0, "m", "manifest", "the manifest as YAML", OBJECTS, GROUP_LOOK, ACTION_MANIFEST },

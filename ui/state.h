@@ -140,7 +140,8 @@ struct logs_view {
 	struct logs *logs; /* NULL: none are open */
 	struct log_pane pane;
 	struct logs_range range;
-	struct target of;
+	struct target *of; /* one, or those that were marked */
+	size_t nof;
 	char *title; /* "Deployment users"; NULL: none were open yet */
 	enum logs_save_state saved; /* as last told */
 };
@@ -280,6 +281,8 @@ void app_open_wanted(struct app *app, const char *word, const char *namespace);
 void app_open_object(struct app *app, const struct object_ref *object, enum object_tab tab);
 /* Logs of an environment (no object), a workload or a pod. */
 void app_open_logs(struct app *app, const struct target *target);
+/* Of all that is marked, as one stream; what has no logs is left out, and said. */
+void app_open_marked_logs(struct app *app, const struct targets *targets);
 /* Of the agent in the environment of target; while a job runs for that environment, the screen of the job. */
 void app_open_agent_logs(struct app *app, const struct target *target);
 /* --screen logs: --open names whose. */

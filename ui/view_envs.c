@@ -116,6 +116,8 @@ static void draw_counts(struct app *app, struct canvas *canvas, int row)
 		slots += env->slot > 0;
 	}
 	col += canvas_textf(canvas, row, col, canvas->cols, ROLE_TEXT, "%zu environments, %zu of them slots   ", count(app), slots);
+	if (app->envs.list.marks.len)
+		col += canvas_textf(canvas, row, col, canvas->cols - col, ROLE_KEY, "%zu marked  ", app->envs.list.marks.len);
 	for (size_t i = 0; i < ARRAY_LEN(order); i++)
 		if (counts[order[i]])
 			col += canvas_textf(canvas, row, col, canvas->cols - col, role_of_state(order[i]), "%s %zu %s   ", mark_of_state(order[i]),
@@ -385,6 +387,22 @@ static void target(struct app *app, struct target *ret)
 		target_of_environment(app, ret, env);
 }
 
+static void marked(struct app *app, struct targets *ret)
+{
+	struct list_source source = source_of(app);
+	AUTO_FREE size_t *rows = NULL;
+	size_t n;
+
+	ret->list = &app->envs.list;
+	ret->gone = list_marked(ret->list, &source, &rows, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct target *target = targets_add(ret);
+
+		if (target)
+			target_of_environment(app, target, env_at(app, rows[i]));
+	}
+}
+
 static void add_row_text(struct app *app, size_t n, struct buf *out)
 {
 	const struct environment *env = env_at(app, n);
@@ -435,4 +453,4 @@ static void release(struct app *app)
 	list_release(&app->envs.list);
 }
 
-const struct view_ops envs_view_ops = { .name = N_("Envs"), .tab = 1, .draw = draw, .act = act, .target = target, .find = find, .text = text, .release = release };
+const struct view_ops envs_view_ops = { .name = N_("Envs"), .tab = 1, .draw = draw, .act = act, .target = target, .marked = marked, .find = find, .text = text, .release = release };

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/utc.h"
+#include "ui/change.h"
 #include "ui/state.h"
 #include "ui/text.h"
 
@@ -28,47 +29,114 @@ static void apply_filter(struct logs_view *view)
 static void open_logs(struct app *app)
 {
 	struct logs_view *view = &app->logs;
-	const struct object_ref *object = &view->of.object;
-	bool environment = object_ref_is_empty(object);
-	struct logs_target target = { .title = view->of.title };
+	AUTO_FREE struct logs_target *targets = xcalloc(view->nof, sizeof *targets);
 
-	if (!environment)
-		target = (struct logs_target){ kind_find_api(object->api_version, object->kind), object->namespace, object->name, NULL };
+	for (size_t i = 0; i < view->nof; i++) {
+		const struct object_ref *object = &view->of[i].object;
+
+		if (object_ref_is_empty(object))
+			targets[i].title = view->of[i].title;
+		else
+			targets[i] = (struct logs_target){ kind_find_api(object->api_version, object->kind), object->namespace, object->name, NULL };
+	}
 	log_pane_init(&view->pane);
-	view->logs = logs_create(app->live, &target, &view->range, 0);
+	view->logs = logs_create(app->live, targets, view->nof, &view->range, 0);
 	view->saved = LOGS_NOT_SAVED;
 	apply_filter(view);
 }
 
-/* Pods, and what owns pods. */
-static bool has_logs(const struct object_ref *object)
+/* Environments, pods, and what owns pods. */
+static bool has_logs(const struct target *target)
 {
-	const struct kind *kind = kind_find_api(object->api_version, object->kind);
+	const struct object_ref *object = &target->object;
+	const struct kind *kind = object_ref_is_empty(object) ? NULL : kind_find_api(object->api_version, object->kind);
 
+	if (object_ref_is_empty(object))
+		return target->title && (!target->namespace || *target->namespace); /* a slot that is free is no environment */
 	return kind && (kind->shape == SHAPE_POD || kind->shape == SHAPE_WORKLOAD || kind->shape == SHAPE_JOB || kind->shape == SHAPE_CRON_JOB);
+}
+
+static const char *name_of(const struct target *target)
+{
+	return object_ref_is_empty(&target->object) ? target->title : target->object.name;
+}
+
+static void forget(struct logs_view *view)
+{
+	close_logs(view);
+	for (size_t i = 0; i < view->nof; i++)
+		target_release(&view->of[i]);
+	free(GIVE(view->of));
+	view->nof = 0;
+	free(GIVE(view->title));
+}
+
+static void take_target(struct logs_view *view, const struct target *target)
+{
+	struct target *own = &view->of[view->nof++];
+
+	own->title = target->title ? xstrdup(target->title) : NULL;
+	if (!object_ref_is_empty(&target->object))
+		object_ref_copy(&own->object, &target->object);
+}
+
+/* "Deployment users", "slot 2", "3 marked: users, chat, web" */
+static char *title_of(const struct logs_view *view)
+{
+	AUTO_RELEASE(buf) title = BUF_INIT(0);
+	const struct object_ref *object = &view->of->object;
+
+	if (view->nof == 1)
+		return object_ref_is_empty(object) ? xstrdup(view->of->title) : xasprintf("%s %s", object->kind, object->name);
+	buf_addf(&title, T("%zu marked"), view->nof);
+	for (size_t i = 0; i < view->nof; i++)
+		buf_addf(&title, "%s%s", i ? ", " : ": ", name_of(&view->of[i]));
+	return buf_give(&title);
+}
+
+static void go_to_logs(struct app *app)
+{
+	app->logs.title = title_of(&app->logs);
+	app->logs.range = first_range;
+	open_logs(app);
+	app_go(app, VIEW_LOGS);
 }
 
 void app_open_logs(struct app *app, const struct target *target)
 {
-	struct logs_view *view = &app->logs;
-
-	if (!object_ref_is_empty(&target->object) && !has_logs(&target->object)) {
-		app_say(app, "%s has no logs: they are of pods and of what owns pods", target->object.kind);
+	if (!has_logs(target)) {
+		app_say(app, "%s has no logs: they are of pods and of what owns pods", target->object.kind ? target->object.kind : target->title);
 		return;
 	}
-	close_logs(view);
-	target_release(&view->of);
-	free(view->title);
-	view->of.title = target->title ? xstrdup(target->title) : NULL;
-	if (object_ref_is_empty(&target->object)) {
-		view->title = xstrdup(target->title);
-	} else {
-		object_ref_copy(&view->of.object, &target->object);
-		view->title = xasprintf("%s %s", target->object.kind, target->object.name);
+	forget(&app->logs);
+	app->logs.of = xcalloc(1, sizeof *app->logs.of);
+	take_target(&app->logs, target);
+	go_to_logs(app);
+}
+
+void app_open_marked_logs(struct app *app, const struct targets *targets)
+{
+	struct logs_view *view = &app->logs;
+	size_t n = 0;
+
+	for (size_t i = 0; i < targets->len; i++)
+		n += has_logs(&targets->items[i]);
+	if (targets->count > targets->len) {
+		app_say(app, "%zu are marked: the logs of at most %d are read at once", targets->count, CHANGE_MAX);
+		return;
 	}
-	view->range = first_range;
-	open_logs(app);
-	app_go(app, VIEW_LOGS);
+	if (!n) {
+		app_say(app, "nothing that is marked has logs: they are of pods and of what owns pods");
+		return;
+	}
+	forget(view);
+	view->of = xcalloc(n, sizeof *view->of);
+	for (size_t i = 0; i < targets->len; i++)
+		if (has_logs(&targets->items[i]))
+			take_target(view, &targets->items[i]);
+	go_to_logs(app);
+	if (n < targets->len)
+		app_say(app, "left out, as they have no logs: %zu", targets->len - n);
 }
 
 static bool has_job(const struct app *app, const struct target *t)
@@ -179,7 +247,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 {
 	struct logs_view *view = &app->logs;
 
-	if (!view->logs && view->title)
+	if (!view->logs && view->nof)
 		open_logs(app);
 	if (!view->logs) {
 		canvas_text(canvas, area.top, 1, canvas->cols - 2, ROLE_DIM, T("l on an environment, a workload or a pod opens its logs"));
@@ -368,12 +436,15 @@ static void save(struct app *app)
 {
 	char when[UTC_TEXT_MAX];
 	AUTO_RELEASE(buf) path = BUF_INIT(0);
-	const struct target *of = &app->logs.of;
+	const struct logs_view *view = &app->logs;
 
 	if (app_replays(app, T("saving")))
 		return;
 	utc_format(clock_wall_us(NULL), when);
-	buf_addf(&path, "slotdeck-logs-%s-%s.log", object_ref_is_empty(&of->object) ? of->title : of->object.name, when);
+	buf_addf(&path, "slotdeck-logs-%s", name_of(view->of));
+	if (view->nof > 1)
+		buf_addf(&path, "-and-%zu-more", view->nof - 1);
+	buf_addf(&path, "-%s.log", when);
 	for (size_t i = 0; i < path.len; i++)
 		if (path.p[i] == ':' || path.p[i] == '/' || path.p[i] == ' ')
 			path.p[i] = path.p[i] == ':' ? '.' : '-';
@@ -437,14 +508,18 @@ static void find(struct app *app, const char *text)
 	app->filtered[VIEW_LOGS] = view->pane.filter || view->pane.search;
 }
 
+/* Of several: the environment that they are all of. */
 static void target_of(struct app *app, struct target *ret)
 {
-	const struct environment *env = app_environment(app, app->logs.of.title);
+	const struct logs_view *view = &app->logs;
+	const struct environment *env = view->nof ? app_environment(app, view->of->title) : NULL;
 
+	for (size_t i = 1; i < view->nof && env; i++)
+		env = view->of[i].title && strcmp(view->of[i].title, env->title) == 0 ? env : NULL;
 	if (env)
 		target_of_environment(app, ret, env);
-	if (!object_ref_is_empty(&app->logs.of.object))
-		object_ref_copy(&ret->object, &app->logs.of.object);
+	if (view->nof == 1 && !object_ref_is_empty(&view->of->object))
+		object_ref_copy(&ret->object, &view->of->object);
 }
 
 static void text(struct app *app, struct buf *out)
@@ -469,9 +544,7 @@ static void text(struct app *app, struct buf *out)
 
 static void release(struct app *app)
 {
-	close_logs(&app->logs);
-	target_release(&app->logs.of);
-	free(GIVE(app->logs.title));
+	forget(&app->logs);
 }
 
 const struct view_ops logs_view_ops = { .name = N_("Logs"), .draw = draw, .act = act, .target = target_of, .find = find, .text = text, .release = release };

@@ -18,7 +18,9 @@ struct known { /* what the live model said of a source when it was last looked a
 
 struct logs {
 	struct live *live;
-	struct logs_target target;
+	struct logs_target *targets;
+	size_t ntargets;
+	bool spread; /* they lie in several places: these are named */
 	struct logs_range range;
 	size_t max_bytes;
 	struct log_reader *reader;
@@ -38,6 +40,12 @@ struct logs {
 
 /* ---- which containers ---- */
 
+/* Where a target lies. */
+static const char *place_of(const struct logs_target *target)
+{
+	return target->kind ? target->namespace : target->title;
+}
+
 /* "users-6d9f-x2k": with its workload named, "x2k" is enough; else the part that a ReplicaSet adds goes. */
 static char *name_pod(const struct logs *logs, const struct entry *pod)
 {
@@ -48,21 +56,22 @@ static char *name_pod(const struct logs *logs, const struct entry *pod)
 
 	if (!last)
 		return xstrdup(name);
-	if (logs->target.kind)
+	if (logs->ntargets == 1 && logs->targets->kind)
 		return xstrdup(last);
 	if (owner->owner && owner->owner->row && owner->row->kind == &kind_replica_set)
 		return xasprintf("%s-%s", owner->owner->row->name, last);
 	return xstrdup(name);
 }
 
-static char *name_source(const struct logs *logs, const struct entry *pod, const struct row_container *container)
+static char *name_source(const struct logs *logs, const struct logs_target *target, const struct entry *pod, const struct row_container *container)
 {
 	AUTO_FREE char *name = name_pod(logs, pod);
+	bool several = pod->row->pod->ncontainers > 1 || container->role == ROW_EPHEMERAL;
 
-	return pod->row->pod->ncontainers > 1 || container->role == ROW_EPHEMERAL ? xasprintf("%s/%s", name, container->name) : xstrdup(name);
+	return xasprintf("%s%s%s%s%s", logs->spread ? place_of(target) : "", logs->spread ? "/" : "", name, several ? "/" : "", several ? container->name : "");
 }
 
-static void add_source(struct logs *logs, const struct entry *pod, const struct row_container *container, const char *identity)
+static void add_source(struct logs *logs, const struct logs_target *target, const struct entry *pod, const struct row_container *container, const char *identity)
 {
 	struct log_follow_options options = { .namespace = pod->row->namespace,
 					      .pod = pod->row->name,
@@ -83,12 +92,12 @@ static void add_source(struct logs *logs, const struct entry *pod, const struct 
 									       .pod = xstrdup(pod->row->name),
 									       .uid = xstrdup(pod->uid),
 									       .container = xstrdup(container->name),
-									       .short_name = name_source(logs, pod, container),
+									       .short_name = name_source(logs, target, pod, container),
 									       .why = xstrdup("") };
 	map_set(&logs->by_identity, str_of(identity), (void *)logs->len);
 }
 
-static void look_at_container(struct logs *logs, const struct entry *pod, const struct row_container *container)
+static void look_at_container(struct logs *logs, const struct logs_target *target, const struct entry *pod, const struct row_container *container)
 {
 	AUTO_FREE char *identity = xasprintf("%s/%s", pod->uid, container->name);
 	size_t place = (size_t)map_get(&logs->by_identity, str_of(identity));
@@ -96,28 +105,28 @@ static void look_at_container(struct logs *logs, const struct entry *pod, const 
 	struct known *known = place ? &logs->known[place - 1] : NULL;
 
 	if (!known && ever_ran) {
-		add_source(logs, pod, container, identity);
+		add_source(logs, target, pod, container, identity);
 	} else if (known && (known->restarts != container->restarts || known->state != container->state)) {
 		*known = (struct known){ container->restarts, container->state };
 		log_reader_hurry(logs->reader, (uint16_t)(place - 1));
 	}
 }
 
-static void look_at_tree(struct logs *logs, const struct entry *entry)
+static void look_at_tree(struct logs *logs, const struct logs_target *target, const struct entry *entry)
 {
 	const struct row_container *container;
 
 	if (entry->row && entry->row->kind == &kind_pod)
 		for (size_t i = 0; (container = row_pod_container(entry->row->pod, i)); i++)
-			look_at_container(logs, entry, container);
+			look_at_container(logs, target, entry, container);
 	for (const struct entry *child = entry->children; child; child = child->next_child)
-		look_at_tree(logs, child);
+		look_at_tree(logs, target, child);
 }
 
-static void look_at_environment(struct logs *logs)
+static void look_at_environment(struct logs *logs, const struct logs_target *target)
 {
 	struct envs *envs = live_envs(logs->live);
-	const struct environment *environment = envs_find(envs, logs->target.title);
+	const struct environment *environment = envs_find(envs, target->title);
 	AUTO_RELEASE(env_members) members = { 0 };
 
 	if (!environment)
@@ -125,7 +134,17 @@ static void look_at_environment(struct logs *logs)
 	envs_members(envs, environment, &members, live_now_ms(logs->live));
 	for (size_t i = 0; i < members.len; i++)
 		if (members.items[i].entry)
-			look_at_tree(logs, members.items[i].entry);
+			look_at_tree(logs, target, members.items[i].entry);
+}
+
+static void look_at_target(struct logs *logs, const struct logs_target *target)
+{
+	const struct entry *entry;
+
+	if (!target->kind)
+		look_at_environment(logs, target);
+	else if ((entry = store_find_name(live_store(logs->live), target->kind, target->namespace, target->name)))
+		look_at_tree(logs, target, entry);
 }
 
 /* True: there are more sources than before. */
@@ -134,16 +153,13 @@ static bool look_at_pods(struct logs *logs)
 	struct store *store = live_store(logs->live);
 	int64_t now_ms = live_now_ms(logs->live);
 	size_t before = logs->len;
-	const struct entry *entry;
 
 	if (store_serial(store) == logs->serial || now_ms < logs->sync_ms)
 		return false;
 	logs->serial = store_serial(store);
 	logs->sync_ms = now_ms + SYNC_MS;
-	if (!logs->target.kind)
-		look_at_environment(logs);
-	else if ((entry = store_find_name(store, logs->target.kind, logs->target.namespace, logs->target.name)))
-		look_at_tree(logs, entry);
+	for (size_t i = 0; i < logs->ntargets; i++)
+		look_at_target(logs, &logs->targets[i]);
 	return logs->len > before;
 }
 
@@ -225,11 +241,6 @@ int logs_fd(const struct logs *logs)
 
 /* ---- the rest ---- */
 
-const struct logs_target *logs_target(const struct logs *logs)
-{
-	return &logs->target;
-}
-
 const struct logs_range *logs_range(const struct logs *logs)
 {
 	return &logs->range;
@@ -299,17 +310,27 @@ void logs_set_range(struct logs *logs, const struct logs_range *range)
 	open_all(logs);
 }
 
-struct logs *logs_create(struct live *live, const struct logs_target *target, const struct logs_range *range, size_t max_bytes)
+static void add_target(struct logs *logs, const struct logs_target *target)
+{
+	struct logs_target *own = &logs->targets[logs->ntargets++];
+
+	own->kind = target->kind;
+	own->namespace = target->kind ? xstrdup(target->namespace) : NULL;
+	own->name = target->kind ? xstrdup(target->name) : NULL;
+	own->title = target->kind ? NULL : xstrdup(target->title);
+	logs->spread = logs->spread || strcmp(place_of(own), place_of(logs->targets)) != 0;
+	if (target->kind)
+		live_add_namespace(logs->live, target->namespace); /* its pods may be of none that is watched yet */
+}
+
+struct logs *logs_create(struct live *live, const struct logs_target *targets, size_t ntargets, const struct logs_range *range, size_t max_bytes)
 {
 	struct logs *logs = xcalloc(1, sizeof *logs);
 
 	logs->live = live;
-	logs->target.kind = target->kind;
-	logs->target.namespace = target->kind ? xstrdup(target->namespace) : NULL;
-	logs->target.name = target->kind ? xstrdup(target->name) : NULL;
-	logs->target.title = target->kind ? NULL : xstrdup(target->title);
-	if (target->kind)
-		live_add_namespace(live, target->namespace); /* its pods may be of none that is watched yet */
+	logs->targets = xcalloc(ntargets, sizeof *logs->targets);
+	for (size_t i = 0; i < ntargets; i++)
+		add_target(logs, &targets[i]);
 	logs->range = *range;
 	logs->max_bytes = max_bytes ? max_bytes : LOGS_MAX_BYTES;
 	logs->save = log_save_create();
@@ -325,9 +346,12 @@ void logs_destroy(struct logs *logs)
 	log_save_destroy(logs->save);
 	free(logs->sources);
 	free(logs->known);
-	free((char *)logs->target.namespace);
-	free((char *)logs->target.name);
-	free((char *)logs->target.title);
+	for (size_t i = 0; i < logs->ntargets; i++) {
+		free((char *)logs->targets[i].namespace);
+		free((char *)logs->targets[i].name);
+		free((char *)logs->targets[i].title);
+	}
+	free(logs->targets);
 	free(logs);
 }
 

@@ -1,5 +1,5 @@
 /*
- * logs: the logs of one pod, one workload or one environment as one stream of lines, followed.
+ * logs: the logs of pods, workloads or environments, one or several, as one stream of lines, followed.
  *
  *   net thread: one log_follow per container ► log_merge (by time) ► blocks ─ queue ─► main thread: log_store (bounded) ► filter
  *
@@ -34,13 +34,13 @@ struct logs_range {
 
 struct logs_source { /* one container of one pod, as long as logs live */
 	char *namespace, *pod, *uid, *container;
-	char *short_name; /* "x2k", "users-x2k/proxy": what tells it from the others here */
+	char *short_name; /* "x2k", "users-x2k/proxy", "slot 2/users-x2k": what tells it from the others here */
 	enum log_follow_state state;
 	char *why; /* of WAITING and REFUSED; never NULL */
 };
 
-/* Borrows live until logs_destroy(). max_bytes 0: LOGS_MAX_BYTES. */
-struct logs *logs_create(struct live *live, const struct logs_target *target, const struct logs_range *range, size_t max_bytes);
+/* Of all ntargets; a container that belongs to several is read once. Borrows live until logs_destroy(). max_bytes 0: LOGS_MAX_BYTES. */
+struct logs *logs_create(struct live *live, const struct logs_target *targets, size_t ntargets, const struct logs_range *range, size_t max_bytes);
 /* NULL is fine. */
 void logs_destroy(struct logs *logs);
 DEFINE_AUTO(logs);
@@ -59,7 +59,6 @@ bool logs_are_held(const struct logs *logs);
 /* Stops taking lines, and goes on. Nothing is lost: the servers wait. */
 void logs_pause(struct logs *logs, bool paused);
 
-const struct logs_target *logs_target(const struct logs *logs);
 const struct logs_range *logs_range(const struct logs *logs);
 /* Forgets all lines and reads again. */
 void logs_set_range(struct logs *logs, const struct logs_range *range);

@@ -73,7 +73,7 @@ static void logs_of_a_workload_have_all_its_pods_and_new_ones_join(void **state)
 	live_bed_deployment(&bed, "shop-dev", "users", NULL);
 	live_bed_deployment(&bed, "shop-dev", "other", NULL);
 	live_bed_open(&bed);
-	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" },
+	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" }, 1,
 				      &(struct logs_range){ 0 }, 0);
 
 	wait_for(&bed, (struct wait){ logs, .sources = 1, .lines = 20 });
@@ -132,7 +132,7 @@ static void init_containers_come_first_and_ephemeral_ones_join_later(void **stat
 		      "{'metadata':{'name':'web'},'spec':{'selector':{'matchLabels':{'app':'web'}},'template':{'metadata':{'labels':{'app':'web'}},'spec':{"
 		      "'initContainers':[{'name':'migrate','image':'migrate:1'}],'containers':[{'name':'main','image':'app:1'}]}}}}");
 	live_bed_open(&bed);
-	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "web" },
+	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "web" }, 1,
 				      &(struct logs_range){ 0 }, 0);
 
 	wait_for(&bed, (struct wait){ logs, .sources = 2, .lines = 20 });
@@ -154,11 +154,57 @@ static void logs_of_an_environment_have_all_its_workloads(void **state)
 	live_bed_deployment(&bed, "shop-dev", "chat", NULL);
 	live_bed_open(&bed);
 	live_bed_expect(&bed, "shop-dev", HEALTH_HEALTHY, NULL);
-	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .title = "shop-dev" }, &(struct logs_range){ 0 }, 0);
+	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .title = "shop-dev" }, 1, &(struct logs_range){ 0 }, 0);
 
 	wait_for(&bed, (struct wait){ logs, .sources = 2, .lines = 40 });
 	for (size_t i = 0; i < 2; i++)
 		assert_true(starts_with(logs_source(logs, i)->short_name, "users-") || starts_with(logs_source(logs, i)->short_name, "chat-"));
+}
+
+static void several_targets_are_one_stream_in_which_each_container_is_once(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(live_bed) bed = bed_with("shop-dev");
+	static const struct logs_target targets[] = { { .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" },
+						      { .kind = &kind_deployment, .namespace = "shop-dev", .name = "chat" },
+						      { .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" } };
+
+	live_bed_deployment(&bed, "shop-dev", "users", NULL);
+	live_bed_deployment(&bed, "shop-dev", "chat", NULL);
+	live_bed_deployment(&bed, "shop-dev", "other", NULL);
+	live_bed_open(&bed);
+	AUTO(logs) logs = logs_create(bed.live, targets, ARRAY_LEN(targets), &(struct logs_range){ 0 }, 0);
+
+	wait_for(&bed, (struct wait){ logs, .sources = 2, .lines = 40 });
+	assert_int_equal(logs_count(logs), 2);
+	assert_true(starts_with(logs_source(logs, 0)->short_name, "users-"));
+	assert_true(starts_with(logs_source(logs, 1)->short_name, "chat-"));
+	struct log_counts one = log_store_counts_of(logs_store(logs), 0), other = log_store_counts_of(logs_store(logs), 1);
+
+	assert_true(one.received && other.received);
+	assert_int_equal(log_store_counts(logs_store(logs)).received, one.received + other.received);
+}
+
+static void pods_in_several_places_are_named_with_theirs(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(live_bed) bed = bed_with("shop-dev");
+
+	live_bed_namespace(&bed, "shop-test");
+	live_bed_deployment(&bed, "shop-dev", "users", NULL);
+	live_bed_deployment(&bed, "shop-test", "users", NULL);
+	live_bed_open(&bed);
+	live_bed_expect(&bed, "shop-dev", HEALTH_HEALTHY, NULL);
+	AUTO(logs) logs = logs_create(bed.live, (struct logs_target[]){ { .title = "shop-dev" }, { .kind = &kind_deployment, .namespace = "shop-test", .name = "users" } },
+				      2, &(struct logs_range){ 0 }, 0);
+
+	wait_for(&bed, (struct wait){ logs, .sources = 2, .lines = 40 });
+	for (size_t i = 0; i < 2; i++) {
+		AUTO_FREE char *begin = xasprintf("%s/users-", logs_source(logs, i)->namespace);
+
+		assert_true(starts_with(logs_source(logs, i)->short_name, begin));
+	}
+	assert_string_not_equal(logs_source(logs, 0)->namespace, logs_source(logs, 1)->namespace);
 }
 
 static void a_crash_is_a_cut_line_and_the_next_run_follows(void **state)
@@ -168,7 +214,7 @@ static void a_crash_is_a_cut_line_and_the_next_run_follows(void **state)
 
 	live_bed_deployment(&bed, "shop-dev", "users", "crashloop");
 	live_bed_open(&bed);
-	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" },
+	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" }, 1,
 				      &(struct logs_range){ 0 }, 0);
 
 	wait_for(&bed, (struct wait){ logs, .sources = 1, .text = "container main exited, code" });
@@ -183,7 +229,7 @@ static void another_range_reads_anew_and_keeps_the_filter(void **state)
 
 	live_bed_deployment(&bed, "shop-dev", "users", NULL);
 	live_bed_open(&bed);
-	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" },
+	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" }, 1,
 				      &(struct logs_range){ 0 }, 0);
 
 	wait_for(&bed, (struct wait){ logs, .sources = 1, .lines = 20 });
@@ -200,7 +246,7 @@ static void while_paused_nothing_is_taken_and_nothing_is_lost(void **state)
 
 	live_bed_deployment(&bed, "shop-dev", "users", NULL);
 	live_bed_open(&bed);
-	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" },
+	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" }, 1,
 				      &(struct logs_range){ 0 }, 0);
 
 	logs_pause(logs, true);
@@ -237,7 +283,7 @@ static void what_is_shown_is_saved_into_a_new_file_for_its_owner(void **state)
 
 	live_bed_deployment(&bed, "shop-dev", "users", NULL);
 	live_bed_open(&bed);
-	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" },
+	AUTO(logs) logs = logs_create(bed.live, &(struct logs_target){ .kind = &kind_deployment, .namespace = "shop-dev", .name = "users" }, 1,
 				      &(struct logs_range){ 0 }, 0);
 
 	logs_set_filter(logs, is_odd, NULL);
@@ -369,6 +415,8 @@ int main(void)
 		cmocka_unit_test(logs_of_a_workload_have_all_its_pods_and_new_ones_join),
 		cmocka_unit_test(init_containers_come_first_and_ephemeral_ones_join_later),
 		cmocka_unit_test(logs_of_an_environment_have_all_its_workloads),
+		cmocka_unit_test(several_targets_are_one_stream_in_which_each_container_is_once),
+		cmocka_unit_test(pods_in_several_places_are_named_with_theirs),
 		cmocka_unit_test(a_crash_is_a_cut_line_and_the_next_run_follows),
 		cmocka_unit_test(another_range_reads_anew_and_keeps_the_filter),
 		cmocka_unit_test(while_paused_nothing_is_taken_and_nothing_is_lost),

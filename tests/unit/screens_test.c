@@ -915,6 +915,80 @@ static void several_are_scaled_to_one_number(void **state)
 	close_deck(&deck);
 }
 
+static void logs_of_all_that_is_marked_are_one_stream_that_says_so(void **state)
+{
+	static const struct {
+		const char *keys, *title, *said;
+	} cases[] = { { "3*l", "logs of 2 marked: ", "users" },
+		      { "3 l", "logs of Deployment ", "follow on" },
+		      { "*l", "logs of 3 marked: ", "slot 3" },
+		      { "2*l", "logs of 2 marked: slot 2, slot 3", "left out, as they have no logs: 2" },
+		      { ":pods\r*l", "logs of 4 marked: ", "containers 4" },
+		      { ":secrets\r*l", "nothing that is marked has logs", "app-db" } };
+	struct deck deck;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		open_deck(&deck, 120, 40);
+		type(&deck, cases[i].keys);
+		see(&deck, cases[i].title);
+		see(&deck, cases[i].said);
+		close_deck(&deck);
+	}
+}
+
+static bool each_has_lines(struct logs *logs, uint16_t n)
+{
+	for (uint16_t i = 0; i < n; i++)
+		if (!log_store_counts_of(logs_store(logs), i).received)
+			return false;
+	return true;
+}
+
+/* Each line of each of them is received once, and what the level hides is told. */
+static void counters_of_several_logs_add_up(void **state)
+{
+	struct deck deck;
+
+	(void)state;
+	open_deck(&deck, 120, 40);
+	type(&deck, ":pods\r*l");
+	struct logs *logs = deck.app.logs.logs;
+
+	for (int64_t due_ms = clock_now_ms(NULL) + LIMIT_MS; !each_has_lines(logs, 4) && clock_now_ms(NULL) < due_ms; usleep(1000)) {
+		clock_advance(deck.clock, 10); /* they wait for each other */
+		app_poll(&deck.app, 0);
+	}
+	type(&deck, "vvv");
+	see(&deck, "level error");
+	struct log_counts all = log_store_counts(logs_store(logs));
+	uint64_t received = 0, filtered = 0;
+
+	assert_int_equal(logs_count(logs), 4);
+	for (uint16_t i = 0; i < 4; i++) {
+		struct log_counts one = log_store_counts_of(logs_store(logs), i);
+
+		assert_true(one.received > 0);
+		received += one.received;
+		filtered += one.filtered;
+	}
+	assert_int_equal(received, all.received);
+	assert_int_equal(filtered, all.filtered);
+	assert_int_equal(all.received, log_counts_shown(&all) + all.filtered + all.dropped + all.unseen);
+	close_deck(&deck);
+}
+
+static void marks_outlive_a_look_at_their_logs(void **state)
+{
+	struct deck deck;
+
+	(void)state;
+	open_deck(&deck, 120, 40);
+	type(&deck, "*l\033");
+	see(&deck, "3 marked");
+	close_deck(&deck);
+}
+
 static void a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell(void **state)
 {
 	(void)state;
@@ -1205,6 +1279,9 @@ int main(void)
 		cmocka_unit_test(marked_slots_are_freed_and_free_ones_left_out),
 		cmocka_unit_test(what_is_not_begun_yet_is_cancelled_and_leaving_asks),
 		cmocka_unit_test(several_are_scaled_to_one_number),
+		cmocka_unit_test(logs_of_all_that_is_marked_are_one_stream_that_says_so),
+		cmocka_unit_test(counters_of_several_logs_add_up),
+		cmocka_unit_test(marks_outlive_a_look_at_their_logs),
 		cmocka_unit_test(a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell),
 		cmocka_unit_test(the_way_back_is_the_way_that_was_gone),
 		cmocka_unit_test(the_strip_shows_what_was_seen_and_is_saved_as_text),
