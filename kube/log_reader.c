@@ -150,7 +150,9 @@ static void on_state(enum log_follow_state state, const char *why, void *arg)
 	struct stream *s = arg;
 	struct far *far = s->far;
 
-	if (state != s->state || state != LOG_FOLLOW_LIVE)
+	if (state == LOG_FOLLOW_WAITING && s->state == LOG_FOLLOW_LIVE)
+		log_input_lose(s->input, now_ms(far));
+	else if (state != s->state)
 		log_input_set_open(s->input, state == LOG_FOLLOW_LIVE, now_ms(far));
 	s->state = state;
 	tell(s, state, why);
@@ -173,7 +175,7 @@ static const struct log_follow_ops follow_ops = { .on_line = on_line, .on_chunk 
 
 static void start(struct far *far, struct stream *s)
 {
-	log_input_set_open(s->input, true, now_ms(far));
+	log_input_ask(s->input, now_ms(far));
 	s->follow = log_follow_create(far->half.net, far->options.http, &s->options, &follow_ops, s);
 	far->nrunning++;
 }

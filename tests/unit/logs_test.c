@@ -218,6 +218,211 @@ static void a_silent_stream_is_waited_for_no_longer_than_the_window(void **state
 	assert_taken(merge, 2000, "20 ");
 }
 
+static void what_another_stream_has_passed_already_does_not_wait_for_it(void **state)
+{
+	(void)state;
+	AUTO(log_merge) merge = log_merge_create();
+	struct log_input *a = log_merge_add(merge, 0), *b = log_merge_add(merge, 1);
+
+	log_input_set_open(a, true, 0);
+	log_input_set_open(b, true, 0);
+	put(a, 100, 5000);
+	assert_taken(merge, 5000 + LOG_MERGE_WINDOW_MS, "100 ");
+	put(b, 50, 6000);
+	put(b, 100, 6000);
+	put(b, 150, 6000);
+	assert_taken(merge, 6000, "50 100 ");
+	assert_taken(merge, 6000 + LOG_MERGE_WINDOW_MS, "150 ");
+}
+
+#define RACE_STEP_MS 10
+
+/* Two streams by a clock of their own, looked at in steps: what came out, and how long it was held back at most. */
+struct race {
+	struct log_merge *merge;
+	struct log_input *inputs[2];
+	int64_t every_ms[2], next_ms[2]; /* of their lines, as they are written */
+	int64_t (*late)(int64_t written_ms);	       /* how late those of the second one come */
+	int64_t arrived_ms;			       /* of the last one of these */
+	int64_t newest_ms, disorders, longest_ms;
+};
+
+static void race_put(struct race *race, int i, int64_t now_ms)
+{
+	while (race->next_ms[i] >= 0) {
+		int64_t at_ms = race->next_ms[i] + (i == 1 && race->late ? race->late(race->next_ms[i]) : 0);
+
+		at_ms = i == 1 && at_ms < race->arrived_ms ? race->arrived_ms : at_ms; /* a stream has its order */
+		if (at_ms > now_ms)
+			return;
+		race->arrived_ms = i == 1 ? at_ms : race->arrived_ms;
+		AUTO_FREE char *text = xasprintf("%" PRId64, at_ms);
+
+		log_input_put(race->inputs[i], &(struct log_line){ .text = str_of(text), .time_ns = race->next_ms[i] * 1000000, .source = (uint16_t)i }, now_ms);
+		race->next_ms[i] += race->every_ms[i];
+	}
+}
+
+static void race_take(struct race *race, int64_t now_ms)
+{
+	struct log_block *block = log_block_create(LOG_BLOCK_BYTES);
+	struct log_cursor at = { 0 };
+	struct log_line line;
+
+	assert_false(log_merge_take(race->merge, block, now_ms));
+	while (log_block_next(block, &at, &line)) {
+		int64_t held_ms = now_ms - strtoll(line.text.p, NULL, 10), written_ms = line.time_ns / 1000000;
+
+		race->disorders += written_ms < race->newest_ms;
+		race->newest_ms = written_ms > race->newest_ms ? written_ms : race->newest_ms;
+		race->longest_ms = held_ms > race->longest_ms ? held_ms : race->longest_ms;
+	}
+	log_block_unref(block);
+}
+
+static void race_until(struct race *race, int64_t from_ms, int64_t to_ms)
+{
+	for (int64_t now_ms = from_ms; now_ms < to_ms; now_ms += RACE_STEP_MS) {
+		race_put(race, 0, now_ms);
+		race_put(race, 1, now_ms);
+		race_take(race, now_ms);
+	}
+}
+
+static struct race race_create(int64_t (*late)(int64_t written_ms))
+{
+	struct race race = { .merge = log_merge_create(), .every_ms = { 70, 330 }, .late = late };
+
+	for (int i = 0; i < 2; i++) {
+		race.inputs[i] = log_merge_add(race.merge, (uint16_t)i);
+		log_input_set_open(race.inputs[i], true, 0);
+	}
+	return race;
+}
+
+/* From the third second on in steps up to 2 s and down again. */
+static int64_t late_up_and_down(int64_t written_ms)
+{
+	int64_t at_ms = written_ms < 3000 ? 0 : (written_ms - 3000) / 16 % 4000;
+
+	return at_ms <= 2000 ? at_ms : 4000 - at_ms;
+}
+
+static int64_t late_at_once(int64_t written_ms)
+{
+	return written_ms < 3000 ? 0 : 1500 + written_ms % 500;
+}
+
+static void lines_that_come_up_to_two_seconds_late_come_out_in_order(void **state)
+{
+	(void)state;
+	struct race race = race_create(late_up_and_down);
+
+	race_until(&race, 0, 70000);
+	assert_int_equal(race.disorders, 0);
+	assert_true(race.longest_ms > 1500 && race.longest_ms <= LOG_MERGE_LATE_MS + LOG_MERGE_WINDOW_MS + RACE_STEP_MS);
+	log_merge_destroy(race.merge);
+	race = race_create(late_at_once);
+	race_until(&race, 0, 7000); /* the first time nobody could know */
+	assert_true(race.disorders > 0);
+	race.disorders = 0;
+	race_until(&race, 7000, 60000);
+	assert_int_equal(race.disorders, 0);
+	assert_true(race.longest_ms <= LOG_MERGE_LATE_MS + LOG_MERGE_WINDOW_MS + RACE_STEP_MS);
+	log_merge_destroy(race.merge);
+}
+
+static void who_is_in_step_alone_or_beside_a_quiet_one_is_never_held_back_for_longer_than_the_window(void **state)
+{
+	(void)state;
+	struct race race = race_create(NULL);
+
+	race_until(&race, 0, 10000);
+	assert_int_equal(race.disorders, 0);
+	race.next_ms[1] = -1; /* says no more */
+	race_until(&race, 10000, 20000);
+	assert_true(race.longest_ms <= LOG_MERGE_WINDOW_MS + RACE_STEP_MS);
+	log_input_set_open(race.inputs[1], false, 20000);
+	race_until(&race, 20000, 20010); /* what had waited until then */
+	race.longest_ms = 0;
+	race_until(&race, 20010, 30000);
+	assert_true(race.longest_ms < RACE_STEP_MS);
+	log_merge_destroy(race.merge);
+}
+
+static void who_was_late_and_is_quiet_now_is_not_waited_for_any_more(void **state)
+{
+	(void)state;
+	struct race race = race_create(late_at_once);
+
+	race_until(&race, 0, 20000);
+	race.next_ms[1] = -1;
+	race_until(&race, 20000, 45000);
+	race.longest_ms = 0;
+	race_until(&race, 45000, 50000);
+	assert_true(race.longest_ms <= LOG_MERGE_WINDOW_MS + RACE_STEP_MS);
+	log_merge_destroy(race.merge);
+}
+
+/* What was written before a stream was opened comes when it is opened, and says nothing of what is written from then on. */
+static void what_a_stream_begins_with_makes_nobody_late(void **state)
+{
+	(void)state;
+	AUTO(log_merge) merge = log_merge_create();
+	struct log_input *a = log_merge_add(merge, 0), *b = log_merge_add(merge, 1);
+
+	log_input_set_open(a, true, 0);
+	put(a, 1000, 0);
+	assert_taken(merge, 0, "1000 ");
+	log_input_set_open(b, true, 1500);
+	put(b, 10, 1500);
+	assert_taken(merge, 1500, "10 ");
+	put(a, 2000, 9000);
+	assert_taken(merge, 9000 + LOG_MERGE_WINDOW_MS, "2000 ");
+}
+
+static void a_stream_that_was_lost_a_moment_ago_is_waited_for(void **state)
+{
+	(void)state;
+	AUTO(log_merge) merge = log_merge_create();
+	struct log_input *a = log_merge_add(merge, 0), *b = log_merge_add(merge, 1);
+
+	log_input_set_open(a, true, 0);
+	log_input_set_open(b, true, 0);
+	log_input_lose(b, 5000);
+	put(a, 20, 5100);
+	assert_taken(merge, 6500, "");
+	log_input_set_open(b, true, 6500);
+	put(b, 10, 6500);
+	put(b, 30, 6500);
+	assert_taken(merge, 6500, "10 20 ");
+	assert_taken(merge, 7000, "30 ");
+	log_input_lose(b, 8000);
+	put(a, 40, 8100);
+	assert_taken(merge, 7999 + LOG_MERGE_LATE_MS, "");
+	assert_taken(merge, 8000 + LOG_MERGE_LATE_MS, "40 ");
+	put(a, 50, 12000);
+	assert_taken(merge, 12000, "50 ");
+}
+
+static void who_has_not_answered_is_waited_for_as_long_as_answers_take(void **state)
+{
+	(void)state;
+	AUTO(log_merge) merge = log_merge_create();
+	struct log_input *inputs[4];
+
+	for (uint16_t i = 0; i < 4; i++)
+		log_input_ask(inputs[i] = log_merge_add(merge, i), 0);
+	log_input_set_open(inputs[0], true, 700);
+	put(inputs[0], 20, 700);
+	assert_taken(merge, 1300, ""); /* twice what that one took */
+	log_input_set_open(inputs[1], true, 1300);
+	put(inputs[1], 10, 1300);
+	put(inputs[1], 30, 1300);
+	assert_taken(merge, 1999, "");
+	assert_taken(merge, 2000, "10 20 30 ");
+}
+
 static void merging_changes_nothing_of_a_line(void **state)
 {
 	(void)state;
@@ -554,6 +759,13 @@ int main(void)
 		cmocka_unit_test(cut_lines_pass_every_filter_and_are_counted_nowhere),
 		cmocka_unit_test(lines_of_streams_in_step_come_by_time),
 		cmocka_unit_test(a_silent_stream_is_waited_for_no_longer_than_the_window),
+		cmocka_unit_test(what_another_stream_has_passed_already_does_not_wait_for_it),
+		cmocka_unit_test(lines_that_come_up_to_two_seconds_late_come_out_in_order),
+		cmocka_unit_test(who_is_in_step_alone_or_beside_a_quiet_one_is_never_held_back_for_longer_than_the_window),
+		cmocka_unit_test(who_was_late_and_is_quiet_now_is_not_waited_for_any_more),
+		cmocka_unit_test(what_a_stream_begins_with_makes_nobody_late),
+		cmocka_unit_test(a_stream_that_was_lost_a_moment_ago_is_waited_for),
+		cmocka_unit_test(who_has_not_answered_is_waited_for_as_long_as_answers_take),
 		cmocka_unit_test(merging_changes_nothing_of_a_line),
 		cmocka_unit_test(a_stream_keeps_its_own_order_whatever_its_times),
 		cmocka_unit_test(a_million_lines_come_once_and_in_order_over_lost_connections_and_a_pause),
