@@ -41,6 +41,8 @@ struct upload {
 	EVP_MD_CTX *sum;
 	uint64_t size;
 	struct buf bytes; /* the first KEEP_MAX */
+	bool busy;	  /* a request writes into it */
+	bool dropped;	  /* meanwhile; gone for all others */
 };
 
 struct sim_registry {
@@ -67,7 +69,7 @@ struct exchange {
 	const char *method;
 	char *path; /* still escaped, without the query */
 	struct buf body;
-	struct upload *upload; /* that the body goes to, taken out of the map meanwhile */
+	struct upload *upload; /* that the body goes to, busy meanwhile */
 	char *upload_id;
 	unsigned early; /* a status that is clear before the body */
 	unsigned long number;
@@ -319,9 +321,47 @@ static void fill_once(struct sim_registry *r)
 
 /* ---- answers ---- */
 
+/* Under the lock. */
+static struct upload *find_upload(struct sim_registry *r, const char *id)
+{
+	struct upload *upload = map_get(&r->uploads, str_of(id));
+
+	return upload && !upload->busy ? upload : NULL;
+}
+
+/* The body of a PATCH or PUT goes into the upload as it comes. */
+static void take_upload(struct exchange *x, const char *id)
+{
+	struct sim_registry *r = x->registry;
+
+	pthread_mutex_lock(&r->lock);
+	x->upload = find_upload(r, id);
+	if (x->upload) {
+		x->upload->busy = true;
+		x->upload_id = xstrdup(id);
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+static void give_back(struct exchange *x)
+{
+	struct sim_registry *r = x->registry;
+
+	if (!x->upload)
+		return;
+	pthread_mutex_lock(&r->lock);
+	x->upload->busy = false;
+	if (x->upload->dropped)
+		map_remove(&r->uploads, str_of(x->upload_id));
+	pthread_mutex_unlock(&r->lock);
+	x->upload = NULL;
+}
+
 static enum MHD_Result queue_response(struct exchange *x, unsigned status, struct MHD_Response *response)
 {
 	struct sim_registry *r = x->registry;
+
+	give_back(x); /* whoever hears the answer may go on at once */
 	enum MHD_Result result = MHD_queue_response(x->connection, status, response);
 
 	MHD_destroy_response(response);
@@ -698,37 +738,6 @@ static enum MHD_Result begin_upload(struct exchange *x, const char *repository)
 	return mounted ? answer(x, 201) : session_answer(x, 202, repository, id, 0);
 }
 
-/* The body of a PATCH or PUT goes into the upload as it comes, so take it out of the reach of others meanwhile. */
-static void take_upload(struct exchange *x, const char *id)
-{
-	struct sim_registry *r = x->registry;
-
-	pthread_mutex_lock(&r->lock);
-	x->upload = map_get(&r->uploads, str_of(id));
-	if (x->upload) { /* emptied, so that its removal frees nothing of ours */
-		struct upload *mine = xmalloc(sizeof *mine);
-
-		*mine = *x->upload;
-		*x->upload = (struct upload){ 0 };
-		map_remove(&r->uploads, str_of(id));
-		x->upload = mine;
-		x->upload_id = xstrdup(id);
-	}
-	pthread_mutex_unlock(&r->lock);
-}
-
-static void give_back(struct exchange *x)
-{
-	struct sim_registry *r = x->registry;
-
-	if (!x->upload)
-		return;
-	pthread_mutex_lock(&r->lock);
-	map_set(&r->uploads, str_of(x->upload_id), x->upload);
-	pthread_mutex_unlock(&r->lock);
-	x->upload = NULL;
-}
-
 static void upload_add(struct upload *upload, struct str bytes)
 {
 	EVP_DigestUpdate(upload->sum, bytes.p, bytes.len);
@@ -748,11 +757,9 @@ static enum MHD_Result patch_upload(struct exchange *x, const char *repository)
 {
 	if (!x->upload)
 		return answer_error(x, 404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry");
-	AUTO_FREE char *id = xstrdup(x->upload_id);
-	uint64_t size = x->upload->size;
-
-	give_back(x);
-	return x->early ? answer_error(x, x->early, "BLOB_UPLOAD_INVALID", "out of order") : session_answer(x, 202, repository, id, size);
+	if (x->early)
+		return answer_error(x, x->early, "BLOB_UPLOAD_INVALID", "out of order");
+	return session_answer(x, 202, repository, x->upload_id, x->upload->size);
 }
 
 static enum MHD_Result put_upload(struct exchange *x, const char *repository)
@@ -768,7 +775,6 @@ static enum MHD_Result put_upload(struct exchange *x, const char *repository)
 	AUTO_FREE char *digest = hex_of(upload->sum);
 	bool good = wanted && !strcmp(digest, wanted);
 
-	x->upload = NULL;
 	pthread_mutex_lock(&r->lock);
 	if (good && !map_has(&r->blobs, str_of(digest))) {
 		struct blob *blob = xcalloc(1, sizeof *blob);
@@ -780,8 +786,8 @@ static enum MHD_Result put_upload(struct exchange *x, const char *repository)
 	}
 	if (good)
 		link_blob(r, repository, digest);
+	upload->dropped = true;
 	pthread_mutex_unlock(&r->lock);
-	upload_free(upload);
 	return good ? answer(x, 201) : answer_error(x, 400, "DIGEST_INVALID", "provided digest did not match uploaded content");
 }
 
@@ -791,11 +797,13 @@ static enum MHD_Result look_at_upload(struct exchange *x, const char *repository
 	bool drop = !strcmp(x->method, "DELETE");
 
 	pthread_mutex_lock(&r->lock);
-	const struct upload *upload = map_get(&r->uploads, str_of(id));
+	struct upload *upload = drop ? map_get(&r->uploads, str_of(id)) : find_upload(r, id);
 	uint64_t size = upload ? upload->size : 0;
-	bool there = upload && !(r->options.no_offsets && !drop);
+	bool there = upload && !upload->dropped && !(r->options.no_offsets && !drop);
 
-	if (upload && drop)
+	if (upload && drop && upload->busy)
+		upload->dropped = true;
+	else if (upload && drop)
 		map_remove(&r->uploads, str_of(id));
 	pthread_mutex_unlock(&r->lock);
 	if (!there)
@@ -1158,9 +1166,11 @@ char *sim_registry_broken(struct sim_registry *r)
 
 size_t sim_registry_uploads(struct sim_registry *r)
 {
-	pthread_mutex_lock(&r->lock);
-	size_t n = r->uploads.len;
+	size_t n = 0;
 
+	pthread_mutex_lock(&r->lock);
+	for (size_t i = 0; i < r->uploads.len; i++)
+		n += !((const struct upload *)r->uploads.entries[i].value)->dropped;
 	pthread_mutex_unlock(&r->lock);
 	return n;
 }

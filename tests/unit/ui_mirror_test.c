@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "held_request.h"
 #include "kube_bed.h"
 #include "model/stack.h"
 #include "sim/registry.h"
@@ -55,7 +56,7 @@ static void close_target(struct app_target *target, void *arg)
 	stack_destroy(target->handle);
 }
 
-static void open_deck(struct deck *deck, bool read_only, uint64_t bytes_per_s)
+static void open_deck(struct deck *deck, bool read_only, struct held_request *held)
 {
 	static const uint64_t layers[] = { 9000000, 2000, 0 };
 	AUTO_RELEASE(error) err = { 0 };
@@ -63,7 +64,8 @@ static void open_deck(struct deck *deck, bool read_only, uint64_t bytes_per_s)
 	*deck = (struct deck){ .state = "/tmp/ui-mirror-XXXXXX" };
 	assert_non_null(mkdtemp(deck->state));
 	setenv("XDG_STATE_HOME", deck->state, 1);
-	deck->registry = sim_registry_start(&(struct sim_registry_options){ .no_mounts = true, .bytes_per_s = bytes_per_s }, &err);
+	deck->registry = sim_registry_start(
+		&(struct sim_registry_options){ .no_mounts = true, .on_request = held ? held_request_arrives : NULL, .arg = held }, &err);
 	assert_non_null(deck->registry);
 	free(sim_registry_add_image(deck->registry, "src/web", "1", layers, 5));
 	deck->bed = kube_bed_create(&(struct kube_bed_options){ 0 });
@@ -141,7 +143,7 @@ static void m_looks_then_asks_for_the_name_then_mirrors(void **state)
 	struct deck deck;
 
 	(void)state;
-	open_deck(&deck, false, 0);
+	open_deck(&deck, false, NULL);
 	await(&deck, "ai-staging");
 	type(&deck, "M");
 	await(&deck, "looked: M asks before it mirrors");
@@ -166,10 +168,11 @@ static void m_looks_then_asks_for_the_name_then_mirrors(void **state)
 
 static void c_cancels_and_says_what_stays(void **state)
 {
+	struct held_request held = { HELD_REQUEST_INIT, .method = "GET", .path = "/src/web/blobs/" }; /* it can't end before */
 	struct deck deck;
 
 	(void)state;
-	open_deck(&deck, false, 1000000);
+	open_deck(&deck, false, &held);
 	await(&deck, "ai-staging");
 	type(&deck, "M");
 	await(&deck, "looked: M asks before it mirrors");
@@ -184,6 +187,7 @@ static void c_cancels_and_says_what_stays(void **state)
 
 	assert_string_equal(broken, "");
 	assert_false(is_mirrored(&deck));
+	held_request_let_go(&held);
 	close_deck(&deck);
 }
 
@@ -192,7 +196,7 @@ static void read_only_looks_and_no_more(void **state)
 	struct deck deck;
 
 	(void)state;
-	open_deck(&deck, true, 0);
+	open_deck(&deck, true, NULL);
 	await(&deck, "ai-staging");
 	type(&deck, "M");
 	await(&deck, "looked: M asks before it mirrors");
