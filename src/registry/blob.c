@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "registry/answer.h"
 #include "registry/blob_source.h"
 #include "registry/digest.h"
 
@@ -15,13 +16,14 @@
 #define CHUNK_MOST_BYTES ((size_t)64 << 20)
 #define ATTEMPTS	4
 #define CHUNK_LIMIT_MS	300000
-#define FAREWELL_LIMIT_MS 1000
+#define FAREWELL_LIMIT_MS 3000
 
 struct way {
 	const struct blob_copy *copy;
 	struct registry_call reading, writing;
 	struct blob_source *source;
 	struct digest *digest;
+	unsigned attempt;	/* of the whole blob, from 0 */
 	int64_t read_bytes;	/* of the source, all counted in digest */
 	int64_t sent_bytes;	/* that the registry has */
 	struct buf chunk;
@@ -142,7 +144,7 @@ static bool keep_location(struct way *w, const struct registry_request *asked, c
 
 	if (!registry_find_place(w->copy->to, asked, &w->writing, &place, err))
 		return false;
-	char *location = registry_location(w->copy->to, &place, response);
+	char *location = registry_location(&place, response);
 
 	if (!location && w->location)
 		return true; /* the same */
@@ -153,11 +155,22 @@ static bool keep_location(struct way *w, const struct registry_request *asked, c
 	return true;
 }
 
+/* Of an upload that was begun: 404 and 416 say that the registry forgot it, or how far it came; a new one may go well. What it
+ * calls another digest was counted here: something between us may have broken it, once. */
+static bool may_go_well_again(const struct way *w, const struct http_response *response)
+{
+	struct answer_error said;
+
+	answer_error(buf_str(&response->body), &said);
+	return answer_is_temporary(response->status, buf_str(&response->body)) || (w->location && (response->status == 404 || response->status == 416)) ||
+	       (!w->attempt && strcmp(said.code, "DIGEST_INVALID") == 0);
+}
+
 static bool ask(struct way *w, const struct registry_request *request, struct http_response *ret, struct error *err)
 {
 	bool good = registry_ask(w->copy->to, request, &w->writing, ret, err);
 
-	w->temporary = good ? registry_is_temporary(ret) : err->kind == ERR_NETWORK || err->kind == ERR_TIMEOUT;
+	w->temporary = good ? may_go_well_again(w, ret) : err->kind == ERR_NETWORK || err->kind == ERR_TIMEOUT;
 	return good;
 }
 
@@ -186,15 +199,18 @@ static bool start_upload(struct way *w, bool *ret_mounted, struct error *err)
 		url_add_query(&path, "from", str_of(w->writing.mount_from));
 	}
 	request.path = buf_cstr(&path);
-	if (!ask(w, &request, &response, err))
+	bool answered = ask(w, &request, &response, err);
+
+	if (w->writing.mount_from && (answered ? response.status != 201 && response.status != 202 : err->kind == ERR_DENIED)) {
+		w->writing.mount_from = NULL; /* whatever it has against mounting: send the bytes */
+		error_release(err);
+		return start_upload(w, ret_mounted, err);
+	}
+	if (!answered)
 		return false;
 	*ret_mounted = response.status == 201 && w->writing.mount_from;
 	if (*ret_mounted)
 		return true;
-	if (w->writing.mount_from && response.status != 202) {
-		w->writing.mount_from = NULL; /* whatever it has against mounting: send the bytes */
-		return start_upload(w, ret_mounted, err);
-	}
 	if (response.status != 202)
 		return registry_refused(w->copy->to, &request, &response, err);
 	size_t least = min_chunk(&response);
@@ -209,17 +225,15 @@ static bool find_offset(struct way *w, int64_t *ret_offset)
 	AUTO_RELEASE(http_response) response = { 0 };
 	AUTO_RELEASE(error) ignored = { 0 };
 	const struct registry_request request = { .repository = w->copy->to_repository, .location = w->location, .what = w->what };
-	struct str range, from;
+	struct str range;
 
 	if (!registry_ask(w->copy->to, &request, &w->writing, &response, &ignored) || response.status != 204)
 		return false;
-	if (!http_response_header(&response, "Range", 0, &range) || !str_cut(&range, '-', &from))
+	if (!http_response_header(&response, "Range", 0, &range) || !answer_offset(range, ret_offset))
 		return false;
-	AUTO_FREE char *text = str_dup(range);
 	AUTO_FREE char *old = w->location;
 
 	w->location = xstrdup(old);
-	*ret_offset = strtoll(text, NULL, 10) + 1;
 	return keep_location(w, &request, &response, &ignored);
 }
 
@@ -329,9 +343,10 @@ static bool stream(struct way *w, struct error *err)
 	return check_source(w, err) && finish_upload(w, err);
 }
 
-static void way_init(struct way *w, const struct blob_copy *copy)
+static void way_init(struct way *w, const struct blob_copy *copy, unsigned attempt)
 {
 	*w = (struct way){ .copy = copy,
+			   .attempt = attempt,
 			   .reading = { .cancel = copy->cancel, .on_retry = copy->on_retry, .arg = copy->arg },
 			   .writing = { .cancel = copy->cancel,
 					.on_retry = copy->on_retry,
@@ -342,12 +357,12 @@ static void way_init(struct way *w, const struct blob_copy *copy)
 			   .what = xasprintf("the blob %s@%s", copy->to_repository, copy->digest) };
 }
 
-static bool try_copy(const struct blob_copy *copy, enum blob_result *ret, bool *ret_temporary, struct error *err)
+static bool try_copy(const struct blob_copy *copy, unsigned attempt, enum blob_result *ret, bool *ret_temporary, struct error *err)
 {
 	AUTO_RELEASE(way) way;
 	bool mounted = false;
 
-	way_init(&way, copy);
+	way_init(&way, copy, attempt);
 	bool good = start_upload(&way, &mounted, err) && (mounted || stream(&way, err));
 
 	*ret_temporary = way.temporary && err->kind != ERR_CANCELLED;
@@ -365,7 +380,7 @@ bool blob_copy(const struct blob_copy *copy, enum blob_result *ret, struct error
 	bool temporary;
 
 	for (unsigned n = 0;; n++) {
-		if (try_copy(copy, ret, &temporary, err))
+		if (try_copy(copy, n, ret, &temporary, err))
 			return true;
 		if (!temporary || n + 1 >= attempts)
 			return false;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/queue.h"
+#include "registry/answer.h"
 
 #define HELD_MAX_BYTES	 ((size_t)512 << 10)
 #define HELD_LOW_BYTES	 ((size_t)128 << 10)
@@ -181,14 +182,14 @@ static enum outcome refused(struct opening *o, const struct registry_place *plac
 	if (end->refusal.status == 401 && place->ours)
 		return OUTCOME_LOGIN;
 	if (is_redirect(end->refusal.status)) {
-		char *location = registry_location(r, place, &end->refusal);
+		char *location = registry_location(place, &end->refusal);
 
 		free(o->location);
 		o->request.location = o->location = location;
 		if (location)
 			return OUTCOME_REDIRECTED;
 	}
-	*ret_temporary = registry_is_temporary(&end->refusal);
+	*ret_temporary = answer_is_temporary(end->refusal.status, buf_str(&end->refusal.body));
 	registry_refused(r, &o->request, &end->refusal, err);
 	return OUTCOME_FAILED;
 }

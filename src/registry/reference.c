@@ -68,7 +68,7 @@ static bool is_repository(struct str text)
 	return is_component(text);
 }
 
-static bool is_tag(struct str text)
+bool tag_is_valid(struct str text)
 {
 	if (!text.len || text.len > TAG_MAX_BYTES || !is_word(text.p[0]))
 		return false;
@@ -155,7 +155,7 @@ bool reference_parse(struct str text, struct reference *ret, struct error *err)
 	if (colon >= 0) {
 		tag = (struct str){ rest.p + colon + 1, rest.len - (size_t)colon - 1 };
 		rest.len = (size_t)colon;
-		if (!is_tag(tag))
+		if (!tag_is_valid(tag))
 			return refuse(whole, err, "its tag is not made of at most 128 letters, digits, \"_\", \".\", \"-\"");
 	}
 	if (!is_registry(registry))

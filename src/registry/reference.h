@@ -29,5 +29,7 @@ void reference_format(const struct reference *reference, struct buf *out);
 
 /* "sha256:" and 64, or "sha512:" and 128 hexadecimal digits in small letters. */
 bool digest_is_valid(struct str digest);
+/* 1 to 128 letters, digits, "_", ".", "-"; the first neither of the last two. */
+bool tag_is_valid(struct str tag);
 
 #endif

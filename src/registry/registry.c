@@ -1,9 +1,11 @@
 #include "registry/registry_private.h"
 
-#include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "registry/answer.h"
+#include "registry/certs.h"
 #include "registry/digest.h"
 #include "registry/reference.h"
 
@@ -11,7 +13,6 @@
 #define RETRIES		 3
 #define RETRY_PAUSE_MS	 1000
 #define TAGS_MAX_PAGES	 200
-#define TAGS_MAX	 100000
 
 static void destroy_server(void *http)
 {
@@ -90,10 +91,35 @@ static char *origin_of(const struct url *url)
 	return xasprintf(url->ipv6 ? "%.*s://[%.*s]:%u" : "%.*s://%.*s:%u", STR_ARG(url->scheme), STR_ARG(url->host), url->port_number);
 }
 
+static const char *api_host(const char *host)
+{
+	return strcmp(host, "docker.io") == 0 ? "registry-1.docker.io" : host;
+}
+
+static bool is_own_by_tls(const struct registry *r, const char *origin)
+{
+	AUTO_FREE char *text = xasprintf("https://%s", api_host(r->host));
+	AUTO_RELEASE(error) ignored = { 0 };
+	struct url url;
+
+	if (!url_parse(str_of(text), &url, &ignored))
+		return false;
+	AUTO_FREE char *own = origin_of(&url);
+
+	return strcmp(own, origin) == 0;
+}
+
 static struct http *make_server(struct registry *r, const char *base_url, struct error *err)
 {
+	AUTO_RELEASE(certs) certs = { 0 };
+
+	if (is_own_by_tls(r, base_url) && !certs_find(r->host, &certs, err))
+		return error_wrap(err, "certificates for registry %s", r->host), NULL;
 	return http_create(r->net,
 			   &(struct http_options){ .base_url = base_url,
+						   .ca_pem = buf_str(&certs.ca_pem),
+						   .client_cert_pem = buf_str(&certs.client_pem),
+						   .client_key_pem = secret_reveal(&certs.client_key_pem),
 						   .insecure_skip_tls_verify = r->skip_tls_verify,
 						   .disable_compression = true, /* digests are those of the bytes on the wire */
 						   .read_only = r->read_only,
@@ -137,11 +163,6 @@ bool registry_server(struct registry *r, const char *text, struct http **ret, st
 }
 
 /* ---- first contact ---- */
-
-static const char *api_host(const char *host)
-{
-	return strcmp(host, "docker.io") == 0 ? "registry-1.docker.io" : host;
-}
 
 static bool answers(struct registry *r, const char *base_url, const struct cancel *cancel, struct error *err)
 {
@@ -223,44 +244,15 @@ bool registry_find_place(struct registry *r, const struct registry_request *requ
 	return true;
 }
 
-char *registry_location(struct registry *r, const struct registry_place *asked, const struct http_response *response)
+char *registry_location(const struct registry_place *asked, const struct http_response *response)
 {
 	struct str where;
+	AUTO_FREE char *url = xasprintf("%s%s", http_base_url(asked->http), asked->path);
 
-	(void)r;
-	if (!http_response_header(response, "Location", 0, &where) || !where.len)
-		return NULL;
-	if (where.p[0] != '/')
-		return str_dup(where);
-	if (where.len > 1 && where.p[1] == '/')
-		return xasprintf("https:%.*s", STR_ARG(where));
-	return xasprintf("%s%.*s", http_base_url(asked->http), STR_ARG(where));
+	return http_response_header(response, "Location", 0, &where) ? answer_resolve(url, where) : NULL;
 }
 
 /* ---- what answers mean ---- */
-
-struct answer_code {
-	char code[64], message[200];
-};
-
-static void read_code(const struct http_response *response, struct answer_code *ret)
-{
-	json_t *root = json_loadb(buf_cstr(&response->body), response->body.len, 0, NULL);
-	const json_t *first = json_array_get(json_object_get(root, "errors"), 0);
-	const char *code = json_string_value(json_object_get(first, "code")), *message = json_string_value(json_object_get(first, "message"));
-
-	*ret = (struct answer_code){ 0 };
-	if (code) {
-		AUTO_RELEASE(buf) plain = BUF_INIT(0);
-
-		buf_add_plain(&plain, str_of(code));
-		snprintf(ret->code, sizeof ret->code, "%s", buf_cstr(&plain));
-		buf_reset(&plain);
-		buf_add_plain(&plain, str_of(message ? message : ""));
-		snprintf(ret->message, sizeof ret->message, "%s", buf_cstr(&plain));
-	}
-	json_decref(root);
-}
 
 static const struct meaning {
 	int status;
@@ -277,32 +269,16 @@ static const struct meaning {
 
 bool registry_refused(struct registry *r, const struct registry_request *request, const struct http_response *response, struct error *err)
 {
-	struct answer_code code;
+	struct answer_error said;
 	const struct meaning *meaning = NULL;
 
-	read_code(response, &code);
+	answer_error(buf_str(&response->body), &said);
 	for (size_t i = 0; i < ARRAY_LEN(meanings); i++)
 		if (meanings[i].status == response->status)
 			meaning = &meanings[i];
 	error_set(err, meaning ? meaning->kind : ERR_SERVER, "asked registry %s for %s: it answered %d%s%s%s%s%s", r->host, request->what, response->status,
-		  *code.code ? " " : "", code.code, *code.message ? " (" : "", code.message, *code.message ? ")" : "");
+		  *said.code ? " " : "", said.code, *said.message ? " (" : "", said.message, *said.message ? ")" : "");
 	return meaning ? error_hint(err, "%s%s%s", meaning->before, r->host, meaning->after) : false;
-}
-
-bool registry_is_temporary(const struct http_response *response)
-{
-	static const int statuses[] = { 408, 429, 499, 500, 502, 503, 504, 522 };
-	static const char *const codes[] = { "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "TOOMANYREQUESTS", "UNKNOWN", "UNAVAILABLE" };
-	struct answer_code code;
-
-	for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
-		if (response->status == statuses[i])
-			return true;
-	read_code(response, &code);
-	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
-		if (strcmp(code.code, codes[i]) == 0)
-			return true;
-	return false;
 }
 
 /* ---- asking ---- */
@@ -498,11 +474,6 @@ bool registry_has_blob(struct registry *r, const char *repository, const char *d
 
 /* ---- tags ---- */
 
-struct tags {
-	char **items;
-	size_t len, cap;
-};
-
 void registry_free_tags(char **tags)
 {
 	for (char **tag = tags; tag && *tag; tag++)
@@ -510,58 +481,48 @@ void registry_free_tags(char **tags)
 	free(tags);
 }
 
-static bool add_tags(struct tags *tags, const struct http_response *response, struct error *err)
-{
-	json_t *root = json_loadb(buf_cstr(&response->body), response->body.len, 0, NULL);
-	const json_t *list = json_object_get(root, "tags");
-	bool good = json_is_object(root) && (json_is_array(list) || json_is_null(list));
-
-	for (size_t i = 0; good && i < json_array_size(list) && tags->len < TAGS_MAX; i++)
-		if (json_is_string(json_array_get(list, i)))
-			LIST_PUSH(tags->items, tags->len, tags->cap) = xstrdup(json_string_value(json_array_get(list, i)));
-	json_decref(root);
-	return good || error_set(err, ERR_SERVER, "the list of tags can't be read");
-}
-
-/* "</v2/x/tags/list?last=b&n=100>; rel=\"next\"". Gives, or NULL. */
-static char *next_page(struct registry *r, const struct http_response *response)
+/* Gives the URL of the page behind the one that was asked; NULL: that was the last. */
+static char *next_page(const char *asked, const struct http_response *response)
 {
 	struct str link, target;
 
-	if (!http_response_header(response, "Link", 0, &link) || !link.len || link.p[0] != '<')
-		return NULL;
-	link = (struct str){ link.p + 1, link.len - 1 };
-	if (!str_cut(&link, '>', &target) || str_find(link, STR("next")) < 0)
-		return NULL;
-	struct url base;
-	AUTO_RELEASE(error) ignored = { 0 };
+	for (size_t i = 0; http_response_header(response, "Link", i, &link); i++)
+		if (answer_next_page(link, &target))
+			return answer_resolve(asked, target);
+	return NULL;
+}
 
-	if (!target.len || target.p[0] != '/' || !url_parse(str_of(r->base_url), &base, &ignored))
-		return target.len ? str_dup(target) : NULL;
-	AUTO_FREE char *origin = origin_of(&base);
+static bool read_pages(struct registry *r, const char *repository, const struct registry_call *call, struct answer_tags *tags, struct error *err)
+{
+	AUTO_FREE char *what = xasprintf("the tags of %s", repository), *page = NULL;
 
-	return xasprintf("%s%.*s", origin, STR_ARG(target));
+	for (unsigned n = 0; n < TAGS_MAX_PAGES; n++) {
+		AUTO_RELEASE(http_response) response = { 0 };
+		const struct registry_request request = { .repository = repository, .path = "/tags/list?n=1000", .location = page, .what = what };
+
+		if (!registry_ask(r, &request, call, &response, err))
+			return false;
+		if (!http_ok(&response))
+			return registry_refused(r, &request, &response, err);
+		if (!answer_tags(buf_str(&response.body), tags, err))
+			return error_wrap(err, "registry %s: %s", r->host, what);
+		AUTO_FREE char *asked = page ? page : xasprintf("%s/v2/%s/tags/list", r->base_url, repository);
+
+		page = next_page(asked, &response);
+		if (!page)
+			return true;
+	}
+	return error_set(err, ERR_LIMIT, "registry %s: %s come in more than %d pages", r->host, what, TAGS_MAX_PAGES);
 }
 
 bool registry_list_tags(struct registry *r, const char *repository, const struct registry_call *call, char ***ret, struct error *err)
 {
-	struct tags tags = { 0 };
-	AUTO_FREE char *what = xasprintf("the tags of %s", repository), *page = NULL;
-	bool good = true;
+	AUTO_RELEASE(answer_tags) tags = { 0 };
 
-	for (unsigned n = 0; good && (!n || page) && n < TAGS_MAX_PAGES; n++) {
-		AUTO_RELEASE(http_response) response = { 0 };
-		const struct registry_request request = { .repository = repository, .path = "/tags/list?n=1000", .location = page, .what = what };
-
-		good = registry_ask(r, &request, call, &response, err);
-		good = good && (http_ok(&response) || registry_refused(r, &request, &response, err)) && add_tags(&tags, &response, err);
-		free(page);
-		page = good ? next_page(r, &response) : NULL;
-	}
+	if (!read_pages(r, repository, call, &tags, err))
+		return false;
 	LIST_PUSH(tags.items, tags.len, tags.cap) = NULL;
-	if (good)
-		*ret = tags.items;
-	else
-		registry_free_tags(tags.items);
-	return good;
+	*ret = tags.items;
+	tags = (struct answer_tags){ 0 };
+	return true;
 }

@@ -62,10 +62,8 @@ bool registry_ask(struct registry *registry, const struct registry_request *requ
 		  struct error *err);
 /* Says what an answer means that is not what was hoped for. False. */
 bool registry_refused(struct registry *registry, const struct registry_request *request, const struct http_response *response, struct error *err);
-/* Whether the same may go well later: by status and by the codes of the distribution spec. */
-bool registry_is_temporary(const struct http_response *response);
 /* Location of an answer, made absolute; NULL: it has none. Gives. */
-char *registry_location(struct registry *registry, const struct registry_place *asked, const struct http_response *response);
+char *registry_location(const struct registry_place *asked, const struct http_response *response);
 /* Waits before repetition n (from 0), telling on_retry. */
 bool registry_pause(struct registry *registry, unsigned n, const char *why, const struct cancel *cancel,
 		    void (*on_retry)(const char *why, int64_t pause_ms, void *arg), void *arg, struct error *err);

@@ -1,13 +1,12 @@
 /* Who we are to a registry: challenges answered, tokens kept until they are old. */
 #include "registry/registry_private.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "registry/answer.h"
+
 #define TOKEN_MAX_BYTES	   ((size_t)64 << 10)
-#define TOKEN_DEFAULT_S	   60
-#define TOKEN_LONGEST_S	   86400
 
 void token_free(void *arg)
 {
@@ -135,23 +134,13 @@ static bool ask_by_post(struct http *http, const char *path, const char *scopes,
 
 static bool take_token(struct registry *r, const char *scopes, const struct http_response *response, struct error *err)
 {
-	json_t *root = json_loadb(buf_cstr(&response->body), response->body.len, 0, NULL);
-	const char *text = json_string_value(json_object_get(root, "token"));
-	json_int_t lives_s = json_integer_value(json_object_get(root, "expires_in"));
 	AUTO_RELEASE(secret) authorization = { 0 };
+	int64_t lives_ms;
 
-	if (!text || !*text)
-		text = json_string_value(json_object_get(root, "access_token"));
-	if (lives_s <= 0 || lives_s > TOKEN_LONGEST_S)
-		lives_s = lives_s <= 0 ? TOKEN_DEFAULT_S : TOKEN_LONGEST_S;
-	if (text && *text) {
-		char *line = xasprintf("Bearer %s", text);
-
-		secret_set_take(&authorization, line, strlen(line));
-		keep_token(r, scopes, &authorization, lives_s * 1000);
-	}
-	json_decref(root);
-	return !secret_empty(&authorization) || error_set(err, ERR_SERVER, "its answer holds no token");
+	if (!answer_token(buf_str(&response->body), &authorization, &lives_ms))
+		return error_set(err, ERR_SERVER, "its answer holds no token");
+	keep_token(r, scopes, &authorization, lives_ms);
+	return true;
 }
 
 static bool hint_login(const struct registry *r, struct error *err)
