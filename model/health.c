@@ -602,10 +602,7 @@ void health_set_log_line(struct health *health, const char *pod_uid, const char 
 	free(log->line);
 	log->line = xmemdup0(line, strnlen(line, ROW_MESSAGE_MAX));
 	log->known = true;
-	for (unsigned depth = 0; entry && depth < 16; entry = entry->owner, depth++) {
-		if (entry->memory)
-			((struct memory *)entry->memory)->judged = false;
-	}
+	store_touch(health->store, entry);
 }
 
 /* ---- words ---- */

@@ -670,6 +670,12 @@ void store_apply(struct store *store, struct row_batch *batch)
 	row_batch_destroy(batch);
 }
 
+void store_touch(struct store *store, struct entry *entry)
+{
+	store->serial++;
+	touch(store, node_of(entry));
+}
+
 /* ---- reading ---- */
 
 uint64_t store_serial(const struct store *store)

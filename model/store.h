@@ -19,7 +19,7 @@ struct entry {
 	struct entry *owner;	/* NULL: none */
 	struct entry *children, *next_child; /* owned objects, newest first */
 	struct entry *events, *next_event;   /* events about it, in order of arrival, newest first */
-	/* Grows with each change of the object, of anything it owns (at any depth), or of their events. */
+	/* Grows with each change of the object, of anything it owns (at any depth), of their events, or of what else is known of them. */
 	uint64_t tree_serial;
 	void *memory; /* the health engine's */
 };
@@ -31,6 +31,8 @@ DEFINE_AUTO(store);
 
 /* Takes batch. Rows whose uid is known replace it; a new uid under a known name replaces that object. */
 void store_apply(struct store *store, struct row_batch *batch);
+/* Something that is no row became known of entry, such as the last line of a log: for all that looks at serials it has changed. */
+void store_touch(struct store *store, struct entry *entry);
 /* Grows with each change; nothing changed when it is equal. */
 uint64_t store_serial(const struct store *store);
 /* The same for one namespace's objects and their events ("": cluster-wide ones). */

@@ -289,6 +289,27 @@ static void members_are_listed_worst_first(void **state)
 	assert_string_equal(members.items[1].item, "web");
 }
 
+static void answer_wish(const struct health_log_wish *wish, void *arg)
+{
+	health_set_log_line(arg, wish->pod_uid, wish->container, wish->restarts, "fatal: env DB_DSN is not set");
+}
+
+static void a_last_log_line_is_shown_as_soon_as_it_is_known(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(cluster) c = cluster_create(&project);
+
+	envs_add_place(c.envs, "dev", 0, "shop-dev");
+	put(&c, &kind_pod, "{'metadata':{'namespace':'shop-dev','name':'web','uid':'p'},'spec':{'containers':[{'name':'web'}]},'status':{'phase':"
+			   "'Running','containerStatuses':[{'name':'web','restartCount':6,'state':{'waiting':{'reason':'CrashLoopBackOff',"
+			   "'message':'back-off 5m0s'}},'lastState':{'terminated':{'exitCode':1,'finishedAt':'2023-11-14T22:13:00Z'}}}]}}");
+	envs_update(c.envs, c.now_ms);
+	assert_string_equal(envs_at(c.envs, 0)->why, "web: CrashLoopBackOff x6, exit 1: back-off 5m0s");
+	health_log_wishes(c.health, answer_wish, c.health);
+	assert_true(envs_update(c.envs, c.now_ms));
+	assert_string_equal(envs_at(c.envs, 0)->why, "web: CrashLoopBackOff x6, exit 1: fatal: env DB_DSN is not set");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +323,7 @@ int main(void)
 		cmocka_unit_test(the_last_change_names_who_and_what),
 		cmocka_unit_test(a_site_that_does_not_answer_outweighs_healthy_objects),
 		cmocka_unit_test(members_are_listed_worst_first),
+		cmocka_unit_test(a_last_log_line_is_shown_as_soon_as_it_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
