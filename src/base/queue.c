@@ -1,6 +1,5 @@
 #include "base/queue.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -11,22 +10,45 @@ struct queue {
 	void **items; /* ring of cap slots */
 	size_t first, len, cap;
 	int fd;
-	size_t asleep, woken; /* of those in queue_wait(): without, with an item that may be theirs */
+	size_t asleep, woken; /* of workers in queue_wait(): without, with an item that may be theirs */
 	bool closed;
 	void (*free_item)(void *item);
 };
 
-/* Any thread; see queue_worker_begins(). A push counts a sleeper as busy before it knows, so that there is no moment in between. */
-static atomic_int busy;
+/* ---- workers ---- */
 
-void queue_worker_begins(void)
+/* Any thread; see queue_workers_busy(). A push counts a sleeper as busy before it knows, so that there is no moment in between. */
+static atomic_int busy;
+static _Thread_local bool is_worker; /* this thread; written by itself as it begins */
+
+struct worker {
+	void *(*run)(void *arg);
+	void *arg;
+};
+
+static void *run_worker(void *arg)
 {
-	atomic_fetch_add(&busy, 1);
+	struct worker worker = *(struct worker *)arg;
+
+	free(arg);
+	is_worker = true;
+	void *result = worker.run(worker.arg);
+
+	atomic_fetch_sub(&busy, 1);
+	return result;
 }
 
-void queue_worker_ends(void)
+bool queue_start_worker(pthread_t *thread, void *(*run)(void *arg), void *arg)
 {
+	struct worker *worker = xcalloc(1, sizeof *worker);
+
+	*worker = (struct worker){ run, arg };
+	atomic_fetch_add(&busy, 1);
+	if (pthread_create(thread, NULL, run_worker, worker) == 0)
+		return true;
 	atomic_fetch_sub(&busy, 1);
+	free(worker);
+	return false;
 }
 
 int queue_workers_busy(void)
@@ -41,14 +63,16 @@ static void wake_one(struct queue *queue)
 		return;
 	queue->asleep--;
 	queue->woken++;
-	queue_worker_begins();
+	atomic_fetch_add(&busy, 1);
 }
 
 static void put_to_sleep(struct queue *queue)
 {
 	queue->asleep++;
-	queue_worker_ends();
+	atomic_fetch_sub(&busy, 1);
 }
+
+/* ---- the queue ---- */
 
 struct queue *queue_create(void (*free_item)(void *item))
 {
@@ -171,7 +195,7 @@ static void give_up(struct queue *queue)
 		queue->woken--;
 	} else {
 		queue->asleep--;
-		queue_worker_begins();
+		atomic_fetch_add(&busy, 1);
 	}
 	pthread_mutex_unlock(&queue->lock);
 }
@@ -179,11 +203,11 @@ static void give_up(struct queue *queue)
 void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *cancel, int64_t due_ms,
 		 struct error *err)
 {
-	for (bool waited = false;; waited = true) {
+	for (bool waited = false;; waited = is_worker) {
 		pthread_mutex_lock(&queue->lock);
 		void *item = take(queue, waited);
 
-		if (!item && !waited)
+		if (!item && !waited && is_worker)
 			put_to_sleep(queue);
 		pthread_mutex_unlock(&queue->lock);
 		if (item)
@@ -195,7 +219,8 @@ void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *
 		else if (seen == 0)
 			error_set(err, ERR_TIMEOUT, "the deadline has passed");
 		if (seen <= 0) {
-			give_up(queue);
+			if (is_worker)
+				give_up(queue);
 			return NULL;
 		}
 	}

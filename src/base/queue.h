@@ -7,6 +7,7 @@
 #ifndef SLOTDECK_BASE_QUEUE_H
 #define SLOTDECK_BASE_QUEUE_H
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include "base/clock.h"
@@ -32,13 +33,12 @@ int queue_fd(const struct queue *queue);
 void *queue_wait(struct queue *queue, struct clock *clock, const struct cancel *cancel, int64_t due_ms,
 		 struct error *err);
 
+/* Starts a thread that counts as a worker until run() ends. False: there is no thread for it. */
+bool queue_start_worker(pthread_t *thread, void *(*run)(void *arg), void *arg);
 /*
- * How many worker threads are at work: neither asleep in queue_wait() on an empty queue nor about to be. A thread counts from
- * queue_worker_begins() on, which its creator calls before it exists, to queue_worker_ends(), its last act. Whoever replays a
- * recording waits for 0, so that what happens next does not depend on luck.
+ * How many workers are at work: neither asleep in queue_wait() on an empty queue nor about to be. Whoever records or replays waits for 0,
+ * so that what happens next does not depend on luck.
  */
-void queue_worker_begins(void);
-void queue_worker_ends(void);
 int queue_workers_busy(void);
 
 #endif

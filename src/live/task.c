@@ -32,7 +32,6 @@ static void *work(void *arg)
 		task->work(tasks->cancel, task->arg);
 		queue_push(tasks->over, task);
 	}
-	queue_worker_ends();
 	return NULL;
 }
 
@@ -59,15 +58,6 @@ void tasks_destroy(struct tasks *tasks)
 	free(tasks);
 }
 
-static void start_worker(struct tasks *tasks)
-{
-	queue_worker_begins();
-	if (pthread_create(&tasks->workers[tasks->nworkers], NULL, work, tasks) == 0)
-		tasks->nworkers++;
-	else
-		queue_worker_ends();
-}
-
 void tasks_run(struct tasks *tasks, const struct task *task)
 {
 	struct task *copy = xcalloc(1, sizeof *copy);
@@ -75,7 +65,7 @@ void tasks_run(struct tasks *tasks, const struct task *task)
 	*copy = *task;
 	tasks->open++;
 	if (tasks->nworkers < WORKERS && tasks->nworkers < tasks->open)
-		start_worker(tasks);
+		tasks->nworkers += queue_start_worker(&tasks->workers[tasks->nworkers], work, tasks);
 	queue_push(tasks->wanted, copy);
 }
 
