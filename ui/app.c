@@ -438,6 +438,7 @@ bool app_poll(struct app *app, int64_t budget_ms)
 	bool live, browse, tasks, logs;
 
 	live_set_pace(app->live, hides_environments(app) ? HIDDEN_PACE_MS : 0);
+	record_poll(app);
 	live = live_poll(app->live, budget_ms);
 	browse = browse_poll(app->options->browse, budget_ms);
 	tasks = tasks_poll(app->tasks, app);
@@ -480,6 +481,17 @@ static void check_recording(struct app *app)
 		app_notice(app, true, "the recording has stopped: %s", err.message);
 }
 
+static bool take_in(struct app *app)
+{
+	if (!app->options->recorder)
+		return app_poll(app, POLL_BUDGET_MS);
+	record_hold(app);
+	bool any = app_poll(app, 0);
+
+	record_go_on(app);
+	return any;
+}
+
 static void turn(struct app *app)
 {
 	struct pollfd fds[] = { { .fd = term_fd(app->term), .events = POLLIN },
@@ -496,8 +508,7 @@ static void turn(struct app *app)
 
 	take_keys(app);
 	begun_us = clock_now_us(NULL);
-	record_poll(app);
-	if (app_poll(app, POLL_BUDGET_MS))
+	if (take_in(app))
 		app->dirty = true;
 	app->behind = clock_now_us(NULL) - begun_us >= POLL_BUDGET_MS * 1000;
 	if (clock_now_ms(NULL) / TICK_MS != before_ms / TICK_MS) {

@@ -2,11 +2,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/net.h"
+#include "base/queue.h"
 #include "base/record.h"
 #include "base/record_mask.h"
 #include "base/recording.h"
 #include "ui/settings.h"
+
+#define WORK_US 20000 /* that workers may take before the screen goes on without them */
+#define NAP_US	50
 
 static struct json_writer *begin(struct app *app, const char *kind)
 {
@@ -90,7 +96,37 @@ void record_draw(struct app *app)
 
 void record_poll(struct app *app)
 {
-	record_moment(app, "poll");
+	struct json_writer *w = begin(app, "poll");
+
+	if (!w)
+		return;
+	if (live_rests(app->live))
+		put_int(w, "rest", 1);
+	end(app);
+}
+
+void recorded_poll(struct app *app, const json_t *json)
+{
+	live_set_rest(app->live, record_int(json, "rest", 0) ? LIVE_REST_YES : LIVE_REST_NO);
+}
+
+static struct loop *loop_of_net(const struct app *app)
+{
+	return net_loop(live_connection(app->live)->net);
+}
+
+void record_hold(struct app *app)
+{
+	int64_t until_us = clock_machine_us() + WORK_US;
+
+	loop_hold(loop_of_net(app));
+	while (queue_workers_busy() && clock_machine_us() < until_us)
+		usleep(NAP_US);
+}
+
+void record_go_on(struct app *app)
+{
+	loop_go_on(loop_of_net(app));
 }
 
 void record_tick(struct app *app)

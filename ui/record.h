@@ -15,8 +15,13 @@ void record_key(struct app *app, uint32_t key);
 void record_size(struct app *app);
 /* The screen is drawn: what the next key does depends on it. */
 void record_draw(struct app *app);
-/* What has arrived is taken in now. */
+/*
+ * What has arrived is taken in now, all of it: from record_hold() to record_go_on() nothing new comes in, so that what a replay takes in
+ * here is the same.
+ */
+void record_hold(struct app *app);
 void record_poll(struct app *app);
+void record_go_on(struct app *app);
 /* What is done once a second is done. */
 void record_tick(struct app *app);
 void record_mark(struct app *app);
@@ -25,6 +30,8 @@ void record_target(struct app *app, const struct error *err);
 void record_job(struct app *app, const struct job_event *event);
 void record_settings(struct app *app);
 
+/* Tells what record_poll() told; before app_poll(). */
+void recorded_poll(struct app *app, const json_t *json);
 /* The key of a record, which fills app->mouse or app->pasted. */
 uint32_t recorded_key(struct app *app, const json_t *json);
 /* Gives. */

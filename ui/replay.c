@@ -34,6 +34,7 @@ struct replay {
 	struct record next; /* kind NULL: there is none */
 	int64_t now_ms;
 	size_t ntargets; /* told so far */
+	size_t nmarks;	 /* whose screen was shown */
 	bool over, taken, paused, unsettled;
 	struct dump *dump; /* NULL: a person looks on */
 	/* Pace: so much recorded time had passed at that real time. */
@@ -175,16 +176,9 @@ static void take_size(struct app *app, const json_t *json)
 		resize(app, (int)cols, (int)rows);
 }
 
-static void take_draw(struct app *app, const json_t *json)
-{
-	(void)json;
-	if (!app->options->replay->taken)
-		app_draw(app);
-}
-
 static void take_poll(struct app *app, const json_t *json)
 {
-	(void)json;
+	recorded_poll(app, json);
 	app->dirty |= app_poll(app, 0);
 }
 
@@ -216,7 +210,6 @@ static void dump_screen(struct app *app, const char *what)
 {
 	const struct dump *dump = app->options->replay->dump;
 
-	app_draw(app);
 	if (dump->several)
 		buf_addf(dump->out, "==== %s, at %lld ms\n", what, (long long)app->options->replay->now_ms);
 	if (dump->svg)
@@ -225,14 +218,26 @@ static void dump_screen(struct app *app, const char *what)
 		canvas_dump_text(app->canvas, dump->out);
 }
 
-static void take_mark(struct app *app, const json_t *json)
+/* What the person saw: the screen that says that the mark is set. */
+static void dump_marks(struct app *app)
 {
-	const struct replay *replay = app->options->replay;
-	AUTO_FREE char *name = xasprintf("mark %zu", app->nmarks);
+	struct replay *replay = app->options->replay;
 
+	for (; replay->nmarks < app->nmarks; replay->nmarks++) {
+		AUTO_FREE char *name = xasprintf("mark %zu", replay->nmarks + 1);
+
+		if (replay->dump && replay->dump->marks)
+			dump_screen(app, name);
+	}
+}
+
+static void take_draw(struct app *app, const json_t *json)
+{
 	(void)json;
-	if (replay->dump && replay->dump->marks)
-		dump_screen(app, name);
+	if (app->options->replay->taken)
+		return;
+	app_draw(app);
+	dump_marks(app);
 }
 
 static void take_nothing(struct app *app, const json_t *json)
@@ -243,7 +248,7 @@ static void take_nothing(struct app *app, const json_t *json)
 static const struct {
 	const char *kind;
 	void (*take)(struct app *app, const json_t *json);
-} kinds[] = { { "key", take_key },	{ "draw", take_draw }, { "poll", take_poll }, { "tick", take_tick }, { "size", take_size }, { "job", take_job },	 { "mark", take_mark },
+} kinds[] = { { "key", take_key },	{ "draw", take_draw }, { "poll", take_poll }, { "tick", take_tick }, { "size", take_size }, { "job", take_job },	 { "mark", take_nothing },
 	      { "settings", take_settings }, { "wall", take_wall }, { "target", take_nothing }, { "end", take_nothing } };
 
 static bool take_own(struct app *app, const struct record *record, struct error *err)
@@ -353,9 +358,14 @@ static bool dump_moments(struct app *app, const struct moments *moments, struct 
 	for (size_t i = 0; i < moments->n; i++) {
 		if (!run_to(app, moments->times[i] < length_ms ? moments->times[i] : length_ms, err))
 			return false;
+		app_draw(app);
 		dump_screen(app, moments->times[i] == INT64_MAX ? "end" : "time");
 	}
-	return run_to(app, length_ms, err);
+	if (!run_to(app, length_ms, err))
+		return false;
+	app_draw(app);
+	dump_marks(app); /* of a session that ended before it was drawn again */
+	return true;
 }
 
 bool replay_dump(const struct app_options *options, const char *at, int cols, int rows, bool svg, struct buf *out, struct error *err)

@@ -16,9 +16,11 @@ struct loop {
 	uv_prepare_t prepare;
 	struct clock *clock;
 	struct timers timers;
-	pthread_mutex_t lock; /* of posts and thread */
+	pthread_mutex_t lock; /* of all down to stop and of thread */
 	struct post *posts;
 	size_t len, cap;
+	pthread_cond_t change; /* of what follows, and while the loop is held of posts */
+	bool hold, held;       /* it shall stand still; it does */
 	uint64_t activity; /* loop thread only */
 	bool stop;
 	pthread_t thread;
@@ -40,10 +42,30 @@ static void run_posts(struct loop *loop)
 	free(posts);
 }
 
+/* Here nothing is half done, and what comes in waits in its sockets. */
+static void stand_still(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	while (loop->hold) {
+		if (loop->len) {
+			pthread_mutex_unlock(&loop->lock);
+			run_posts(loop);
+			pthread_mutex_lock(&loop->lock);
+			continue;
+		}
+		loop->held = true;
+		pthread_cond_broadcast(&loop->change);
+		pthread_cond_wait(&loop->change, &loop->lock);
+	}
+	loop->held = false;
+	pthread_mutex_unlock(&loop->lock);
+}
+
 static void turn(struct loop *loop)
 {
 	run_posts(loop);
 	loop->activity += timers_run(&loop->timers, clock_now_ms(loop->clock));
+	stand_still(loop);
 	pthread_mutex_lock(&loop->lock);
 	bool stop = loop->stop;
 
@@ -94,6 +116,7 @@ struct loop *loop_create(struct clock *clock)
 	struct loop *loop = xcalloc(1, sizeof *loop);
 
 	pthread_mutex_init(&loop->lock, NULL);
+	pthread_cond_init(&loop->change, NULL);
 	loop->clock = clock;
 	uv_loop_init(&loop->uv);
 	uv_async_init(&loop->uv, &loop->wake, on_wake);
@@ -121,6 +144,7 @@ void loop_destroy(struct loop *loop)
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	uv_loop_close(&loop->uv);
 	timers_release(&loop->timers);
+	pthread_cond_destroy(&loop->change);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop->posts);
 	free(loop);
@@ -161,8 +185,28 @@ void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
 {
 	pthread_mutex_lock(&loop->lock);
 	LIST_PUSH(loop->posts, loop->len, loop->cap) = (struct post){ fn, arg };
+	if (loop->held)
+		pthread_cond_broadcast(&loop->change);
 	pthread_mutex_unlock(&loop->lock);
 	uv_async_send(&loop->wake);
+}
+
+void loop_hold(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->hold = true;
+	uv_async_send(&loop->wake);
+	while (!loop->held)
+		pthread_cond_wait(&loop->change, &loop->lock);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+void loop_go_on(struct loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->hold = false;
+	pthread_cond_broadcast(&loop->change);
+	pthread_mutex_unlock(&loop->lock);
 }
 
 uint64_t loop_activity(const struct loop *loop)

@@ -1,8 +1,8 @@
 /*
  * loop: a libuv loop with the timer heap, the clock and a way in for other threads.
  *
- * The net thread and the main thread each run one. All functions but loop_post() and loop_stop() belong to the
- * thread that runs the loop (or to the creator before it runs).
+ * The net thread and the main thread each run one. All functions but loop_post(), loop_stop(), loop_hold()
+ * and loop_go_on() belong to the thread that runs the loop (or to the creator before it runs).
  */
 #ifndef SLOTDECK_BASE_LOOP_H
 #define SLOTDECK_BASE_LOOP_H
@@ -27,6 +27,12 @@ void loop_stop(struct loop *loop);
 /* Runs fn(arg) on the loop's thread, in order of posting. Any thread. What was posted but never run is dropped with the
  * loop. */
 void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
+/*
+ * Returns when the loop has done what it was at; until loop_go_on() it runs what is posted and nothing else, so that nothing comes in.
+ * While it runs on another thread; by one caller at a time.
+ */
+void loop_hold(struct loop *loop);
+void loop_go_on(struct loop *loop);
 /* How many posted functions and timers have run so far (or are due now): when it does not grow, the loop rests. Loop thread only. */
 uint64_t loop_activity(const struct loop *loop);
 /* When the next timer is due; INT64_MAX: none is set. Loop thread only. */

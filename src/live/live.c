@@ -28,6 +28,7 @@ struct live {
 	bool fetch_logs;
 	int64_t pace_ms;   /* least time between two looks at them */
 	int64_t update_ms; /* the environments are not looked at again before, by the clock */
+	enum live_rest rest; /* of the next look */
 	bool waits;	   /* something arrived since */
 	struct health_strip *strip;
 	int64_t noted_ms;  /* by the server's clock */
@@ -107,13 +108,24 @@ void live_set_pace(struct live *live, int64_t pace_ms)
 	live->pace_ms = pace_ms;
 }
 
+bool live_rests(const struct live *live)
+{
+	return live->rest == LIVE_REST_BY_CLOCK ? clock_now_ms(live->clock) < live->update_ms : live->rest == LIVE_REST_YES;
+}
+
+void live_set_rest(struct live *live, enum live_rest rest)
+{
+	live->rest = rest;
+}
+
 bool live_poll(struct live *live, int64_t budget_ms)
 {
 	int64_t rest_ms, began_us;
-	bool changed = live->metrics && metrics_take(live->metrics);
+	bool changed = live->metrics && metrics_take(live->metrics), rests = live_rests(live);
 
+	live->rest = LIVE_REST_BY_CLOCK;
 	live->waits = watcher_take(live->watcher, live->store, live->health, budget_ms) || live->waits;
-	if (live->waits && clock_now_ms(live->clock) < live->update_ms)
+	if (live->waits && rests)
 		return changed;
 	live->waits = false;
 	narrow_where_forbidden(live);

@@ -40,6 +40,11 @@ int live_fd(const struct live *live);
  * shown may have changed. Call it when live_fd() is readable and when live_due_ms() has come.
  */
 bool live_poll(struct live *live, int64_t budget_ms);
+/* Whether the next live_poll() takes in what waits and leaves the environments as they are: they were looked at a moment ago. */
+bool live_rests(const struct live *live);
+/* A recording knows that of the next live_poll(); how long a look takes is luck. */
+enum live_rest { LIVE_REST_BY_CLOCK, LIVE_REST_NO, LIVE_REST_YES };
+void live_set_rest(struct live *live, enum live_rest rest);
 /* Environments need not be looked at more often than each pace_ms (0: as they change): nobody sees them now. */
 void live_set_pace(struct live *live, int64_t pace_ms);
 /* When live_poll() is due although nothing arrives, by the clock's monotonic time; INT64_MAX: never. */

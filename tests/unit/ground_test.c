@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -322,6 +323,82 @@ static void pauses_double_up_to_their_limit_and_differ_by_chance(void **state)
 	assert_in_range(backoff_next_ms(&one), 50, 100);
 }
 
+struct held {
+	struct net *net;
+	struct timer timer;
+	atomic_int fired;
+};
+
+static void fire(void *arg)
+{
+	add_one(&((struct held *)arg)->fired);
+}
+
+static void set_timer(void *arg)
+{
+	struct held *held = arg;
+
+	loop_timer_set(net_loop(held->net), &held->timer, 10, fire, held);
+}
+
+static void a_loop_that_is_held_runs_what_is_posted_and_nothing_else(void **state)
+{
+	AUTO_RELEASE(error) err = { 0 };
+	AUTO(clock) clock = clock_create_manual(0);
+	struct held held = { .net = net_create(clock, &err) };
+	atomic_int posted = 0;
+
+	(void)state;
+	net_post_and_wait(held.net, set_timer, &held);
+	for (int i = 1; i <= 100; i++) {
+		loop_hold(net_loop(held.net));
+		clock_advance(clock, 20);
+		net_post_and_wait(held.net, add_one, &posted);
+		net_post_and_wait(held.net, add_one, &posted);
+		assert_int_equal(posted, 2 * i);
+		assert_int_equal(held.fired, i - 1);
+		loop_go_on(net_loop(held.net));
+		while (held.fired < i)
+			sched_yield();
+		net_post_and_wait(held.net, set_timer, &held);
+	}
+	net_destroy(held.net);
+}
+
+static void *take_one(void *queue)
+{
+	AUTO_RELEASE(error) err = { 0 };
+
+	free(queue_wait(queue, NULL, NULL, INT64_MAX, &err));
+	free(queue_wait(queue, NULL, NULL, INT64_MAX, &err));
+	return NULL;
+}
+
+static void only_workers_that_have_something_to_do_count_as_busy(void **state)
+{
+	AUTO(queue) queue = queue_create(free);
+	AUTO(queue) other = queue_create(free);
+	pthread_t worker, thread;
+
+	(void)state;
+	assert_int_equal(queue_workers_busy(), 0);
+	assert_true(queue_start_worker(&worker, take_one, queue));
+	pthread_create(&thread, NULL, take_one, other);
+	while (queue_workers_busy())
+		sched_yield();
+	queue_push(queue, xstrdup("one"));
+	while (queue_length(queue))
+		sched_yield();
+	queue_push(other, xstrdup("one"));
+	while (queue_length(other) || queue_workers_busy())
+		sched_yield();
+	queue_push(queue, xstrdup("two"));
+	queue_push(other, xstrdup("two"));
+	pthread_join(worker, NULL);
+	pthread_join(thread, NULL);
+	assert_int_equal(queue_workers_busy(), 0);
+}
+
 struct half {
 	struct net_half half;
 	_Atomic int *begun, *ended, *released;
@@ -598,6 +675,8 @@ int main(void)
 		cmocka_unit_test(waiting_on_a_clock_ends_with_cancel),
 		cmocka_unit_test(a_queue_keeps_the_order_of_its_producers),
 		cmocka_unit_test(the_net_thread_runs_what_is_posted_in_order),
+		cmocka_unit_test(a_loop_that_is_held_runs_what_is_posted_and_nothing_else),
+		cmocka_unit_test(only_workers_that_have_something_to_do_count_as_busy),
 		cmocka_unit_test(pauses_double_up_to_their_limit_and_differ_by_chance),
 		cmocka_unit_test(a_half_on_the_net_thread_ends_once_with_its_owner),
 		cmocka_unit_test(ending_the_network_waits_for_helpers),

@@ -241,6 +241,41 @@ static void a_recording_that_a_kill_cut_off_is_run_up_to_there(void **state)
 	remove_session(&s);
 }
 
+static void replace_all(const struct session *s, const char *from, const char *to)
+{
+	AUTO_RELEASE(error) err = { 0 };
+	AUTO_RELEASE(buf) text = BUF_INIT(0);
+	AUTO_RELEASE(buf) changed = BUF_INIT(0);
+
+	assert_true(file_read(s->path, 0, &text, &err));
+	const char *rest = buf_cstr(&text);
+
+	for (const char *at; (at = strstr(rest, from)); rest = at + strlen(from)) {
+		buf_add(&changed, rest, (size_t)(at - rest));
+		buf_adds(&changed, to);
+	}
+	buf_adds(&changed, rest);
+	assert_true(file_write_atomic(s->path, buf_str(&changed), 0600, &err));
+}
+
+static void a_replay_looks_at_the_environments_when_the_session_did(void **state)
+{
+	struct session s;
+
+	(void)state;
+	start_recording(&s, NULL);
+	pty_wait_for(&s.pty, "✗ slot 2");
+	leave(&s);
+	AUTO_FREE char *as_it_was = replay(s.path, "end");
+
+	replace_all(&s, "\"k\":\"poll\"}", "\"k\":\"poll\",\"rest\":1}");
+	AUTO_FREE char *without_a_look = replay(s.path, "end");
+
+	assert_non_null(strstr(as_it_was, "✗ slot 2"));
+	assert_null(strstr(without_a_look, "✗ slot 2"));
+	remove_session(&s);
+}
+
 /* A server of ours stands where that of the recording stood. */
 static int listen_for(struct session *s)
 {
@@ -373,6 +408,7 @@ int main(void)
 		cmocka_unit_test(a_session_of_ten_marks_is_the_same_in_every_replay_and_as_it_was),
 		cmocka_unit_test(no_value_of_a_secret_reaches_the_file),
 		cmocka_unit_test(a_recording_that_a_kill_cut_off_is_run_up_to_there),
+		cmocka_unit_test(a_replay_looks_at_the_environments_when_the_session_did),
 		cmocka_unit_test(a_replay_makes_no_connection),
 		cmocka_unit_test(a_replay_runs_on_the_terminal_and_changes_nothing),
 		cmocka_unit_test(a_person_pauses_a_replay_and_takes_it_over),
