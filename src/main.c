@@ -77,7 +77,7 @@ static bool demo_start(struct demo *demo, struct error *err)
 	demo->registry = sim_registry_start(&(struct sim_registry_options){ .demo = true, .bytes_per_s = DEMO_BYTES_PER_S }, err);
 	if (!demo->registry)
 		return false;
-	demo->sim = sim_start(&(struct sim_options){ .kubeconfig = demo->kubeconfig, .scenario = "demo" }, err);
+	demo->sim = sim_start(&(struct sim_options){ .kubeconfig = demo->kubeconfig, .scenario = "demo", .registry = demo->registry }, err);
 	return demo->sim != NULL;
 }
 

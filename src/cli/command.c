@@ -37,9 +37,11 @@ static const enum option_id status_options[] = { STACK_OPTIONS, CLUSTER_OPTIONS,
 
 #define IMAGE_OPTIONS                                                                                                  \
 	OPT_SLOT, OPT_VARS, OPT_VAR, OPT_VAR_FILE, OPT_DENY_EXEC, OPT_READ_ONLY, OPT_OUTPUT, OPT_JUNIT, OPT_LENIENT, OPT_DRY_RUN, OPT_PARALLEL,  \
-		OPT_TIMEOUT, OPT_ONLY_IMAGES, OPT_PLATFORM, OPT_INSECURE, OPT_SKIP_TLS_VERIFY, OPT_SKIP_TLS_VERIFY_PULL
-static const enum option_id mirror_options[] = { IMAGE_OPTIONS, OPT_COUNT };
-static const enum option_id ci_images_options[] = { IMAGE_OPTIONS, OPT_MIRROR, OPT_BUILD, OPT_COUNT };
+		OPT_TIMEOUT, OPT_ONLY_IMAGES, OPT_INSECURE, OPT_SKIP_TLS_VERIFY, OPT_SKIP_TLS_VERIFY_PULL
+#define BUILD_OPTIONS OPT_KUBECONFIG, OPT_CONTEXT, OPT_BUILDER_IMAGE, OPT_BUILDER_NAMESPACE, OPT_BUILDER_CPU, OPT_BUILDER_MEMORY, OPT_BUILD_TIMEOUT
+static const enum option_id mirror_options[] = { IMAGE_OPTIONS, OPT_PLATFORM, OPT_COUNT };
+static const enum option_id build_options[] = { IMAGE_OPTIONS, BUILD_OPTIONS, OPT_COUNT };
+static const enum option_id ci_images_options[] = { IMAGE_OPTIONS, OPT_PLATFORM, BUILD_OPTIONS, OPT_MIRROR, OPT_BUILD, OPT_COUNT };
 
 static const enum option_id exec_options[] = { OPT_SLOT, OPT_KUBECONFIG, OPT_CONTEXT, OPT_READ_ONLY, OPT_DENY_EXEC, OPT_CONTAINER, OPT_STDIN,
 					       OPT_TTY, OPT_COUNT };
@@ -114,9 +116,14 @@ const struct command commands[] = {
 		     "(DOCKER_CONFIG, REGISTRY_AUTH_FILE) and its credential helpers. With --dry-run it only looks: exit status 3 when something is to be copied." },
 	{ .words = "mirror", .summary = "the same as images mirror, for --batch mirror", .options = mirror_options, .env_required = true,
 	  .run = cmd_mirror, .hidden = true },
-	{ .words = "ci images", .summary = "mirror images, with the flags and variables of codexctl ci images", .options = ci_images_options,
-	  .env_required = true, .run = cmd_ci_images,
-	  .details = "Building is not part of this version: --build=false, unless services.yaml has no image of type build." },
+	{ .words = "images build", .summary = "build the images of type build of services.yaml, in the cluster", .options = build_options,
+	  .env_required = true, .run = cmd_build,
+	  .details = "Each as a Job with kaniko, which gets its context through exec; some at a time. The Jobs are removed, however it ends. With --dry-run it only "
+		     "looks at the files: exit status 3 when there is something to build." },
+	{ .words = "build", .summary = "the same as images build, for --batch build", .options = build_options, .env_required = true,
+	  .run = cmd_build, .hidden = true },
+	{ .words = "ci images", .summary = "mirror images, then build images, with the flags and variables of codexctl ci images",
+	  .options = ci_images_options, .env_required = true, .run = cmd_ci_images },
 	{ .words = "exec", .summary = "run a command in a pod, or open a shell there", .options = exec_options, .run = cmd_exec,
 	  .arguments = "POD|KIND/NAME [-- COMMAND…]",
 	  .details = "Without a command, on a terminal: a shell. With KIND/NAME a running pod of that workload or Service is taken. Exit status: "
@@ -135,7 +142,7 @@ const struct command commands[] = {
 
 /* codexctl's commands that this version does not have yet, so that nobody takes a typing error for one. */
 static const char *const not_yet[] = {
-	"images build",	 "ci sync-sources",		 "ci ensure-slot",
+	"ci sync-sources",		 "ci ensure-slot",
 	"ci ensure-ready", "prompt run",   "plan resolve-root",	    "pr detect",		 "pr review-apply",
 	"manage-env cleanup", "manage-env cleanup-pr", "manage-env cleanup-issue", "manage-env close-linked-issue",
 	"manage-env delete-branch", "manage-env set", "manage-env comment", "manage-env comment-pr",

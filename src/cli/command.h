@@ -46,6 +46,7 @@ int cmd_wait(const struct command *command, const struct options *options);
 int cmd_status(const struct command *command, const struct options *options);
 /* deploy.c: images mirror, ci images */
 int cmd_mirror(const struct command *command, const struct options *options);
+int cmd_build(const struct command *command, const struct options *options);
 int cmd_ci_images(const struct command *command, const struct options *options);
 
 /* pod.c */

@@ -1,4 +1,4 @@
-/* apply, diff, wait, status, images mirror: the command line's way into src/job. */
+/* apply, diff, wait, status, images mirror, images build: the command line's way into src/job. */
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,20 +100,6 @@ static void deployment_release(struct deployment *d)
 }
 DEFINE_AUTO_RELEASE(deployment);
 
-/* The stack first: what is wrong in files needs no cluster to be told. */
-static bool deployment_open(struct deployment *d, const struct options *o, bool needs_cluster, struct error *err)
-{
-	AUTO_RELEASE(diags) diags = DIAGS_INIT;
-	struct stack_options stack_options = stack_options_from(o);
-	bool good = stack_load(&stack_options, &d->stack, &diags, err);
-
-	print_findings(&diags);
-	if (!good)
-		return false;
-	d->net = net_create(NULL, err);
-	return d->net && (!needs_cluster || cluster_open(d->net, o, &d->kube, err));
-}
-
 static struct mirror_options mirror_options_from(const struct options *o, const char *const *only)
 {
 	return (struct mirror_options){ .only = only,
@@ -131,41 +117,109 @@ static bool flag_or(const struct options *o, enum option_id id, bool otherwise)
 	return option_given(o, id) ? option_flag(o, id) : otherwise;
 }
 
-/* Nothing is begun that could be done by half only. */
-static bool check_images(const struct command *command, const struct stack *stack, const struct options *o, struct error *err)
+static struct build_options build_options_from(const struct options *o, const char *const *only)
 {
-	if (strcmp(command->words, "ci images") != 0 || !flag_or(o, OPT_BUILD, true))
-		return true;
-	for (size_t i = 0; i < stack->images.n; i++) {
-		if (stack->images.items[i].type != IMAGE_BUILD)
-			continue;
-		error_set(err, ERR_INVALID, "building images is not part of slotdeck %s, but image \"%s\" is of type build", SLOTDECK_VERSION,
-			  stack->images.items[i].key.text);
-		return error_hint(err, "--build=false or CODEXCTL_BUILD_IMAGES=false mirrors only");
-	}
-	return true;
+	return (struct build_options){ .only = only,
+				       .insecure = option_flag(o, OPT_INSECURE),
+				       .skip_tls_verify = option_flag(o, OPT_SKIP_TLS_VERIFY),
+				       .skip_tls_verify_pull = option_flag(o, OPT_SKIP_TLS_VERIFY_PULL),
+				       .deny_exec = option_flag(o, OPT_DENY_EXEC),
+				       .read_only = option_flag(o, OPT_READ_ONLY),
+				       .parallel = count_or(o, OPT_PARALLEL, 0),
+				       .builder_image = option_text(o, OPT_BUILDER_IMAGE),
+				       .namespace = option_text(o, OPT_BUILDER_NAMESPACE),
+				       .cpu = option_text(o, OPT_BUILDER_CPU),
+				       .memory = option_text(o, OPT_BUILDER_MEMORY),
+				       .build_timeout_ms = ms_or(o, OPT_BUILD_TIMEOUT, 0) };
 }
 
-static int run_job(job_fn *fn, const struct command *command, const struct options *o)
+static bool has_images(const struct stack *stack, enum stack_image_type type)
+{
+	for (size_t i = 0; i < stack->images.n; i++)
+		if (stack->images.items[i].type == type)
+			return true;
+	return false;
+}
+
+/* Looking at files needs no cluster. */
+static bool needs_cluster(job_fn *fn, const struct stack *stack, const struct options *o)
+{
+	return fn != job_mirror && (fn != job_build || (!option_flag(o, OPT_DRY_RUN) && has_images(stack, IMAGE_BUILD)));
+}
+
+static bool is_build(const struct stack *stack, const char *name)
+{
+	for (size_t i = 0; i < stack->images.n; i++)
+		if (strcmp(stack->images.items[i].key.text, name) == 0)
+			return stack->images.items[i].type == IMAGE_BUILD;
+	return false;
+}
+
+/* Of --only-images each of two jobs gets the names that are its own; false: there are none. */
+static bool split_names(job_fn *fn, const struct stack *stack, const struct options *o, const char **ret)
+{
+	const struct option_value *names = &o->values[OPT_ONLY_IMAGES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < names->n; i++)
+		if (is_build(stack, names->list[i]) == (fn == job_build))
+			ret[n++] = names->list[i];
+	ret[n] = NULL;
+	return n > 0 || !names->n;
+}
+
+struct jobs { /* one after the other, until one does not end well; told and reported as one */
+	job_fn *fns[2];
+	size_t n;
+};
+
+/* The stack first: what is wrong in files needs no cluster to be told. */
+static bool deployment_open(struct deployment *d, const struct jobs *jobs, const struct options *o, struct error *err)
+{
+	AUTO_RELEASE(diags) diags = DIAGS_INIT;
+	struct stack_options stack_options = stack_options_from(o);
+	bool good = stack_load(&stack_options, &d->stack, &diags, err);
+
+	print_findings(&diags);
+	if (!good)
+		return false;
+	d->net = net_create(NULL, err);
+	for (size_t i = 0; d->net && i < jobs->n; i++)
+		if (!d->kube && needs_cluster(jobs->fns[i], d->stack, o) && !cluster_open(d->net, o, &d->kube, err))
+			return false;
+	return d->net != NULL;
+}
+
+static int run_one(job_fn *fn, struct job_context *context, struct apply_options *options, struct progress *progress)
+{
+	progress_begin_job(progress, fn, context, options, clock_now_ms(NULL));
+	if (progress->trouble)
+		log_warn(progress->trouble);
+	return fn(context, options);
+}
+
+static int run_jobs(const struct jobs *jobs, const struct command *command, const struct options *o)
 {
 	AUTO(cancel) cancel = signals_watch();
 	AUTO_RELEASE(deployment) d = { 0 };
 	AUTO_RELEASE(error) err = { 0 };
 	AUTO_RELEASE(progress) progress = { 0 };
 	AUTO_FREE const char **prune_also = list_of(o, OPT_PRUNE_ALSO), **only_images = list_of(o, OPT_ONLY_IMAGES);
+	int code = EXIT_DONE;
 	bool json_lines;
 
-	if (!check_output(option_text(o, OPT_OUTPUT), &json_lines, &err) || !deployment_open(&d, o, fn != job_mirror, &err) ||
-	    !check_images(command, d.stack, o, &err))
+	if (!check_output(option_text(o, OPT_OUTPUT), &json_lines, &err) || !deployment_open(&d, jobs, o, &err))
 		return fail(&err, cancel);
 	struct apply_options options = apply_options_from(o, command->words, prune_also);
 	struct mirror_options mirror = mirror_options_from(o, only_images);
+	struct build_options build = build_options_from(o, only_images);
 
 	options.mirror = &mirror;
+	options.build = &build;
 	struct printers *printers = printers_create(&(struct print_options){ .command = command->words,
 									     .json_lines = json_lines,
 									     .junit = option_text(o, OPT_JUNIT),
-									     .explain_objects = fn == job_status,
+									     .explain_objects = jobs->fns[0] == job_status,
 									     .env = d.stack->env,
 									     .namespace = d.stack->namespace,
 									     .slot = d.stack->slot,
@@ -177,16 +231,23 @@ static int run_job(job_fn *fn, const struct command *command, const struct optio
 				       .sink = printers_sink,
 				       .sink_arg = printers };
 
-	progress_begin_job(&progress, fn, &context, &options, clock_now_ms(NULL));
-	if (progress.trouble)
-		log_warn(progress.trouble);
-	int code = fn(&context, &options);
+	for (size_t i = 0; i < jobs->n && (code == EXIT_DONE || code == EXIT_DIFFERENCES); i++) {
+		if (jobs->n > 1 && !split_names(jobs->fns[i], d.stack, o, only_images))
+			continue;
+		int its = run_one(jobs->fns[i], &context, &options, &progress);
 
+		code = its ? its : code;
+	}
 	if (!printers_finish(printers, &err)) {
 		command_print_error(&err);
 		return code ? code : EXIT_DEGRADED;
 	}
 	return code;
+}
+
+static int run_job(job_fn *fn, const struct command *command, const struct options *o)
+{
+	return run_jobs(&(struct jobs){ { fn }, 1 }, command, o);
 }
 
 int cmd_apply(const struct command *command, const struct options *options)
@@ -214,7 +275,18 @@ int cmd_mirror(const struct command *command, const struct options *options)
 	return run_job(job_mirror, command, options);
 }
 
+int cmd_build(const struct command *command, const struct options *options)
+{
+	return run_job(job_build, command, options);
+}
+
 int cmd_ci_images(const struct command *command, const struct options *options)
 {
-	return flag_or(options, OPT_MIRROR, true) ? run_job(job_mirror, command, options) : EXIT_DONE;
+	struct jobs jobs = { .n = 0 };
+
+	if (flag_or(options, OPT_MIRROR, true))
+		jobs.fns[jobs.n++] = job_mirror;
+	if (flag_or(options, OPT_BUILD, true))
+		jobs.fns[jobs.n++] = job_build;
+	return jobs.n ? run_jobs(&jobs, command, options) : EXIT_DONE;
 }

@@ -189,7 +189,9 @@ static void on_hook(struct text_printer *p, const struct job_event *e)
 
 static void on_line(struct text_printer *p, const struct job_event *e)
 {
-	say(p, PAINT_NONE, "  | ", e->text);
+	AUTO_FREE char *prefix = e->object.kind ? xasprintf("  %s | ", e->object.name) : xstrdup("  | ");
+
+	say(p, PAINT_NONE, prefix, e->text);
 }
 
 static enum paint paint_of_state(const char *state)

@@ -6,12 +6,11 @@
 #define LOOK_MS	 200
 #define CREW_MAX 32
 
-enum letter_kind { LETTER_NOTE, LETTER_RETRY, LETTER_LINE, LETTER_STATE, LETTER_WAKE, LETTER_LEFT };
+enum letter_kind { LETTER_NOTE, LETTER_RETRY, LETTER_LINE, LETTER_WAKE, LETTER_LEFT };
 
 struct letter {
 	enum letter_kind kind;
 	char *who, *text;
-	const char *state; /* static */
 	int64_t pause_ms;
 };
 
@@ -74,9 +73,11 @@ void crew_line(struct crew *crew, const char *who, const char *text)
 	post(crew, (struct letter){ .kind = LETTER_LINE }, who, text);
 }
 
-void crew_state(struct crew *crew, const char *who, const char *state, const char *text)
+void crew_tell(struct crew *crew, const char *who, const char *text)
 {
-	post(crew, (struct letter){ .kind = LETTER_STATE, .state = state }, who, text);
+	AUTO_FREE char *line = xasprintf("%s: %s", who, text);
+
+	post(crew, (struct letter){ .kind = LETTER_NOTE }, who, line);
 }
 
 void crew_on_retry(const char *why, int64_t pause_ms, void *arg)
@@ -100,8 +101,8 @@ static void *run_worker(void *arg)
 
 static void read_letter(struct crew *crew, const struct letter *letter)
 {
-	static const enum job_event_kind kinds[] = { [LETTER_NOTE] = JOB_NOTE, [LETTER_RETRY] = JOB_RETRY, [LETTER_LINE] = JOB_LINE, [LETTER_STATE] = JOB_WAIT };
-	struct job_event event = { .ok = true, .text = letter->text, .state = letter->state, .elapsed_ms = letter->pause_ms };
+	static const enum job_event_kind kinds[] = { [LETTER_NOTE] = JOB_NOTE, [LETTER_RETRY] = JOB_RETRY, [LETTER_LINE] = JOB_LINE };
+	struct job_event event = { .ok = true, .text = letter->text, .elapsed_ms = letter->pause_ms };
 
 	if (letter->kind >= ARRAY_LEN(kinds))
 		return;

@@ -30,8 +30,8 @@ void crew_note(const char *text, void *crew);
 void crew_retry(struct crew *crew, const char *who, const char *why, int64_t pause_ms);
 /* A line that a container of the image wrote. */
 void crew_line(struct crew *crew, const char *who, const char *text);
-/* A new state of the image: a word of health_state_name(), and why. */
-void crew_state(struct crew *crew, const char *who, const char *state, const char *text);
+/* What becomes of the image now: a note "who: text". */
+void crew_tell(struct crew *crew, const char *who, const char *text);
 /* As callbacks of registry calls; arg is a struct crew_voice. */
 struct crew_voice {
 	struct crew *crew;

@@ -139,6 +139,27 @@ struct mirror_options { /* zero: every image of type external, as `slotdeck imag
 	unsigned retry_pause_ms; /* 0: 1 s */
 };
 
+/* ---- build ---- */
+
+struct build_options { /* zero: every image of type build, as `slotdeck images build` */
+	const char *const *only; /* names of services.yaml, NULL at the end; NULL: all */
+	bool insecure, skip_tls_verify, skip_tls_verify_pull; /* as the builder's flags of these names */
+	bool deny_exec, read_only;
+	unsigned parallel;	 /* builds at a time; 0: 2 */
+	const char *builder_image; /* kaniko with a shell and tar beside it; NULL: BUILD_BUILDER_IMAGE */
+	const char *namespace;	 /* where Jobs run; NULL: the stack's */
+	const char *cpu, *memory; /* that a build asks for, memory being its limit, too; NULL: nothing is said */
+	unsigned build_timeout_ms; /* of one build, kept by the cluster; 0: 1 h */
+	unsigned look_ms;	 /* between two looks at a Job; 0: 1 s */
+	unsigned pull_patience_ms; /* so long may the builder's image fail to be pulled; 0: 60 s */
+	const char *endpoint;	 /* as of mirror_options */
+	const char *login_file;
+	unsigned retry_pause_ms;
+};
+/* The fork of kaniko that lives on, in the flavour with busybox. */
+#define BUILD_BUILDER_IMAGE                                                                                            \
+	"ghcr.io/osscontainertools/kaniko:v1.28.5-debug@sha256:d6d74217dc077acfd3094992e917c357080a2d3fdd1042a49e34e29a7e57c572"
+
 /* ---- apply, diff, wait, status ---- */
 
 struct apply_options { /* zero: as `slotdeck apply --env E` */
@@ -163,6 +184,7 @@ struct apply_options { /* zero: as `slotdeck apply --env E` */
 	unsigned attempts;	   /* of one object for one transient cause; 0: as the cause allows */
 	unsigned retry_pause_ms;   /* before the second attempt, doubled each time; 0: 250 ms, at most 5 s */
 	const struct mirror_options *mirror; /* of job_mirror(); NULL: as if zero */
+	const struct build_options *build;   /* of job_build(); NULL: as if zero */
 };
 /* Each returns an exit code and has sent JOB_FINISHED. */
 int job_apply(const struct job_context *context, const struct apply_options *options);
@@ -178,6 +200,13 @@ int job_status(const struct job_context *context, const struct apply_options *op
  * Needs no cluster. JOB_OBJECT for each image in the file's order; JOB_PROGRESS counts bytes.
  */
 int job_mirror(const struct job_context *context, const struct apply_options *options);
+/*
+ * Builds the images of type build, each as a Job in the cluster that gets its context through exec (job/build_private.h). In the file's
+ * order, some at a time. Of the options dry_run (look at the files only; EXIT_DIFFERENCES when there is something to build),
+ * apply_timeout_ms and build count. However it ends, no Job, pod or Secret of it stays. JOB_OBJECT for each image in the file's order,
+ * a JOB_NOTE with it tells each new stage, JOB_LINE what the builder writes; JOB_PROGRESS counts thousandths of each image.
+ */
+int job_build(const struct job_context *context, const struct apply_options *options);
 
 /* ---- on a thread of its own, for the screens ---- */
 

@@ -178,8 +178,8 @@ static const char *word_of(job_fn *fn, const struct apply_options *options)
 {
 	if (fn == job_apply)
 		return options->dry_run ? "apply-dry-run" : options->wait ? "apply-wait" : "apply";
-	if (fn == job_mirror)
-		return options->dry_run ? NULL : "mirror";
+	if (fn == job_mirror || fn == job_build)
+		return options->dry_run ? NULL : fn == job_mirror ? "mirror" : "build";
 	return fn == job_diff ? "diff" : fn == job_wait ? "wait" : NULL;
 }
 

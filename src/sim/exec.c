@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/builder.h"
 #include "sim/rest.h"
 #include "sim/sh.h"
 
@@ -10,7 +11,8 @@ enum { CHANNEL_STDIN, CHANNEL_STDOUT, CHANNEL_STDERR, CHANNEL_ERROR, CHANNEL_RES
 
 struct session {
 	struct ws_peer *peer;
-	char *pod, *uid, *container, *process, *refusal; /* refusal: why it cannot begin, or NULL */
+	struct sim *sim;
+	char *ns, *pod, *uid, *container, *process, *refusal; /* refusal: why it cannot begin, or NULL */
 	char **argv;
 	size_t argc, argv_cap;
 	struct map env;
@@ -29,6 +31,7 @@ static void free_session(void *arg)
 	for (size_t i = 0; i < s->argc; i++)
 		free(s->argv[i]);
 	free(s->argv);
+	free(s->ns);
 	free(s->pod);
 	free(s->uid);
 	free(s->container);
@@ -238,6 +241,33 @@ static void on_size(unsigned *ret_columns, unsigned *ret_rows, void *arg)
 
 /* ---- conversations ---- */
 
+/* The archive that a builder waits for: exactly so many bytes of it. */
+static void run_unpack(struct session *s, int64_t wanted)
+{
+	struct unpacking u = { 0 };
+	int64_t got = 0;
+
+	while (got < wanted && !s->gone && !u.broken) {
+		size_t n = s->typed.len < (size_t)(wanted - got) ? s->typed.len : (size_t)(wanted - got);
+
+		if (!n && s->input_ended)
+			break;
+		builder_unpack(&u, (struct str){ s->typed.p, n });
+		got += (int64_t)n;
+		buf_reset(&s->typed);
+		if (got < wanted)
+			take_message(s, -1);
+	}
+	if (got == wanted && u.whole && !u.broken) {
+		builder_keep(s->sim, s->ns, s->pod, &u);
+		send_exit(s, 0);
+	} else if (!s->gone) {
+		on_write(SH_STDERR, STR("tar: short read\n"), s);
+		send_exit(s, 1);
+	}
+	unpacking_release(&u);
+}
+
 static void run_exec(struct ws_peer *peer, void *arg)
 {
 	struct session *s = arg;
@@ -247,6 +277,10 @@ static void run_exec(struct ws_peer *peer, void *arg)
 	s->peer = peer;
 	if (s->refusal) {
 		send_failure(s, s->refusal);
+		return;
+	}
+	if (builder_takes_bytes(s->argv, s->argc) >= 0) {
+		run_unpack(s, builder_takes_bytes(s->argv, s->argc));
 		return;
 	}
 	if (s->tty)
@@ -393,10 +427,16 @@ static const char *choose_protocol(const struct request *request, size_t from)
 
 static bool is_running(const json_t *pod, const char *container)
 {
-	json_t *list = jget(pod, "status", "containerStatuses");
-	ptrdiff_t at = jx_find(list, "name", container);
+	static const char *const lists[] = { "containerStatuses", "initContainerStatuses" };
 
-	return at >= 0 && jget(json_array_get(list, (size_t)at), "state", "running");
+	for (size_t l = 0; l < ARRAY_LEN(lists); l++) {
+		json_t *list = jget(pod, "status", lists[l]);
+		ptrdiff_t at = jx_find(list, "name", container);
+
+		if (at >= 0)
+			return jget(json_array_get(list, (size_t)at), "state", "running");
+	}
+	return false;
 }
 
 static const json_t *container_spec(const json_t *pod, const char *name)
@@ -471,12 +511,14 @@ static char *refusal_of(const struct session *s, const json_t *pod)
 	return NULL;
 }
 
-static struct session *session_create(const struct request *request, const struct target *t, const json_t *pod, const char *container,
+static struct session *session_create(struct sim *sim, const struct request *request, const struct target *t, const json_t *pod, const char *container,
 				      const char *protocol)
 {
 	struct session *s = xcalloc(1, sizeof *s);
 	const json_t *spec = container_spec(pod, container);
 
+	s->sim = sim;
+	s->ns = xstrdup(t->ns);
 	s->pod = xstrdup(t->name);
 	s->uid = xstrdup(jstr(pod, "metadata", "uid"));
 	s->container = xstrdup(container);
@@ -493,14 +535,14 @@ static struct session *session_create(const struct request *request, const struc
 	return s;
 }
 
-static void begin_exec(const struct request *request, const struct target *t, const json_t *pod, const char *protocol, struct reply *reply)
+static void begin_exec(struct sim *sim, const struct request *request, const struct target *t, const json_t *pod, const char *protocol, struct reply *reply)
 {
 	const char *container;
 	bool attach = !strcmp(t->sub, "attach");
 
 	if (!rest_choose_container(request, t, pod, &container, reply))
 		return;
-	struct session *s = session_create(request, t, pod, container, protocol);
+	struct session *s = session_create(sim, request, t, pod, container, protocol);
 
 	/* Before v5 the kubelet itself answers, and its refusals are HTTP. */
 	if (!s->v5 && s->refusal) {
@@ -521,7 +563,7 @@ static void begin_attach(struct sim *sim, const struct request *request, const s
 {
 	struct session *s;
 
-	begin_exec(request, t, pod, protocol, reply);
+	begin_exec(sim, request, t, pod, protocol, reply);
 	if (!reply->talk.run)
 		return;
 	s = reply->talk.arg;
@@ -603,7 +645,7 @@ void rest_connect(struct sim *sim, const struct request *request, const struct t
 	else if (!strcmp(t->sub, "attach"))
 		begin_attach(sim, request, t, pod, protocol, reply);
 	else
-		begin_exec(request, t, pod, protocol, reply);
+		begin_exec(sim, request, t, pod, protocol, reply);
 	if (reply->talk.run)
 		reply->status = 101;
 	json_decref(pod);

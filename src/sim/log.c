@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/builder.h"
 #include "sim/log_style.h"
 #include "sim/rest.h"
 
@@ -16,6 +17,8 @@ struct source {
 	int64_t start_ms, end_ms; /* end 0: still runs */
 	int64_t rate;		  /* lines a second */
 	char *pattern, *last_words;
+	struct build_script *script; /* of a builder; else NULL */
+	double speed;
 };
 
 static void source_release(struct source *s)
@@ -25,17 +28,27 @@ static void source_release(struct source *s)
 	free(s->image);
 	free(s->pattern);
 	free(s->last_words);
+	builder_script_free(s->script);
 }
 DEFINE_AUTO_RELEASE(source);
 
 static int64_t line_time(const struct source *s, int64_t n)
 {
+	if (s->script)
+		return s->start_ms + (int64_t)((double)s->script->lines[n - 1].ms / s->speed);
 	return n <= FIRST_LINES ? s->start_ms : s->start_ms + (n - FIRST_LINES) * 1000 / s->rate;
 }
 
 /* How many lines there are at a moment. */
 static int64_t lines_at(const struct source *s, int64_t ms)
 {
+	int64_t n = 0;
+
+	if (s->script) { /* the end is told in whole seconds, maybe before the last line */
+		while (n < (int64_t)s->script->n && (s->end_ms || line_time(s, n + 1) <= ms))
+			n++;
+		return n;
+	}
 	if (s->end_ms && ms > s->end_ms)
 		ms = s->end_ms;
 	return ms < s->start_ms ? 0 : FIRST_LINES + (ms - s->start_ms) * s->rate / 1000;
@@ -50,7 +63,9 @@ static void print_line(struct buf *out, const struct source *s, int64_t n, bool 
 		buf_addf(out, "%.*s.%03d000000Z ", (int)strlen(text) - 1, text, (int)(line_time(s, n) % 1000));
 		json_decref(time);
 	}
-	if (s->pattern && *s->pattern) {
+	if (s->script) {
+		buf_addf(out, "%s\n", s->script->lines[n - 1].text);
+	} else if (s->pattern && *s->pattern) {
 		for (const char *p = s->pattern; *p; p++) {
 			if (!strncmp(p, "{n}", 3)) {
 				buf_addf(out, "%lld", (long long)n);
@@ -120,7 +135,7 @@ static const char *last_words(const json_t *tree, const json_t *ended, const cha
 			    "\t/src/main.go:42 +0x1d\nexit status 2";
 }
 
-static bool read_source(const json_t *tree, const char *container, bool previous, struct source *s)
+static bool read_source(const struct sim *sim, const json_t *tree, const char *container, bool previous, struct source *s)
 {
 	const json_t *status = container_status(tree, container);
 	const json_t *state = json_object_get(status, previous ? "lastState" : "state");
@@ -143,6 +158,11 @@ static bool read_source(const json_t *tree, const char *container, bool previous
 			      .pattern = xstrdup(jstr(tree, "metadata", "annotations", "testbed/log-line")) };
 	if (s->rate < 1)
 		s->rate = 1;
+	s->speed = sim->speed;
+	if (builder_is(tree) && container_status(tree, container) == json_array_get(jget(tree, "status", "containerStatuses"), 0)) {
+		s->script = builder_script(tree);
+		*s->last_words = 0;
+	}
 	return true;
 }
 
@@ -196,9 +216,9 @@ static int64_t first_line(const struct request *request, const struct source *s,
 	if (*query_text(request, "sinceTime"))
 		since = jx_time_ms(query_text(request, "sinceTime")) / 1000 * 1000;
 	while (since && first <= total && line_time(s, first) < since)
-		first = first <= FIRST_LINES ? FIRST_LINES + 1 + (since > s->start_ms ? (since - s->start_ms) * s->rate / 1000 : 0) :
+		first = s->script ? first + 1 : first <= FIRST_LINES ? FIRST_LINES + 1 + (since > s->start_ms ? (since - s->start_ms) * s->rate / 1000 : 0) :
 					       first + 1;
-	while (since && first > FIRST_LINES + 1 && line_time(s, first - 1) >= since)
+	while (since && !s->script && first > FIRST_LINES + 1 && line_time(s, first - 1) >= since)
 		first--;
 	if (*query_text(request, "tailLines")) {
 		int64_t tail = total - strtoll(query_text(request, "tailLines"), NULL, 10) + 1;
@@ -227,7 +247,7 @@ void rest_log(struct sim *sim, const struct request *request, const struct targe
 	tree = store_tree(o);
 	if (!rest_choose_container(request, t, tree, &container, reply)) {
 		;
-	} else if (!read_source(tree, container, previous, &s)) {
+	} else if (!read_source(sim, tree, container, previous, &s)) {
 		refuse(t, tree, container, previous, reply);
 	} else {
 		int64_t first = first_line(request, &s, now), total = lines_at(&s, now);
@@ -271,7 +291,7 @@ bool follow_fill(struct follow *f)
 		AUTO_RELEASE(source) s = { 0 };
 		json_t *tree = store_tree(o);
 
-		if (!read_source(tree, f->container, false, &s)) {
+		if (!read_source(f->sim, tree, f->container, false, &s)) {
 			f->over = true;
 		} else {
 			int64_t total = lines_at(&s, sim_wall_ms());

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/builder.h"
 #include "sim/control.h"
 
 enum phase { NEW, SCHEDULED, PULLING, BACKOFF_PULL, INIT_CRASHED, INITS, STARTED, READY, CRASHED, DONE, PINNED, LEAVING };
@@ -521,6 +522,16 @@ static void end_container(struct pod *p, size_t i, int code, const char *reason)
 	p->dirty = true;
 }
 
+static void tell_ended(struct pod *p, int code)
+{
+	json_object_set_new(p->status, "phase", json_string(code ? "Failed" : "Succeeded"));
+	set(p, "PodReadyToStartContainers", false, "", "");
+	set(p, "Ready", false, code ? "PodFailed" : "PodCompleted", "");
+	set(p, "ContainersReady", false, code ? "PodFailed" : "PodCompleted", "");
+	save(p);
+	enter(p, DONE, -1);
+}
+
 static void finish_pod(struct pod *p)
 {
 	const char *text = jstr(p->tree, "metadata", "annotations", "testbed/exit-code");
@@ -529,12 +540,7 @@ static void finish_pod(struct pod *p)
 
 	for (size_t i = 0; i < json_array_size(list); i++)
 		end_container(p, i, code, code ? "Error" : "Completed");
-	json_object_set_new(p->status, "phase", json_string(code ? "Failed" : "Succeeded"));
-	set(p, "PodReadyToStartContainers", false, "", "");
-	set(p, "Ready", false, code ? "PodFailed" : "PodCompleted", "");
-	set(p, "ContainersReady", false, code ? "PodFailed" : "PodCompleted", "");
-	save(p);
-	enter(p, DONE, -1);
+	tell_ended(p, code);
 }
 
 /* The first time at once; then it backs off. */
@@ -663,8 +669,39 @@ static void prepare(struct pod *p)
 	enter(p, PULLING, between(p->sim, 150, 600));
 }
 
+static void finish_build(struct pod *p, const struct build_script *script)
+{
+	const char *reason = script->reason ? script->reason : script->code ? "Error" : "Completed";
+	AUTO_FREE char *digest = script->code ? NULL : builder_push(p->sim, p->tree, script);
+	bool evicted = !strcmp(reason, "Evicted");
+
+	end_container(p, 0, script->code, evicted ? "Error" : reason);
+	if (digest && *digest)
+		json_object_set_new(jget(status_of(p, 0), "state", "terminated"), "message", json_string(digest));
+	if (evicted) {
+		json_object_set_new(p->status, "reason", json_string(reason));
+		json_object_set_new(p->status, "message", json_string("The node was low on resource: ephemeral-storage."));
+	}
+	tell_ended(p, script->code);
+}
+
+static void run_build(struct pod *p)
+{
+	struct build_script *script = builder_script(p->tree);
+
+	if (passed(p) < script->takes_ms)
+		control_wake(p->sim, p->object, script->takes_ms - passed(p));
+	else
+		finish_build(p, script);
+	builder_script_free(script);
+}
+
 static void run(struct pod *p)
 {
+	if (builder_is(p->tree)) {
+		run_build(p);
+		return;
+	}
 	if (runs_to_end(p)) {
 		int64_t takes = duration_of(p->tree, "testbed/duration", 1000);
 
@@ -798,6 +835,8 @@ void pod_step(struct sim *sim, struct object *o, json_t *tree)
 				control_wake(sim, o, 2000 - passed(&p));
 			break;
 		case INITS:
+			if (builder_waits(tree))
+				break; /* what is unpacked wakes it */
 			if (passed(&p) >= 150)
 				run_inits(&p);
 			else

@@ -91,6 +91,7 @@ struct sim *sim_start(const struct sim_options *options, struct error *err)
 	pthread_cond_init(&sim->work, &attr);
 	pthread_cond_init(&sim->idle, &attr);
 	pthread_condattr_destroy(&attr);
+	sim->registry = options->registry;
 	sim->speed = options->speed > 0 ? options->speed : 1;
 	if (getrandom(&sim->random, sizeof sim->random, 0) != (ssize_t)sizeof sim->random)
 		sim->random = (uint64_t)sim_wall_ms();

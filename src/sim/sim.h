@@ -56,6 +56,7 @@
 #include "base/str.h"
 
 struct sim;
+struct sim_registry;
 
 struct sim_options {
 	const char *address;	 /* NULL: 127.0.0.1 */
@@ -72,6 +73,7 @@ struct sim_options {
 	const char *features_off;
 	double speed;	/* the controllers' delays are divided by this; 0 means 1 */
 	unsigned nodes; /* 0: three */
+	struct sim_registry *registry; /* that builders push to, borrowed; NULL: they only say so (sim/builder.h) */
 };
 
 /* Gives a running simulation, its scenario in place, or NULL. */

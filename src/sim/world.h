@@ -143,6 +143,7 @@ struct sim {
 	unsigned demo_step;
 	bool demo;
 
+	struct sim_registry *registry; /* borrowed; NULL */
 	struct rbac *rbac;
 	struct server *server;
 	char *url;

@@ -19,7 +19,7 @@ struct kube_bed kube_bed_create(const struct kube_bed_options *options)
 		fail_msg("mkdtemp");
 	AUTO_FREE char *file = xasprintf("%s/kubeconfig", bed.folder);
 
-	bed.sim = sim_start(&(struct sim_options){ .speed = 10, .kubeconfig = file, .features_off = options->features_off }, &err);
+	bed.sim = sim_start(&(struct sim_options){ .speed = 10, .kubeconfig = file, .features_off = options->features_off, .registry = options->registry }, &err);
 	if (!bed.sim)
 		fail_msg("%s", err.message);
 	bed.net = net_create(bed.clock, &err);

@@ -17,6 +17,7 @@ struct kube_bed_options {
 	struct clock *clock;	  /* of the net thread */
 	const char *features_off; /* of the simulation */
 	bool read_only;
+	struct sim_registry *registry; /* that builders push to; NULL: none */
 };
 
 /* Both end the test when something fails. Controllers move ten times as fast as in life. */
