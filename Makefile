@@ -9,6 +9,8 @@ CC = gcc
 # The one list of Debian packages: what the program links, what its tests run.
 PACKAGES := build-essential pkg-config libncurses-dev libuv1-dev libcurl4-openssl-dev libjansson-dev libyaml-dev \
 	libssl-dev libmicrohttpd-dev libcmocka-dev libvterm-dev python3 openssl nghttp2-proxy ncurses-term
+# Unpacked below build/packages for the tests and not installed: what they bring would be started as a service.
+PACKAGES_UNPACKED := docker-registry
 PACKAGES_FUZZ := clang libclang-rt-14-dev
 PACKAGES_CLUSTER := curl ca-certificates openssl util-linux
 
@@ -66,8 +68,11 @@ run: deps ## build optimised and open the demo
 test: deps ## run every suite that needs no Go tool chain
 	@$(MAKE) --no-print-directory unit
 
-unit: $(B)/slotdeck $(UNIT) $(if $(filter fuzz,$(V)),,$(FUZZ:%=$(B)/tests/fuzz/%_fuzz_test))
+unit: $(B)/slotdeck $(UNIT) $(if $(filter fuzz,$(V)),,$(FUZZ:%=$(B)/tests/fuzz/%_fuzz_test)) | $(PACKAGES_UNPACKED:%=build/packages/%)
 	@tests/run $(B) "$(T)"
+
+build/packages/%:
+	@tests/unpack-package $* $@
 
 golden: $(B)/tests/unit/ui_test ## write the screens below tests/screen/golden anew; review the diff like code
 	UPDATE_GOLDEN=1 $(B)/tests/unit/ui_test

@@ -164,6 +164,19 @@ bool registry_server(struct registry *r, const char *text, struct http **ret, st
 
 /* ---- first contact ---- */
 
+/* It speaks TLS, so that plain http is not what it wants. */
+static bool is_about_certificate(const struct error *err)
+{
+	return err->kind == ERR_NETWORK && strstr(err->message, "certificate");
+}
+
+static bool hint_certificate(const struct registry *r, struct error *err)
+{
+	if (is_about_certificate(err))
+		error_hint(err, "put the certificate of its authority into ~/.config/containers/certs.d/%s/ca.crt", r->host);
+	return false;
+}
+
 static bool answers(struct registry *r, const char *base_url, const struct cancel *cancel, struct error *err)
 {
 	AUTO_RELEASE(http_response) response = { 0 };
@@ -193,6 +206,8 @@ static char *choose_url(struct registry *r, const struct cancel *cancel, struct 
 		return GIVE(safe);
 	if (err->kind == ERR_CANCELLED)
 		return NULL;
+	if (is_about_certificate(err))
+		return hint_certificate(r, err), NULL;
 	error_release(err);
 	return xasprintf("http://%s", r->host);
 }
@@ -334,7 +349,7 @@ static bool send_request(struct registry *r, const struct registry_request *requ
 
 	if (line)
 		secret_wipe(line, strlen(line));
-	return good || error_wrap(err, "registry %s", r->host);
+	return good || hint_certificate(r, err) || error_wrap(err, "registry %s", r->host);
 }
 
 static bool ask_with_login(struct registry *r, const struct registry_request *request, const struct registry_call *call, struct http_response *ret,
