@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/queue.h"
 #include "base/url.h"
 #include "kube/credential.h"
 
@@ -87,6 +88,18 @@ static bool open_http(struct kube *kube, const struct kube_options *options, str
 	return true;
 }
 
+/* Gives. What nobody chose is what the file calls current, and kubectl's choice too. */
+static char *context_flag(const char *chosen)
+{
+	AUTO_RELEASE(buf) flag = BUF_INIT(0);
+
+	if (chosen && *chosen) {
+		buf_adds(&flag, " --context ");
+		buf_add_shell_word(&flag, chosen);
+	}
+	return xstrdup(buf_cstr(&flag));
+}
+
 bool kube_open(struct net *net, const struct kube_options *options, struct kube **ret, struct error *err)
 {
 	struct kube_login *login = NULL;
@@ -101,6 +114,7 @@ bool kube_open(struct net *net, const struct kube_options *options, struct kube 
 	kube->login = login;
 	kube->namespace = xstrdup(login->namespace);
 	kube->field_manager = xstrdup(options->field_manager ? options->field_manager : "slotdeck");
+	kube->context_flag = context_flag(options->kubeconfig.context);
 	kube->read_only = options->read_only;
 	kube->timeout_ms = options->timeout_ms ? options->timeout_ms : 60000;
 	kube->on_wait = options->on_wait;
@@ -119,6 +133,57 @@ bool kube_open(struct net *net, const struct kube_options *options, struct kube 
 	return true;
 }
 
+struct login {
+	struct credential *credential;
+	struct queue *over;
+	enum http_auth_result result;
+	struct error err;
+};
+
+static void keep_item(void *item)
+{
+	(void)item;
+}
+
+static void *log_in(void *arg)
+{
+	struct login *login = arg;
+	struct http_credential credential = { 0 };
+
+	login->result = credential_authorise(&credential, 0, true, &login->err, login->credential);
+	secret_release(&credential.authorization);
+	queue_push(login->over, login);
+	return NULL;
+}
+
+bool kube_log_in(struct kube *kube, const struct cancel *cancel, struct error *err)
+{
+	struct login login = { .credential = kube->credential, .over = queue_create(keep_item) };
+	AUTO_RELEASE(error) why = { 0 };
+	pthread_t thread;
+	bool good = true;
+
+	if (pthread_create(&thread, NULL, log_in, &login) != 0) {
+		queue_destroy(login.over);
+		return error_set(err, ERR_IO, "cannot start a thread to log in");
+	}
+	if (!queue_wait(login.over, NULL, cancel, INT64_MAX, &why))
+		credential_detach(kube->credential); /* ends a plugin */
+	pthread_join(thread, NULL);
+	queue_destroy(login.over);
+	if (why.kind)
+		good = error_move(err, &why);
+	else if (login.result == HTTP_AUTH_FAILED)
+		good = error_move(err, &login.err);
+	error_release(&login.err);
+	return good;
+}
+
+void kube_shut(struct kube *kube)
+{
+	http_shut(kube->http);
+}
+
 void kube_close(struct kube *kube)
 {
 	if (!kube)
@@ -135,6 +200,7 @@ void kube_close(struct kube *kube)
 	free(kube->known);
 	free(kube->namespace);
 	free(kube->field_manager);
+	free(kube->context_flag);
 	for (size_t i = 0; i < KUBE_ROOTS; i++) {
 		free(kube->roots[i].items);
 		free(kube->roots[i].etag);
@@ -164,6 +230,11 @@ const struct kube_login *kube_login_of(const struct kube *kube)
 const char *kube_namespace(const struct kube *kube)
 {
 	return kube->namespace;
+}
+
+const char *kube_context_flag(const struct kube *kube)
+{
+	return kube->context_flag;
 }
 
 const char *kube_field_manager(const struct kube *kube)

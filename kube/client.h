@@ -32,6 +32,13 @@ struct kube_options {
 
 /* Reads the configuration; does not talk yet. Borrows net until kube_close(). */
 bool kube_open(struct net *net, const struct kube_options *options, struct kube **ret, struct error *err);
+/*
+ * Gets the credential that the first request will want, without talking to the server: token files, credential plugins. ERR_DENIED says
+ * which failed and why. May be cancelled; after that kube is good for kube_close() only.
+ */
+bool kube_log_in(struct kube *kube, const struct cancel *cancel, struct error *err);
+/* From its return on nothing more is sent; what is under way ends with ERR_CANCELLED. Returns at once; any thread. */
+void kube_shut(struct kube *kube);
 /* Never waits for sockets. NULL is fine. */
 void kube_close(struct kube *kube);
 static inline void kube_destroy(struct kube *kube)
@@ -43,6 +50,8 @@ struct http *kube_http(const struct kube *kube);
 struct net *kube_net(const struct kube *kube);
 const struct kube_login *kube_login_of(const struct kube *kube);
 const char *kube_namespace(const struct kube *kube); /* the context's */
+/* " --context NAME", as a shell wants it, where kubectl would not take this context by itself; else "". Borrowed. */
+const char *kube_context_flag(const struct kube *kube);
 const char *kube_field_manager(const struct kube *kube);
 bool kube_is_read_only(const struct kube *kube);
 

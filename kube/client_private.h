@@ -36,6 +36,7 @@ struct kube {
 	struct credential *credential;
 	const struct kube_login *login; /* lives as long as credential */
 	char *namespace, *field_manager;
+	char *context_flag;
 	bool read_only;
 	unsigned timeout_ms;
 	void (*on_wait)(const struct http_wait *wait, void *arg);

@@ -1119,16 +1119,27 @@ void kube_context_names_free(struct kube_context_name *names, size_t n)
 		free(names[i].cluster);
 		free(names[i].user);
 		free(names[i].namespace);
+		free(names[i].server);
 	}
 	free(names);
 }
 
-static bool name_context(const struct entry *context, struct kube_context_name *name, struct error *err)
+/* A cluster that is not there is told when somebody goes to it. */
+static bool name_server(const struct config *config, struct kube_context_name *name, struct error *err)
+{
+	struct entry cluster = { 0 };
+
+	if (!name->cluster || !find(config, "clusters", "cluster", str_of(name->cluster), &cluster))
+		return true;
+	return check_is_map(&cluster, "cluster", err) && read_text(&cluster, cluster.node, "server", &name->server, err);
+}
+
+static bool name_context(const struct config *config, const struct entry *context, struct kube_context_name *name, struct error *err)
 {
 	return check_is_map(context, "context", err) &&
 	       read_text(context, context->node, "cluster", &name->cluster, err) &&
 	       read_text(context, context->node, "user", &name->user, err) &&
-	       read_text(context, context->node, "namespace", &name->namespace, err);
+	       read_text(context, context->node, "namespace", &name->namespace, err) && name_server(config, name, err);
 }
 
 bool kubeconfig_contexts(const struct kubeconfig_options *options, struct kube_context_name **ret, size_t *ret_n,
@@ -1151,7 +1162,7 @@ bool kubeconfig_contexts(const struct kubeconfig_options *options, struct kube_c
 		list[i].name = str_dup(name);
 		list[i].current = current && str_is(name, current);
 		if (find_in(names.entries[i].value, "contexts", "context", name, &context) &&
-		    name_context(&context, &list[i], err))
+		    name_context(&config, &context, &list[i], err))
 			continue;
 		kube_context_names_free(list, n);
 		return false;

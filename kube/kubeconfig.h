@@ -71,6 +71,7 @@ DEFINE_AUTO(kube_login);
 
 struct kube_context_name {
 	char *name, *cluster, *user, *namespace;
+	char *server; /* of the cluster, as the file has it; NULL: the file names none */
 	bool current;
 };
 /* All contexts, in order of the files. Release with kube_context_names_free(). */

@@ -287,16 +287,21 @@ static void end_posted(void *arg)
 	http_unref(http);
 }
 
-void http_destroy(struct http *http)
+void http_shut(struct http *http)
 {
-	if (!http)
-		return;
 	pthread_mutex_lock(&http->lock);
 	if (!http->closed) {
 		http->closed = true;
 		net_post(http->net, end_posted, http_ref(http));
 	}
 	pthread_mutex_unlock(&http->lock);
+}
+
+void http_destroy(struct http *http)
+{
+	if (!http)
+		return;
+	http_shut(http);
 	http_unref(http);
 }
 

@@ -75,6 +75,11 @@ struct http_options {				    /* zero is a good default everywhere but base_url; 
 /* First use of libcurl happens here. ERR_INVALID: bad URL, PEM that cannot be read, certificate without key. */
 struct http *http_create(struct net *net, const struct http_options *options, struct error *err);
 /*
+ * From its return on nothing more is sent: what is asked later is refused, what is under way ends, both with ERR_CANCELLED. Returns at
+ * once; whoever uses http may go on until http_destroy(). Any thread.
+ */
+void http_shut(struct http *http);
+/*
  * Returns at once; sockets close later, on the net thread. Calls that are waiting end with ERR_CANCELLED, streams that
  * are open hear it in on_end. NULL is fine.
  */

@@ -408,6 +408,23 @@ void buf_add_plain(struct buf *b, struct str text)
 	}
 }
 
+void buf_add_shell_word(struct buf *b, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+
+	if (*word && strspn(word, plain) == strlen(word)) {
+		buf_adds(b, word);
+		return;
+	}
+	buf_addc(b, '\'');
+	for (const char *c = word; *c; c++)
+		if (*c == '\'')
+			buf_adds(b, "'\\''");
+		else
+			buf_addc(b, *c);
+	buf_addc(b, '\'');
+}
+
 void buf_truncate(struct buf *b, size_t len)
 {
 	if (len >= b->len)

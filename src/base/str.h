@@ -85,6 +85,8 @@ void buf_vaddf(struct buf *b, const char *fmt, va_list ap);
  * marks of writing direction go, white space becomes a space, bytes that are not UTF-8 become U+FFFD.
  */
 void buf_add_plain(struct buf *b, struct str text);
+/* Appends word as one word of a shell's command line, quoted when it must be. */
+void buf_add_shell_word(struct buf *b, const char *word);
 /* Moves s past what follows an ESC: a CSI sequence (to its final byte), a string (to BEL or ESC \\), or a single character. */
 void escape_skip(struct str *s);
 /* Cuts to len bytes (no-op when shorter). */

@@ -80,6 +80,7 @@ static void set_command(struct work *work, const char *fmt, ...)
 	va_end(ap);
 	if (*work->act->object.namespace)
 		buf_addf(&text, " -n %s", work->act->object.namespace);
+	buf_adds(&text, kube_context_flag(work->kube));
 	free(work->plan->command);
 	work->plan->command = buf_give(&text);
 }
@@ -326,7 +327,7 @@ static bool build_free(struct work *work, struct error *err)
 	}
 	error_release(err);
 	say(work, "then its record goes and the slot is free");
-	set_command(work, "kubectl delete namespace %s && kubectl delete configmap %s", namespace, work->act->object.name);
+	set_command(work, "kubectl delete namespace %s%s && kubectl delete configmap %s", namespace, kube_context_flag(work->kube), work->act->object.name);
 	return add_request(work, work->resource, "DELETE", work->act->object.name, NULL, "application/json", delete_body(uid_of(work)), err);
 }
 

@@ -18,24 +18,6 @@ static const struct {
 	      { "tailLines", "--tail=" }, { "sinceSeconds", "--since=" }, { "sinceTime", "--since-time=" }, { "limitBytes", "--limit-bytes=" },
 	      { "stdin", "-i" },	  { "tty", "-t" } };
 
-/* As a shell wants it. */
-static void add_word(struct buf *out, const char *word)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
-
-	if (*word && strspn(word, plain) == strlen(word)) {
-		buf_adds(out, word);
-		return;
-	}
-	buf_addc(out, '\'');
-	for (const char *c = word; *c; c++)
-		if (*c == '\'')
-			buf_adds(out, "'\\''");
-		else
-			buf_addc(out, *c);
-	buf_addc(out, '\'');
-}
-
 /* Secrets are masked in the plain text: neither escapes nor quotes can hide them. */
 static bool query_text(struct str query, const char *name, size_t nth, struct buf *ret)
 {
@@ -61,7 +43,7 @@ static void add_flags(struct str query, struct buf *out)
 			buf_addc(&value, 's');
 		buf_addf(out, " %s", flags[i].flag);
 		if (takes)
-			add_word(out, buf_cstr(&value));
+			buf_add_shell_word(out, buf_cstr(&value));
 	}
 }
 
@@ -73,11 +55,11 @@ static void add_arguments(struct str query, struct buf *out)
 		buf_addf(out, " :%s", buf_cstr(&value));
 	for (size_t i = 0; query_text(query, "command", i, &value); i++) {
 		buf_adds(out, i ? " " : " -- ");
-		add_word(out, buf_cstr(&value));
+		buf_add_shell_word(out, buf_cstr(&value));
 	}
 }
 
-bool asked_command(const char *path, struct buf *out)
+bool asked_command(const char *path, const char *context_flag, struct buf *out)
 {
 	static const struct str begin = STR("/api/v1/namespaces/");
 	struct str rest = str_of(path), query, namespace, word, pod;
@@ -96,7 +78,7 @@ bool asked_command(const char *path, struct buf *out)
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
 		if (!str_is(rest, verbs[i].subresource))
 			continue;
-		buf_addf(out, "kubectl %s -n %.*s %.*s", verbs[i].verb, STR_ARG(namespace), STR_ARG(pod));
+		buf_addf(out, "kubectl%s %s -n %.*s %.*s", context_flag, verbs[i].verb, STR_ARG(namespace), STR_ARG(pod));
 		add_flags(query, out);
 		add_arguments(query, out);
 		return true;
@@ -106,12 +88,17 @@ bool asked_command(const char *path, struct buf *out)
 
 /* ---- the list ---- */
 
+void asked_release(struct asked *asked)
+{
+	free(asked->request);
+	free(asked->command);
+	*asked = (struct asked){ 0 };
+}
+
 void asked_list_release(struct asked_list *list)
 {
-	for (size_t i = 0; i < list->len; i++) {
-		free(list->items[i].request);
-		free(list->items[i].command);
-	}
+	for (size_t i = 0; i < list->len; i++)
+		asked_release(&list->items[i]);
 	free(list->items);
 	*list = (struct asked_list){ 0 };
 }
@@ -149,13 +136,19 @@ static void add_request(const char *path, struct buf *out)
 	}
 }
 
+struct reading {
+	const char *context_flag;
+	struct asked_list *list;
+};
+
 static void add(const struct kube_asked *asked, void *arg)
 {
-	struct asked_list *list = arg;
+	const struct reading *reading = arg;
+	struct asked_list *list = reading->list;
 	AUTO_RELEASE(buf) request = BUF_INIT(0);
 	AUTO_RELEASE(buf) command = BUF_INIT(0);
 
-	if (!asked_command(asked->path, &command))
+	if (!asked_command(asked->path, reading->context_flag, &command))
 		return;
 	buf_adds(&request, "GET ");
 	add_request(asked->path, &request);
@@ -167,7 +160,12 @@ static void add(const struct kube_asked *asked, void *arg)
 
 void asked_read(struct kube *kube, struct asked_list *ret)
 {
-	kube_asked(kube, add, ret);
+	kube_asked(kube, add, &(struct reading){ kube_context_flag(kube), ret });
+}
+
+const char *asked_context_flag(const struct kube *kube)
+{
+	return kube_context_flag(kube);
 }
 
 uint64_t asked_count(struct kube *kube)

@@ -20,13 +20,16 @@ struct asked_list {
 	struct asked *items; /* newest first */
 	size_t len, cap;
 };
+void asked_release(struct asked *asked);
 void asked_list_release(struct asked_list *list);
 DEFINE_AUTO_RELEASE(asked_list);
 /* Any thread. */
 void asked_read(struct kube *kube, struct asked_list *ret);
 /* Changes whenever asked_read() would give something else. */
 uint64_t asked_count(struct kube *kube);
-/* The command for a path of a pod's log, exec, attach or portforward; false: it is none. */
-bool asked_command(const char *path, struct buf *out);
+/* The command for a path of a pod's log, exec, attach or portforward; false: it is none. context_flag: as the next one gives it. */
+bool asked_command(const char *path, const char *context_flag, struct buf *out);
+/* What an equal kubectl command needs to reach the same cluster: " --context NAME", or "". Borrowed from kube. */
+const char *asked_context_flag(const struct kube *kube);
 
 #endif

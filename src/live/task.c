@@ -45,11 +45,16 @@ struct tasks *tasks_create(void)
 	return tasks;
 }
 
+void tasks_cancel(struct tasks *tasks)
+{
+	cancel_request(tasks->cancel, 0);
+}
+
 void tasks_destroy(struct tasks *tasks)
 {
 	if (!tasks)
 		return;
-	cancel_request(tasks->cancel, 0);
+	tasks_cancel(tasks);
 	for (size_t i = 0; i < tasks->nworkers; i++)
 		pthread_join(tasks->workers[i], NULL);
 	queue_destroy(tasks->wanted);

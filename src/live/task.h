@@ -24,6 +24,8 @@ struct task {
 };
 /* Copies task. What waits is begun in the order it came. */
 void tasks_run(struct tasks *tasks, const struct task *task);
+/* Cancels what runs and begins nothing more; returns at once. */
+void tasks_cancel(struct tasks *tasks);
 /* Calls end for each that is over. True: there was one. owner is handed through. */
 bool tasks_poll(struct tasks *tasks, void *owner);
 /* Readable when tasks_poll() has something to do. Borrowed, for poll(). */

@@ -38,7 +38,7 @@ static void requests_have_a_kubectl_command_that_asks_the_same(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		AUTO_RELEASE(buf) command = BUF_INIT(0);
 
-		assert_int_equal(asked_command(rows[i].path, &command), rows[i].command != NULL);
+		assert_int_equal(asked_command(rows[i].path, "", &command), rows[i].command != NULL);
 		assert_string_equal(buf_cstr(&command), rows[i].command ? rows[i].command : "");
 	}
 }

@@ -481,17 +481,20 @@ static void contexts_are_listed_in_the_order_of_the_files(void **state)
 	size_t n;
 
 	put(d, "a", "contexts: [{name: z, context: {cluster: k1, namespace: n}}, {name: a}]\n");
-	put(d, "b", "current-context: a\ncontexts: [{name: z, context: {cluster: k2}}, {name: m, context: {user: u}}]\n");
+	put(d, "b", "current-context: a\nclusters: [{name: k1, cluster: {server: 'https://one:6443'}}]\n"
+		    "contexts: [{name: z, context: {cluster: k2}}, {name: m, context: {user: u, cluster: nowhere}}]\n");
 	set_list(d, "a:b");
 	assert_true(kubeconfig_contexts(&d->options, &names, &n, &d->err));
 	assert_int_equal(n, 3);
 	assert_string_equal(names[0].name, "z");
 	assert_string_equal(names[0].cluster, "k1");
 	assert_string_equal(names[0].namespace, "n");
+	assert_string_equal(names[0].server, "https://one:6443");
 	assert_false(names[0].current);
 	assert_string_equal(names[1].name, "a");
 	assert_true(names[1].current);
 	assert_string_equal(names[2].user, "u");
+	assert_null(names[2].server);
 	kube_context_names_free(names, n);
 }
 
