@@ -29,15 +29,20 @@ struct demo { /* --demo: a simulated cluster and the project that it runs */
 	char *kubeconfig, *config;
 };
 
+/* One cluster with a network thread of its own, so that it can be let go of whatever state it is in. */
+struct link {
+	struct net *net;
+	struct kube *kube;
+	struct live *live;
+	struct browse *browse;
+};
+
 struct dashboard {
 	const struct options *options;
 	struct demo demo;
 	struct cancel *cancel;
-	struct net *net;
-	struct kube *kube;
 	struct stack *stack; /* of the project as a whole; NULL: there is no services.yaml */
-	struct live *live;
-	struct browse *browse;
+	struct link *link;
 	struct mirror_options mirror;
 	struct recorder *recorder;   /* --record */
 	struct recording *recording; /* --replay, with the three below */
@@ -140,7 +145,7 @@ static bool open_target(const char *env, int64_t slot, struct app_target *ret, s
 					     .read_only = option_flag(d->options, OPT_READ_ONLY),
 					     .endpoint = d->demo.registry ? sim_registry_url(d->demo.registry) : NULL,
 					     .login_file = d->demo.registry ? "/dev/null/none" : NULL };
-	*ret = (struct app_target){ .context = { .net = d->net, .kube = d->kube, .stack = stack },
+	*ret = (struct app_target){ .context = { .net = d->link->net, .kube = d->link->kube, .stack = stack },
 				    .options = { .settle_ms = UINT_MAX, .grace_ms = UINT_MAX, .preflight = true, .mirror = &d->mirror },
 				    .handle = stack };
 	return true;
@@ -169,8 +174,8 @@ static char *place_of(const struct stack *stack, size_t n)
 
 static void add_place(struct dashboard *d, const char *env, const char *namespace)
 {
-	envs_add_place(live_envs(d->live), env, 0, namespace);
-	live_add_namespace(d->live, namespace);
+	envs_add_place(live_envs(d->link->live), env, 0, namespace);
+	live_add_namespace(d->link->live, namespace);
 }
 
 static void add_places(struct dashboard *d)
@@ -186,7 +191,7 @@ static void add_places(struct dashboard *d)
 /* The record of a cluster and a project. The demo is another cluster each time, and where nothing can be kept there is none. */
 static char *strip_path(const struct dashboard *d)
 {
-	const struct kube_login *login = kube_login_of(d->kube);
+	const struct kube_login *login = kube_login_of(d->link->kube);
 	const char *const words[] = { login->context, d->stack ? d->stack->project.text : "", login->server, NULL };
 	AUTO_RELEASE(error) ignored = { 0 };
 
@@ -197,10 +202,10 @@ static char *strip_path(const struct dashboard *d)
 static void start_live(struct dashboard *d, struct live_options *live)
 {
 	live->fetch_logs = live->fetch_metrics = true;
-	live->watcher = (struct watcher_options){ .net = d->net, .http = kube_http(d->kube), .prepare = watcher_prepare_kube, .prepare_arg = d->kube };
-	d->live = live_create(live);
-	live_add_namespace(d->live, kube_namespace(d->kube));
-	d->browse = browse_create(&(struct browse_options){ .kube = d->kube });
+	live->watcher = (struct watcher_options){ .net = d->link->net, .http = kube_http(d->link->kube), .prepare = watcher_prepare_kube, .prepare_arg = d->link->kube };
+	d->link->live = live_create(live);
+	live_add_namespace(d->link->live, kube_namespace(d->link->kube));
+	d->link->browse = browse_create(&(struct browse_options){ .kube = d->link->kube });
 }
 
 static struct envs_options envs_of_stack(const struct stack *stack)
@@ -221,7 +226,7 @@ static const char *open_namespace(const struct dashboard *d)
 
 	if (option_flag(d->options, OPT_ALL_NAMESPACES))
 		return "";
-	return namespace ? namespace : kube_namespace(d->kube);
+	return namespace ? namespace : kube_namespace(d->link->kube);
 }
 
 /* What --env and --slot name; NULL: nothing. */
@@ -242,7 +247,7 @@ static const char *project_name(const struct dashboard *d)
 
 static const char *cluster_name(const struct dashboard *d)
 {
-	return d->demo.sim ? "demo" : kube_login_of(d->kube)->context;
+	return d->demo.sim ? "demo" : kube_login_of(d->link->kube)->context;
 }
 
 static void put_text(struct json_writer *w, const char *name, const char *text)
@@ -283,9 +288,9 @@ static bool start_recording(struct dashboard *d, struct error *err)
 	json_put_object(&w);
 	put_text(&w, "project", project_name(d));
 	put_text(&w, "cluster", cluster_name(d));
-	put_text(&w, "context", kube_login_of(d->kube)->context);
-	put_text(&w, "server", kube_login_of(d->kube)->server);
-	put_text(&w, "namespace", kube_namespace(d->kube));
+	put_text(&w, "context", kube_login_of(d->link->kube)->context);
+	put_text(&w, "server", kube_login_of(d->link->kube)->server);
+	put_text(&w, "namespace", kube_namespace(d->link->kube));
 	json_put_key(&w, "read_only");
 	json_put_bool(&w, option_flag(d->options, OPT_READ_ONLY));
 	put_text(&w, "screen", option_text(d->options, OPT_SCREEN));
@@ -296,7 +301,7 @@ static bool start_recording(struct dashboard *d, struct error *err)
 		put_stack(d->stack, &w);
 	header.p[0] = ','; /* its members go on the header of every recording */
 	d->recorder = recorder_create(option_text(d->options, OPT_RECORD), buf_str(&header), err);
-	net_set_recorder(d->net, d->recorder);
+	net_set_recorder(d->link->net, d->recorder);
 	return d->recorder != NULL;
 }
 
@@ -315,7 +320,7 @@ static bool open_recorded_cluster(struct dashboard *d, const json_t *header, str
 	json_put_text(&w, record_text(header, "namespace", "default"));
 	buf_adds(&text, "}}],\"current-context\":\"recorded\"}");
 	options.kubeconfig.path = path;
-	bool good = fd >= 0 && write(fd, text.p, text.len) == (ssize_t)text.len ? kube_open(d->net, &options, &d->kube, err)
+	bool good = fd >= 0 && write(fd, text.p, text.len) == (ssize_t)text.len ? kube_open(d->link->net, &options, &d->link->kube, err)
 										: error_errno(err, "keep what the recording says of the cluster");
 
 	if (fd >= 0)
@@ -346,11 +351,12 @@ static bool open_replay(struct dashboard *d, struct error *err)
 
 	d->clock = clock_create_manual(record_int(header, "wall_ms", 0));
 	clock_drive_system(d->clock);
-	d->net = net_create(NULL, err);
-	if (!d->net)
+	d->link = xcalloc(1, sizeof *d->link);
+	d->link->net = net_create(NULL, err);
+	if (!d->link->net)
 		return false;
-	d->player = player_create(d->net, d->recording);
-	net_set_player(d->net, d->player);
+	d->player = player_create(d->link->net, d->recording);
+	net_set_player(d->link->net, d->player);
 	if (!open_recorded_cluster(d, header, err))
 		return false;
 	d->replay = replay_create(&(struct replay_options){ .recording = d->recording, .player = d->player, .clock = d->clock, .speed = speed });
@@ -372,8 +378,9 @@ static bool open_live(struct dashboard *d, struct error *err)
 	if (d->demo.kubeconfig)
 		kube_options.kubeconfig.path = d->demo.kubeconfig;
 	kube_options.stdin_is_ours = false;
-	d->net = net_create(NULL, err);
-	if (!d->net || !kube_open(d->net, &kube_options, &d->kube, err) || !start_recording(d, err))
+	d->link = xcalloc(1, sizeof *d->link);
+	d->link->net = net_create(NULL, err);
+	if (!d->link->net || !kube_open(d->link->net, &kube_options, &d->link->kube, err) || !start_recording(d, err))
 		return false;
 	if (d->stack)
 		options.envs = envs_of_stack(d->stack);
@@ -410,14 +417,14 @@ static int run_app(struct dashboard *d, struct error *err)
 	const bool replays = header != NULL;
 	const struct app_options options = {
 		.project = replays ? record_text(header, "project", "?") : project_name(d),
-		.cluster = replays ? record_text(header, "cluster", "?") : cluster_name(d),
-		.read_only = replays ? kube_is_read_only(d->kube) : option_flag(d->options, OPT_READ_ONLY),
+		.cluster = { .name = replays ? record_text(header, "cluster", "?") : cluster_name(d),
+			     .kube = d->link->kube,
+			     .live = d->link->live,
+			     .browse = d->link->browse },
+		.read_only = replays ? kube_is_read_only(d->link->kube) : option_flag(d->options, OPT_READ_ONLY),
 		.ascii = option_flag(d->options, OPT_ASCII),
 		.no_colour = no_colour && *no_colour,
 		.theme = option_text(d->options, OPT_THEME),
-		.live = d->live,
-		.browse = d->browse,
-		.kube = d->kube,
 		.state_namespace = replays ? record_text(header, "state_namespace", NULL)
 				   : d->stack && d->stack->state ? d->stack->state->configmap_namespace.text : NULL,
 		.max_slots = replays ? record_int(header, "max_slots", 0) : d->stack ? d->stack->max_slots.value : 0,
@@ -451,13 +458,21 @@ static int run_app(struct dashboard *d, struct error *err)
 	return EXIT_DONE;
 }
 
+static void link_close(struct link *link)
+{
+	if (!link)
+		return;
+	browse_destroy(link->browse);
+	live_destroy(link->live);
+	kube_close(link->kube);
+	net_destroy(link->net);
+	free(link);
+}
+
 static void dashboard_close(struct dashboard *d)
 {
-	browse_destroy(d->browse);
-	live_destroy(d->live);
-	kube_close(d->kube);
+	link_close(d->link);
 	stack_destroy(d->stack);
-	net_destroy(d->net);
 	recorder_destroy(d->recorder);
 	replay_destroy(d->replay);
 	player_destroy(d->player);

@@ -13,7 +13,7 @@
 void app_notice_error(struct app *app, const char *what, const struct error *err)
 {
 	if (err->kind == ERR_DENIED)
-		browse_doubt_rights(app->options->browse);
+		browse_doubt_rights(app->session->cluster.browse);
 	app_notice(app, true, "%s: %s%s%s", what, err->message, err->hint ? "; " : "", err->hint ? err->hint : "");
 }
 
@@ -70,23 +70,15 @@ bool app_job_runs(const struct app *app)
 {
 	int code;
 
-	return app->job_replayed || (app->job && !job_ended(app->job, &code));
-}
-
-void app_close_job(struct app *app)
-{
-	job_destroy(GIVE(app->job));
-	if (app->has_target)
-		app->options->close_target(&app->target, app->options->arg);
-	app->has_target = false;
+	return app->job_replayed || (app->session->job && !job_ended(app->session->job, &code));
 }
 
 static void run_job(struct app *app, job_fn *fn)
 {
-	progress_begin_job(&app->deploy.progress, fn, &app->target.context, &app->target.options, live_now_ms(app->live));
+	progress_begin_job(&app->deploy.progress, fn, &app->session->target.context, &app->session->target.options, live_now_ms(app->live));
 	if (app->deploy.progress.trouble)
 		app_notice(app, true, "%s", app->deploy.progress.trouble);
-	app->job = job_start(fn, &app->target.context, &app->target.options);
+	app->session->job = job_start(fn, &app->session->target.context, &app->session->target.options);
 }
 
 void app_start_job(struct app *app, job_fn *fn, const char *title, const char *env, int64_t slot, enum deploy_phase phase)
@@ -94,21 +86,21 @@ void app_start_job(struct app *app, job_fn *fn, const char *title, const char *e
 	AUTO_RELEASE(error) err = { 0 };
 	AUTO_FREE char *kept_title = xstrdup(title), *kept_env = xstrdup(env);
 
-	app_close_job(app);
-	bool opened = app->options->open_target(kept_env, slot, &app->target, &err, app->options->arg);
+	session_close_job(app->session, app->options);
+	bool opened = app->options->open_target(kept_env, slot, &app->session->target, &err, app->options->arg);
 
 	record_target(app, opened ? NULL : &err);
 	if (!opened) {
 		app_notice(app, true, "%s: %s", kept_title, err.message);
 		return;
 	}
-	app->has_target = true;
+	app->session->has_target = true;
 	deploy_view_begin(&app->deploy, kept_title, kept_env, slot, phase, live_now_ms(app->live));
 	app->deploy.mirrors = fn == job_mirror;
-	app->target.options.dry_run = app->deploy.mirrors && phase == DEPLOY_COMPARING;
-	app->target.context.sink = on_event;
-	app->target.context.sink_arg = app->events;
-	app->target.options.wait = fn == job_apply;
+	app->session->target.options.dry_run = app->deploy.mirrors && phase == DEPLOY_COMPARING;
+	app->session->target.context.sink = on_event;
+	app->session->target.context.sink_arg = app->session->events;
+	app->session->target.options.wait = fn == job_apply;
 	app->job_replayed = app->options->replay != NULL; /* what it said comes from the recording */
 	if (!app->job_replayed)
 		run_job(app, fn);
@@ -143,7 +135,7 @@ static void ask_apply(struct app *app)
 
 	dialog_open(&app->dialog, word ? DIALOG_TYPE : DIALOG_CONFIRM, title, on_apply, NULL, NULL);
 	app->dialog.word = GIVE(word);
-	pager_addf(body, ROLE_TEXT, "%s, cluster %s: %zu of %zu objects differ", app->deploy.title, app->options->cluster, app->deploy.differences,
+	pager_addf(body, ROLE_TEXT, "%s, cluster %s: %zu of %zu objects differ", app->deploy.title, app->session->cluster.name, app->deploy.differences,
 		   app->deploy.len);
 	add_changes_to_ask(app, CHANGE_WOULD_CREATE, T("creates"));
 	add_changes_to_ask(app, CHANGE_WOULD_CONFIGURE, T("changes"));
@@ -171,8 +163,8 @@ static void act_apply(struct app *app, const struct target *t)
 
 	if (compared && app->options->read_only)
 		app_say(app, "read-only: nothing is applied (the program was started with --read-only)");
-	else if (compared && *browse_only_looks(app->options->browse))
-		app_say(app, "%s", browse_only_looks(app->options->browse));
+	else if (compared && *browse_only_looks(app->session->cluster.browse))
+		app_say(app, "%s", browse_only_looks(app->session->cluster.browse));
 	else if (compared)
 		ask_apply(app);
 	else
@@ -218,8 +210,8 @@ static void on_cancel(struct app *app, void *arg, const char *text)
 	if (!app_is_at_work(app))
 		return;
 	app_say(app, "%s", what_stays(app, T("cancelling; what is applied stays")));
-	if (app->job && app_job_runs(app))
-		job_cancel(app->job);
+	if (app->session->job && app_job_runs(app))
+		job_cancel(app->session->job);
 	app->stops++;
 }
 
@@ -326,7 +318,7 @@ static struct needs needs_of(struct app *app, enum action action, const struct t
 		object = &record;
 	if (!object->name || !act_fits(kind, object->api_version, object->kind))
 		return needs;
-	resource = browse_find_api(app->options->browse, object->api_version, object->kind);
+	resource = browse_find_api(app->session->cluster.browse, object->api_version, object->kind);
 	needs.name = act_name(kind);
 	needs.n = resource ? act_needs(kind, object, resource, t->namespace, needs.questions) : 0;
 	return needs;
@@ -340,7 +332,7 @@ static void ask_rights(struct app *app, const struct target *t)
 		if (bindings[i].group == GROUP_CHANGE && bindings[i].views & 1u << app->view)
 			needs = needs_of(app, bindings[i].action, t);
 		for (size_t q = 0; q < needs.n; q++)
-			browse_ask_right(app->options->browse, &needs.questions[q]);
+			browse_ask_right(app->session->cluster.browse, &needs.questions[q]);
 	}
 }
 
@@ -361,7 +353,7 @@ static char *reason_of_rights(struct app *app, enum action action, const struct 
 	size_t count = 0;
 
 	for (size_t i = needs.n; i-- > 0;) {
-		if (browse_may(app->options->browse, &needs.questions[i]) != RIGHT_NO)
+		if (browse_may(app->session->cluster.browse, &needs.questions[i]) != RIGHT_NO)
 			continue;
 		missing = &needs.questions[i];
 		count++;
@@ -409,8 +401,8 @@ static char *reason_of_server(struct app *app, bool writes)
 	live_status(app->live, &status);
 	if (app->options->read_only)
 		return xstrdup(T("read-only: the program was started with --read-only"));
-	if (writes && *browse_only_looks(app->options->browse))
-		return xstrdup(browse_only_looks(app->options->browse));
+	if (writes && *browse_only_looks(app->session->cluster.browse))
+		return xstrdup(browse_only_looks(app->session->cluster.browse));
 	if (status.state == LIVE_STALE)
 		return xstrdup(T("no contact with the cluster: what is shown is old"));
 	return NULL;

@@ -224,10 +224,10 @@ static void draw_first_line(struct app *app)
 	int room = canvas->cols - 2 - left - text_width(buf_cstr(&right));
 
 	if (canvas->cols >= 70)
-		canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s @ %s  %s", app->options->project, app->options->cluster,
+		canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s @ %s  %s", app->options->project, app->session->cluster.name,
 			     app->options->read_only ? "RO" : "RW");
 	else
-		canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s %s", app->options->cluster, app->options->read_only ? "RO" : "RW");
+		canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s %s", app->session->cluster.name, app->options->read_only ? "RO" : "RW");
 	canvas_right(canvas, 0, 0, canvas->cols - 1, role, buf_cstr(&right));
 }
 
@@ -405,7 +405,7 @@ static void take_events(struct app *app)
 {
 	struct job_event *event;
 
-	while ((event = queue_pop(app->events))) {
+	while ((event = queue_pop(app->session->events))) {
 		record_job(app, event);
 		app_job_event(app, event);
 		job_event_destroy(event);
@@ -440,8 +440,8 @@ bool app_poll(struct app *app, int64_t budget_ms)
 	live_set_pace(app->live, hides_environments(app) ? HIDDEN_PACE_MS : 0);
 	record_poll(app);
 	live = live_poll(app->live, budget_ms);
-	browse = browse_poll(app->options->browse, budget_ms);
-	tasks = tasks_poll(app->tasks, app);
+	browse = browse_poll(app->session->cluster.browse, budget_ms);
+	tasks = tasks_poll(app->session->tasks, app);
 	logs = logs_view_poll(app, budget_ms);
 	if (browse)
 		app_refresh_reasons(app);
@@ -449,7 +449,7 @@ bool app_poll(struct app *app, int64_t budget_ms)
 		app_open_wanted(app, app->options->open, app->options->open_namespace);
 	take_events(app);
 	tell_strip_trouble(app);
-	return live | browse | tasks | logs | forwards_poll(app->forwards);
+	return live | browse | tasks | logs | forwards_poll(app->session->forwards);
 }
 
 static int sleep_ms(const struct app *app)
@@ -497,9 +497,9 @@ static void turn(struct app *app)
 	struct pollfd fds[] = { { .fd = term_fd(app->term), .events = POLLIN },
 				{ .fd = cancel_fd(app->options->cancel), .events = POLLIN },
 				{ .fd = live_fd(app->live), .events = POLLIN },
-				{ .fd = queue_fd(app->events), .events = POLLIN },
-				{ .fd = tasks_fd(app->tasks), .events = POLLIN },
-				{ .fd = browse_fd(app->options->browse), .events = POLLIN },
+				{ .fd = queue_fd(app->session->events), .events = POLLIN },
+				{ .fd = tasks_fd(app->session->tasks), .events = POLLIN },
+				{ .fd = browse_fd(app->session->cluster.browse), .events = POLLIN },
 				{ .fd = logs_view_fd(app), .events = POLLIN } };
 	int64_t before_ms = clock_now_ms(NULL), begun_us;
 	/* Until the next frame only a key or a signal wakes us, unless there was more to take in than one turn may. */
@@ -526,27 +526,18 @@ static void turn(struct app *app)
 
 /* ---- life ---- */
 
-static void free_event(void *event)
-{
-	job_event_destroy(event);
-}
-
 void app_init(struct app *app, const struct app_options *options, int cols, int rows)
 {
 	*app = (struct app){ .options = options,
-			     .live = options->live,
+			     .session = session_create(&options->cluster),
+			     .live = options->cluster.live,
 			     .dirty = true,
-			     .canvas = canvas_create(cols, rows, options->ascii),
-			     .events = queue_create(free_event),
-			     .tasks = tasks_create(),
-			     .forwards = forwards_create(options->kube, live_store(options->live)) };
+			     .canvas = canvas_create(cols, rows, options->ascii) };
 }
 
 void app_release(struct app *app)
 {
-	tasks_destroy(app->tasks);
-	forwards_destroy(app->forwards);
-	app_close_job(app);
+	tasks_cancel(app->session->tasks);
 	for (size_t v = 0; v < VIEW_COUNT; v++)
 		if (views[v]->release)
 			views[v]->release(app);
@@ -557,7 +548,7 @@ void app_release(struct app *app)
 	free(app->message);
 	free(app->pasted);
 	free(app->strip_trouble);
-	queue_destroy(app->events);
+	session_destroy(app->session, app->options);
 	canvas_destroy(app->canvas);
 }
 

@@ -21,8 +21,19 @@ struct app_target {
 struct recorder;
 struct replay;
 
+/* One cluster, and what the dashboard knows of it. */
+struct app_cluster {
+	const char *name;    /* as shown */
+	const char *context; /* of the kubeconfig; NULL: none that could be gone to */
+	struct kube *kube;   /* for the jobs and changes that screens start */
+	struct live *live;
+	struct browse *browse; /* any kind on demand */
+	void *handle;	       /* of whoever made it */
+};
+
 struct app_options {
-	const char *project, *cluster;
+	const char *project;
+	struct app_cluster cluster; /* to begin with */
 	int64_t max_slots; /* 0: not told */
 	bool read_only;
 	bool ascii, no_colour;
@@ -30,9 +41,6 @@ struct app_options {
 	const char *screen; /* to begin with: "slots", …; NULL: the environments */
 	const char *logs_of; /* the environment ("dev", "slot 3") whose logs the screen "logs" shows when open names no object; NULL: none */
 	const char *open, *open_namespace; /* the kind (or KIND/NAME) to begin with; NULL: the environments. open_namespace "": all */
-	struct live *live;
-	struct browse *browse; /* any kind on demand */
-	struct kube *kube; /* for the jobs and changes that screens start */
 	const char *state_namespace; /* of slot records; "" or NULL: none */
 	/* Loads the stack of an environment. False with err when its files are wrong. Main thread. */
 	bool (*open_target)(const char *env, int64_t slot, struct app_target *ret, struct error *err, void *arg);

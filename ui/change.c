@@ -54,9 +54,9 @@ struct change *change_create(struct app *app)
 {
 	struct change *change = xcalloc(1, sizeof *change);
 
-	change->kube = app->options->kube;
+	change->kube = app->session->cluster.kube;
 	change->replayed = app->options->replay != NULL;
-	change->cluster = xstrdup(app->options->cluster);
+	change->cluster = xstrdup(app->session->cluster.name);
 	return change;
 }
 
@@ -131,7 +131,7 @@ static void run_task(struct app *app, struct change *change, void (*work)(const 
 	struct holder *holder = xcalloc(1, sizeof *holder);
 
 	holder->change = change;
-	tasks_run(app->tasks, &(struct task){ .work = work, .end = end, .release = release_holder, .arg = holder });
+	tasks_run(app->session->tasks, &(struct task){ .work = work, .end = end, .release = release_holder, .arg = holder });
 }
 
 /* ---- doing it ---- */
@@ -370,7 +370,7 @@ static void prepare_end(void *arg, void *owner)
 
 	for (size_t i = 0; i < change->len; i++)
 		if (change->items[i].err.kind == ERR_DENIED)
-			browse_doubt_rights(app->options->browse);
+			browse_doubt_rights(app->session->cluster.browse);
 	if (count_to_do(change)) {
 		free(GIVE(app->message));
 		ask(app, GIVE(holder->change));

@@ -69,7 +69,7 @@ void fetch_start(struct app *app, struct fetch *fetch, enum inspect_what what, c
 
 	fetch->number = ++app->asked;
 	fetch->under_way = true;
-	*r = (struct request){ .fetch = fetch, .number = fetch->number, .kube = app->options->kube, .what = what, .key = key ? xstrdup(key) : NULL };
+	*r = (struct request){ .fetch = fetch, .number = fetch->number, .kube = app->session->cluster.kube, .what = what, .key = key ? xstrdup(key) : NULL };
 	object_ref_copy(&r->object, object);
-	tasks_run(app->tasks, &(struct task){ .work = work, .end = end, .release = release, .arg = r });
+	tasks_run(app->session->tasks, &(struct task){ .work = work, .end = end, .release = release, .arg = r });
 }

@@ -203,7 +203,7 @@ static void take_input(struct linear *l)
 
 int linear_run(const struct app_options *options, struct error *err)
 {
-	struct linear l = { .options = options, .live = options->live, .told = MAP_INIT(free) };
+	struct linear l = { .options = options, .live = options->cluster.live, .told = MAP_INIT(free) };
 	struct live_status status;
 	int64_t changed_ms = clock_now_ms(NULL);
 	bool ready = false;

@@ -84,7 +84,7 @@ static void run_shell(struct app *app, void *arg, const char *text)
 	term_pause(app->term);
 	printf("shell in %s/%s, container %s; Ctrl-] twice leaves\r\n", wish->namespace, wish->pod, wish->container);
 	fflush(stdout);
-	good = shell_run(app->options->kube, &options, &result, &err);
+	good = shell_run(app->session->cluster.kube, &options, &result, &err);
 	term_resume(app->term);
 	AUTO_FREE char *what = xasprintf(T("shell in %s"), wish->pod);
 
@@ -110,7 +110,7 @@ static void ask_shell(struct app *app, const char *namespace, const char *pod, c
 	*wish = (struct shell_wish){ xstrdup(namespace), xstrdup(pod), xstrdup(container) };
 	dialog_open(&app->dialog, word ? DIALOG_TYPE : DIALOG_CONFIRM, T("Shell"), run_shell, wish, free_wish);
 	app->dialog.word = GIVE(word);
-	pager_addf(&app->dialog.body, ROLE_TEXT, "%s, namespace %s, cluster %s", t.title ? t.title : T("no environment"), namespace, app->options->cluster);
+	pager_addf(&app->dialog.body, ROLE_TEXT, "%s, namespace %s, cluster %s", t.title ? t.title : T("no environment"), namespace, app->session->cluster.name);
 	pager_addf(&app->dialog.body, ROLE_TEXT, "runs bash or sh in container %s of pod %s", container, pod);
 	pager_add(&app->dialog.body, ROLE_DIM, T("will send: POST pods/exec; what is typed there is nobody's business here"));
 }
@@ -183,8 +183,8 @@ void app_shell(struct app *app, const struct target *t)
 		offer_shell(app, pod);
 	} else if (strcmp(t->object.kind, "Pod") == 0) {
 		app_say(app, "asking the cluster …");
-		browse_get(app->options->browse,
-			   &(struct browse_object){ browse_find_api(app->options->browse, "v1", "Pod"), t->object.namespace, t->object.name, NULL }, on_pod, app);
+		browse_get(app->session->cluster.browse,
+			   &(struct browse_object){ browse_find_api(app->session->cluster.browse, "v1", "Pod"), t->object.namespace, t->object.name, NULL }, on_pod, app);
 	} else {
 		say_why_no_pod(app, t->object.namespace);
 	}
@@ -216,8 +216,8 @@ static bool parse_ports(const char *text, uint16_t *ret_local, uint16_t *ret_por
 
 static void say_forward(struct app *app, unsigned id)
 {
-	for (size_t i = 0; i < forwards_count(app->forwards); i++) {
-		const struct forward *f = forwards_at(app->forwards, i);
+	for (size_t i = 0; i < forwards_count(app->session->forwards); i++) {
+		const struct forward *f = forwards_at(app->session->forwards, i);
 
 		if (f->id == id)
 			app_notice(app, false, "http://localhost:%u leads to %s %s port %u; J lists and stops it", f->local_port, f->kind->kind, f->name, f->port);
@@ -239,7 +239,7 @@ static void on_ports(struct app *app, void *arg, const char *text)
 	}
 	if (!parse_ports(text, &target.local_port, &target.port))
 		app_say(app, "\"%s\" is no port: 8080, or 9000:8080 for another one here", text);
-	else if (!target.kind || !forwards_add(app->forwards, &target, &id, &err))
+	else if (!target.kind || !forwards_add(app->session->forwards, &target, &id, &err))
 		app_notice(app, true, "forward a port to %s: %s%s%s", object->name, target.kind ? err.message : T("its kind has no pods"), err.hint ? "; " : "",
 			   err.hint ? err.hint : "");
 	else
@@ -260,19 +260,19 @@ void app_forward(struct app *app, const struct target *t)
 
 static void pick_stop(struct app *app, const struct pick_item *item)
 {
-	forwards_remove(app->forwards, (unsigned)item->tag);
+	forwards_remove(app->session->forwards, (unsigned)item->tag);
 	app_notice(app, false, "stopped: %s", item->label);
 }
 
 void app_stop_forward(struct app *app)
 {
-	if (!forwards_count(app->forwards)) {
+	if (!forwards_count(app->session->forwards)) {
 		app_say(app, "no port is forwarded");
 		return;
 	}
 	picker_open(&app->picker, T("stop which port-forward"), pick_stop);
-	for (size_t i = 0; i < forwards_count(app->forwards); i++) {
-		const struct forward *f = forwards_at(app->forwards, i);
+	for (size_t i = 0; i < forwards_count(app->session->forwards); i++) {
+		const struct forward *f = forwards_at(app->session->forwards, i);
 		AUTO_FREE char *label = xasprintf(T("localhost:%u to %s %s port %u"), f->local_port, f->kind->kind, f->name, f->port);
 
 		picker_add(&app->picker, (int)f->id, label, f->namespace, "", NULL, NULL);
@@ -403,5 +403,5 @@ void app_browser(struct app *app, const struct target *t)
 	task = xcalloc(1, sizeof *task);
 	task->url = GIVE(url);
 	app_say(app, "opening %s", task->url);
-	tasks_run(app->tasks, &(struct task){ .work = open_url, .end = url_opened, .release = release_url, .arg = task });
+	tasks_run(app->session->tasks, &(struct task){ .work = open_url, .end = url_opened, .release = release_url, .arg = task });
 }

@@ -154,12 +154,12 @@ static void add_forwards(struct app *app, struct pager *pager)
 {
 	static const char *const words[] = { [FORWARD_READY] = N_("ready"), [FORWARD_NO_POD] = N_("no pod is ready"), [FORWARD_FAILING] = N_("failing") };
 
-	if (!forwards_count(app->forwards))
+	if (!forwards_count(app->session->forwards))
 		return;
 	pager_add(pager, ROLE_TEXT, "");
 	pager_add(pager, ROLE_TITLE, T("port-forwards (a stops one)"));
-	for (size_t i = 0; i < forwards_count(app->forwards); i++) {
-		const struct forward *f = forwards_at(app->forwards, i);
+	for (size_t i = 0; i < forwards_count(app->session->forwards); i++) {
+		const struct forward *f = forwards_at(app->session->forwards, i);
 
 		pager_addf(pager, f->state == FORWARD_READY ? ROLE_TEXT : ROLE_BAD,
 			   "  localhost:%u -> %s %s port %u in %s: %s, %llu connections, %llu bytes in, %llu out%s%s", f->local_port, f->kind->kind, f->name, f->port,
@@ -187,9 +187,9 @@ void page_jobs(struct app *app, struct pager *pager)
 	} else {
 		pager_add(pager, ROLE_DIM, T("  none"));
 	}
-	if (tasks_open(app->tasks))
-		pager_addf(pager, ROLE_PROGRESS, TN("  %zu question to the cluster on the way", "  %zu questions to the cluster on the way", tasks_open(app->tasks)),
-			   tasks_open(app->tasks));
+	if (tasks_open(app->session->tasks))
+		pager_addf(pager, ROLE_PROGRESS, TN("  %zu question to the cluster on the way", "  %zu questions to the cluster on the way", tasks_open(app->session->tasks)),
+			   tasks_open(app->session->tasks));
 	add_forwards(app, pager);
 	pager_add(pager, ROLE_TEXT, "");
 	pager_add(pager, ROLE_TITLE, T("notices, newest first"));
@@ -241,7 +241,7 @@ void page_commands(struct app *app, struct pager *pager)
 	AUTO_RELEASE(error) err = { 0 };
 	size_t a = 0, h = 0;
 
-	asked_read(app->options->kube, &asked);
+	asked_read(app->session->cluster.kube, &asked);
 	if (app->options->replay)
 		pager_add(pager, ROLE_DIM, T("the history of changes is not part of a recording"));
 	else if (!history_refresh(200, history, &err))

@@ -116,7 +116,7 @@ void app_open_palette(struct app *app)
 	picker_open(&app->picker, T("jump to, or do"), pick_anything);
 	add_environments(app, &app->picker);
 	add_actions(app, &app->picker, (1u << GROUP_COUNT) - 1 - (1u << GROUP_MOVE));
-	for (size_t i = 0; (resource = browse_kind_at(app->options->browse, i)); i++)
+	for (size_t i = 0; (resource = browse_kind_at(app->session->cluster.browse, i)); i++)
 		picker_add(&app->picker, PICK_KIND, resource->resource, *resource->group ? resource->group : "core",
 			   resource->short_names ? resource->short_names[0] : "", NULL, resource->resource);
 	for (size_t i = 0; (kind = store_kind_at(live_store(app->live), i)); i++)

@@ -62,7 +62,7 @@ void setup_take_over(struct app *app)
 	text_use(term_is_ascii(app->term) ? "en" : settings->language);
 	keymap_choose(settings->keys, settings->nkeys);
 	if (settings->title) {
-		AUTO_FREE char *title = xasprintf("slotdeck: %s @ %s", app->options->project, app->options->cluster);
+		AUTO_FREE char *title = xasprintf("slotdeck: %s @ %s", app->options->project, app->session->cluster.name);
 
 		term_set_title(app->term, title);
 	}

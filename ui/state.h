@@ -171,6 +171,26 @@ struct notice {
 
 enum prompt_kind { PROMPT_NONE, PROMPT_FIND, PROMPT_FILTER };
 
+/* All that belongs to the cluster on the screens. Nothing else of the dashboard knows which one that is. */
+struct session {
+	struct app_cluster cluster;
+	struct tasks *tasks; /* questions to it, and changes */
+	struct forwards *forwards;
+	struct queue *events; /* of the job: struct job_event */
+	struct job *job;
+	struct app_target target;
+	bool has_target;
+};
+
+/* ---- the session (ui/session.c) ---- */
+
+/* Keeps cluster as it is, and owns none of it. */
+struct session *session_create(const struct app_cluster *cluster);
+/* Ends the job, and lets go of what it was given. */
+void session_close_job(struct session *session, const struct app_options *options);
+/* Cancels what runs and waits until that has noticed. Logs are closed before. */
+void session_destroy(struct session *session, const struct app_options *options);
+
 #define TRAIL_MAX   32
 #define NOTICES_MAX 200
 
@@ -179,9 +199,8 @@ struct app {
 	struct settings_file *settings; /* NULL: none (a dump) */
 	struct settings_action *actions; /* what keys can be given to */
 	size_t nactions;
-	struct live *live;
-	struct tasks *tasks;
-	struct forwards *forwards;
+	struct session *session;
+	struct live *live; /* of the session */
 	struct term *term;
 	struct canvas *canvas;
 
@@ -207,10 +226,6 @@ struct app {
 	bool find_is_filter;  /* what is typed hides lines of a text, instead of being searched */
 	bool filtered[VIEW_COUNT]; /* Esc ends the filter or search of a view first */
 
-	struct queue *events; /* of the job: struct job_event */
-	struct job *job;
-	struct app_target target;
-	bool has_target;
 	size_t changing;   /* changes (ui/change.h) that are being done */
 	unsigned stops; /* how often all of them were cancelled: what was not begun by then is left out */
 
@@ -354,7 +369,6 @@ char *app_reason_against(struct app *app, const struct target *target, enum acti
 bool app_job_runs(const struct app *app);
 /* A job, or changes. */
 bool app_is_at_work(const struct app *app);
-void app_close_job(struct app *app);
 void app_ask_leave(struct app *app);
 void app_ask_cancel(struct app *app);
 

@@ -18,7 +18,7 @@ static void close_table(struct app *app)
 	struct browse_view *view = &app->browse;
 
 	if (view->table)
-		browse_close(app->options->browse, GIVE(view->table));
+		browse_close(app->session->cluster.browse, GIVE(view->table));
 	list_release(&view->list);
 	free(GIVE(view->filter));
 }
@@ -26,7 +26,7 @@ static void close_table(struct app *app)
 bool app_open_kind(struct app *app, const char *word, const char *namespace)
 {
 	struct browse_view *view = &app->browse;
-	const struct kube_resource *resource = browse_find_kind(app->options->browse, word);
+	const struct kube_resource *resource = browse_find_kind(app->session->cluster.browse, word);
 	AUTO_FREE char *kept = xstrdup(namespace ? namespace : "");
 
 	if (!resource) {
@@ -38,7 +38,7 @@ bool app_open_kind(struct app *app, const char *word, const char *namespace)
 		free(view->namespace);
 		view->resource = resource;
 		view->namespace = GIVE(kept);
-		view->table = browse_open(app->options->browse, &(struct browse_list){ .resource = resource, .namespace = view->namespace });
+		view->table = browse_open(app->session->cluster.browse, &(struct browse_list){ .resource = resource, .namespace = view->namespace });
 	}
 	app_go(app, VIEW_BROWSE);
 	return true;
@@ -48,9 +48,9 @@ void app_open_wanted(struct app *app, const char *word, const char *namespace)
 {
 	const char *slash = strchr(word, '/'), *why;
 	AUTO_FREE char *kind = slash ? xmemdup0(word, (size_t)(slash - word)) : xstrdup(word);
-	const struct kube_resource *resource = browse_find_kind(app->options->browse, kind);
+	const struct kube_resource *resource = browse_find_kind(app->session->cluster.browse, kind);
 
-	app->wanted = !resource && browse_kinds(app->options->browse, &why) == KINDS_ASKED;
+	app->wanted = !resource && browse_kinds(app->session->cluster.browse, &why) == KINDS_ASKED;
 	if (app->wanted)
 		return;
 	if (!resource || !slash) {
@@ -112,7 +112,7 @@ static enum role cell(void *arg, size_t n, size_t column, struct buf *out)
 	}
 	if (columns[view->column_of[column]].is_age) {
 		if (row->created_ms)
-			add_age(out, browse_now_ms(app->options->browse) - row->created_ms);
+			add_age(out, browse_now_ms(app->session->cluster.browse) - row->created_ms);
 		return ROLE_DIM;
 	}
 	buf_adds(out, table_cell(row, (size_t)view->column_of[column]));
@@ -228,7 +228,7 @@ static void add_state(struct app *app, struct buf *out, enum role *ret_role)
 		buf_addf(out, T(" %zu of about %zu"), table_count(app->browse.table), table_expected(app->browse.table));
 	if (state->state == SCOPE_BROKEN && state->proof_ms) {
 		buf_adds(out, T(", shown is from "));
-		add_age(out, browse_now_ms(app->options->browse) - state->proof_ms);
+		add_age(out, browse_now_ms(app->session->cluster.browse) - state->proof_ms);
 		buf_adds(out, T(" ago"));
 	}
 	if (*state->why)
@@ -303,7 +303,7 @@ static bool act(struct app *app, enum action action)
 		view->list.inverted = !view->list.inverted;
 		sort_step(view, &source, 0);
 	} else if (action == ACTION_RETRY) {
-		browse_hurry(app->options->browse);
+		browse_hurry(app->session->cluster.browse);
 		app_say(app, "trying to reach the cluster again");
 	} else {
 		return list_act(&view->list, &source, action, app->canvas->rows - 6);

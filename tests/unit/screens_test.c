@@ -166,7 +166,7 @@ static bool is_quiet(struct deck *deck, int64_t quiet_ms)
 	struct live_status status;
 
 	live_status(deck->live, &status);
-	return !status.loading && status.live && !tasks_open(deck->app.tasks) && clock_now_ms(NULL) - quiet_ms > 60;
+	return !status.loading && status.live && !tasks_open(deck->app.session->tasks) && clock_now_ms(NULL) - quiet_ms > 60;
 }
 
 /* Until nothing comes any more, and nothing that was put off until later either. */
@@ -236,7 +236,7 @@ static void open_deck_in(struct deck *deck, int cols, int rows, const struct dec
 		.envs = { .project = "shop", .state_namespace = "codex-system", .record_prefix = "codex-env-" } });
 	envs_add_place(live_envs(deck->live), "ai-staging", 0, "shop-ai-staging");
 	deck->browse = browse_create(&(struct browse_options){ .kube = deck->bed.kube, .clock = deck->clock });
-	deck->options = (struct app_options){ .project = "shop", .cluster = "test", .live = deck->live, .browse = deck->browse, .kube = deck->bed.kube,
+	deck->options = (struct app_options){ .project = "shop", .cluster = { .name = "test", .live = deck->live, .browse = deck->browse, .kube = deck->bed.kube },
 					      .state_namespace = "codex-system", .max_slots = 4, .open_target = no_stack, .close_target = close_nothing };
 	app_init(&deck->app, &deck->options, cols, rows);
 	deck->troubled = world->faults != NULL;
@@ -1238,11 +1238,11 @@ static void a_million_random_keys_do_no_harm(void **state)
 	assert_int_equal(chdir(deck.state), 0); /* the menu may save a view */
 	for (unsigned long i = 0; i < count; i++)
 		press_random(&deck, i, &dice);
-	for (int64_t due_ms = clock_now_ms(NULL) + LIMIT_MS; tasks_open(deck.app.tasks) && clock_now_ms(NULL) < due_ms; usleep(1000)) {
+	for (int64_t due_ms = clock_now_ms(NULL) + LIMIT_MS; tasks_open(deck.app.session->tasks) && clock_now_ms(NULL) < due_ms; usleep(1000)) {
 		clock_advance(deck.clock, 20);
 		app_poll(&deck.app, 0);
 	}
-	assert_int_equal(tasks_open(deck.app.tasks), 0);
+	assert_int_equal(tasks_open(deck.app.session->tasks), 0);
 	print_message("%zu changes\n", writes(&deck, ""));
 	assert_int_equal(writes(&deck, "shop-ai-staging"), 0);
 	assert_int_equal(writes(&deck, "/api/v1/namespaces/codex-system\""), 0);

@@ -75,11 +75,8 @@ static void open_deck(struct deck *deck, bool read_only, struct held_request *he
 	live_add_namespace(deck->live, "shop-ai-staging");
 	deck->browse = browse_create(&(struct browse_options){ .kube = deck->bed.kube });
 	deck->options = (struct app_options){ .project = "shop",
-					      .cluster = "test",
+					      .cluster = { .name = "test", .live = deck->live, .browse = deck->browse, .kube = deck->bed.kube },
 					      .read_only = read_only,
-					      .live = deck->live,
-					      .browse = deck->browse,
-					      .kube = deck->bed.kube,
 					      .open_target = open_target,
 					      .close_target = close_target,
 					      .arg = deck };

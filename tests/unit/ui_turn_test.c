@@ -164,7 +164,7 @@ static void open_bench(struct bench *b)
 	send(b, "POST", "/api/v1/namespaces/shop/serviceaccounts", "{'apiVersion':'v1','kind':'ServiceAccount','metadata':{'name':'default'}}");
 	b->live = live_create(&(struct live_options){ .watcher = { .net = b->bed.net, .http = kube_http(b->bed.kube) }, .envs = { .project = "shop" } });
 	b->browse = browse_create(&(struct browse_options){ .kube = b->bed.kube });
-	b->options = (struct app_options){ .project = "shop", .cluster = "test", .live = b->live, .browse = b->browse, .kube = b->bed.kube };
+	b->options = (struct app_options){ .project = "shop", .cluster = { .name = "test", .live = b->live, .browse = b->browse, .kube = b->bed.kube } };
 }
 
 static void open_app(struct bench *b)
