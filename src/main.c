@@ -12,6 +12,7 @@
 #include "base/record.h"
 #include "base/secret.h"
 #include "base/state_file.h"
+#include "base/url.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "live/browse.h"
@@ -36,6 +37,27 @@ struct link {
 	struct live *live;
 	struct browse *browse;
 };
+
+static void link_destroy(struct link *link)
+{
+	if (!link)
+		return;
+	browse_destroy(link->browse);
+	live_destroy(link->live);
+	kube_close(link->kube);
+	net_destroy(link->net);
+	free(link);
+}
+DEFINE_AUTO(link);
+
+/* Gives; not watched yet. NULL with err. */
+static struct link *link_open(const struct kube_options *options, struct error *err)
+{
+	AUTO(link) link = xcalloc(1, sizeof *link);
+
+	link->net = net_create(NULL, err);
+	return link->net && kube_open(link->net, options, &link->kube, err) ? GIVE(link) : NULL;
+}
 
 struct dashboard {
 	const struct options *options;
@@ -245,9 +267,10 @@ static const char *project_name(const struct dashboard *d)
 	return d->stack && *d->stack->project.text ? d->stack->project.text : "slotdeck";
 }
 
-static const char *cluster_name(const struct dashboard *d)
+/* The one that the demo begins with is called so everywhere. */
+static const char *cluster_name(const struct dashboard *d, const struct link *link)
 {
-	return d->demo.sim ? "demo" : kube_login_of(d->link->kube)->context;
+	return d->demo.sim ? "demo" : kube_login_of(link->kube)->context;
 }
 
 static void put_text(struct json_writer *w, const char *name, const char *text)
@@ -287,7 +310,7 @@ static bool start_recording(struct dashboard *d, struct error *err)
 		return true;
 	json_put_object(&w);
 	put_text(&w, "project", project_name(d));
-	put_text(&w, "cluster", cluster_name(d));
+	put_text(&w, "cluster", cluster_name(d, d->link));
 	put_text(&w, "context", kube_login_of(d->link->kube)->context);
 	put_text(&w, "server", kube_login_of(d->link->kube)->server);
 	put_text(&w, "namespace", kube_namespace(d->link->kube));
@@ -369,26 +392,106 @@ static bool open_replay(struct dashboard *d, struct error *err)
 	return true;
 }
 
-static bool open_live(struct dashboard *d, struct error *err)
+static struct kube_options kube_options_for(const struct dashboard *d)
 {
-	struct kube_options kube_options = kube_options_from(d->options);
+	struct kube_options options = kube_options_from(d->options);
+
+	if (d->demo.kubeconfig)
+		options.kubeconfig.path = d->demo.kubeconfig;
+	options.stdin_is_ours = false;
+	return options;
+}
+
+static void watch(struct dashboard *d)
+{
 	struct live_options options = { 0 };
 	AUTO_FREE char *path = NULL;
 
-	if (d->demo.kubeconfig)
-		kube_options.kubeconfig.path = d->demo.kubeconfig;
-	kube_options.stdin_is_ours = false;
-	d->link = xcalloc(1, sizeof *d->link);
-	d->link->net = net_create(NULL, err);
-	if (!d->link->net || !kube_open(d->link->net, &kube_options, &d->link->kube, err) || !start_recording(d, err))
-		return false;
 	if (d->stack)
 		options.envs = envs_of_stack(d->stack);
 	options.strip_path = path = strip_path(d);
 	start_live(d, &options);
 	if (d->stack)
 		add_places(d);
+}
+
+static bool open_live(struct dashboard *d, struct error *err)
+{
+	struct kube_options options = kube_options_for(d);
+
+	d->link = link_open(&options, err);
+	if (!d->link || !start_recording(d, err))
+		return false;
+	watch(d);
 	return true;
+}
+
+/* ---- other clusters ---- */
+
+static char *host_of(const char *server)
+{
+	AUTO_RELEASE(error) ignored = { 0 };
+	struct url url;
+
+	return server && url_parse(str_of(server), &url, &ignored) ? str_dup(url.host) : xstrdup(server ? server : "");
+}
+
+static bool list_contexts(struct app_contexts *ret, struct error *err, void *arg)
+{
+	struct kube_options options = kube_options_for(arg);
+	struct kube_context_name *names;
+	size_t n;
+
+	if (!kubeconfig_contexts(&options.kubeconfig, &names, &n, err))
+		return false;
+	ret->items = xcalloc(n + 1, sizeof *ret->items);
+	ret->len = n;
+	for (size_t i = 0; i < n; i++)
+		ret->items[i] = (struct app_context){ .name = xstrdup(names[i].name),
+						      .server = host_of(names[i].server),
+						      .namespace = xstrdup(names[i].namespace ? names[i].namespace : "default") };
+	kube_context_names_free(names, n);
+	return true;
+}
+
+static struct app_cluster cluster_of(const struct dashboard *d, struct link *link)
+{
+	return (struct app_cluster){ .name = cluster_name(d, link),
+				     .context = kube_login_of(link->kube)->context,
+				     .kube = link->kube,
+				     .live = link->live,
+				     .browse = link->browse,
+				     .handle = link };
+}
+
+static bool open_cluster(const char *context, const struct cancel *cancel, struct app_cluster *ret, struct error *err, void *arg)
+{
+	const struct dashboard *d = arg;
+	struct kube_options options = kube_options_for(d);
+
+	options.kubeconfig.context = context;
+	AUTO(link) link = link_open(&options, err);
+
+	if (!link || !kube_log_in(link->kube, cancel, err))
+		return false;
+	*ret = cluster_of(d, GIVE(link));
+	return true;
+}
+
+static void show_cluster(struct app_cluster *cluster, void *arg)
+{
+	struct dashboard *d = arg;
+
+	kube_shut(d->link->kube);
+	d->link = cluster->handle;
+	watch(d);
+	*cluster = cluster_of(d, d->link);
+}
+
+static void close_cluster(struct app_cluster *cluster, void *arg)
+{
+	(void)arg;
+	link_destroy(cluster->handle);
 }
 
 /* ---- the whole ---- */
@@ -417,10 +520,11 @@ static int run_app(struct dashboard *d, struct error *err)
 	const bool replays = header != NULL;
 	const struct app_options options = {
 		.project = replays ? record_text(header, "project", "?") : project_name(d),
-		.cluster = { .name = replays ? record_text(header, "cluster", "?") : cluster_name(d),
-			     .kube = d->link->kube,
-			     .live = d->link->live,
-			     .browse = d->link->browse },
+		.cluster = replays ? (struct app_cluster){ .name = record_text(header, "cluster", "?"),
+							   .kube = d->link->kube,
+							   .live = d->link->live,
+							   .browse = d->link->browse }
+				   : cluster_of(d, d->link),
 		.read_only = replays ? kube_is_read_only(d->link->kube) : option_flag(d->options, OPT_READ_ONLY),
 		.ascii = option_flag(d->options, OPT_ASCII),
 		.no_colour = no_colour && *no_colour,
@@ -434,6 +538,10 @@ static int run_app(struct dashboard *d, struct error *err)
 		.open_namespace = replays ? record_text(header, "open_namespace", "") : open_namespace(d),
 		.open_target = open_target,
 		.close_target = close_target,
+		.list_contexts = list_contexts,
+		.open_cluster = open_cluster,
+		.show_cluster = show_cluster,
+		.close_cluster = close_cluster,
 		.arg = d,
 		.cancel = d->cancel,
 		.recorder = d->recorder,
@@ -458,20 +566,9 @@ static int run_app(struct dashboard *d, struct error *err)
 	return EXIT_DONE;
 }
 
-static void link_close(struct link *link)
-{
-	if (!link)
-		return;
-	browse_destroy(link->browse);
-	live_destroy(link->live);
-	kube_close(link->kube);
-	net_destroy(link->net);
-	free(link);
-}
-
 static void dashboard_close(struct dashboard *d)
 {
-	link_close(d->link);
+	link_destroy(d->link);
 	stack_destroy(d->stack);
 	recorder_destroy(d->recorder);
 	replay_destroy(d->replay);

@@ -433,9 +433,16 @@ static void tell_strip_trouble(struct app *app)
 	app_notice(app, true, "%s", trouble);
 }
 
+static void open_wanted(struct app *app)
+{
+	AUTO_FREE char *word = GIVE(app->wanted), *namespace = GIVE(app->wanted_namespace);
+
+	app_open_wanted(app, word, namespace);
+}
+
 bool app_poll(struct app *app, int64_t budget_ms)
 {
-	bool live, browse, tasks, logs;
+	bool live, browse, tasks, logs, chores = tasks_poll(app->chores, app); /* first: the cluster may be another one behind it */
 
 	live_set_pace(app->live, hides_environments(app) ? HIDDEN_PACE_MS : 0);
 	record_poll(app);
@@ -446,10 +453,10 @@ bool app_poll(struct app *app, int64_t budget_ms)
 	if (browse)
 		app_refresh_reasons(app);
 	if (browse && app->wanted)
-		app_open_wanted(app, app->options->open, app->options->open_namespace);
+		open_wanted(app);
 	take_events(app);
 	tell_strip_trouble(app);
-	return live | browse | tasks | logs | forwards_poll(app->session->forwards);
+	return live | browse | tasks | logs | chores | forwards_poll(app->session->forwards);
 }
 
 static int sleep_ms(const struct app *app)
@@ -499,6 +506,7 @@ static void turn(struct app *app)
 				{ .fd = live_fd(app->live), .events = POLLIN },
 				{ .fd = queue_fd(app->session->events), .events = POLLIN },
 				{ .fd = tasks_fd(app->session->tasks), .events = POLLIN },
+				{ .fd = tasks_fd(app->chores), .events = POLLIN },
 				{ .fd = browse_fd(app->session->cluster.browse), .events = POLLIN },
 				{ .fd = logs_view_fd(app), .events = POLLIN } };
 	int64_t before_ms = clock_now_ms(NULL), begun_us;
@@ -531,12 +539,14 @@ void app_init(struct app *app, const struct app_options *options, int cols, int 
 	*app = (struct app){ .options = options,
 			     .session = session_create(&options->cluster),
 			     .live = options->cluster.live,
+			     .chores = tasks_create(),
 			     .dirty = true,
 			     .canvas = canvas_create(cols, rows, options->ascii) };
 }
 
 void app_release(struct app *app)
 {
+	clusters_end(app);
 	tasks_cancel(app->session->tasks);
 	for (size_t v = 0; v < VIEW_COUNT; v++)
 		if (views[v]->release)
@@ -548,6 +558,8 @@ void app_release(struct app *app)
 	free(app->message);
 	free(app->pasted);
 	free(app->strip_trouble);
+	free(app->wanted);
+	free(app->wanted_namespace);
 	session_destroy(app->session, app->options);
 	canvas_destroy(app->canvas);
 }
@@ -606,6 +618,7 @@ int app_run(const struct app_options *options, struct error *err)
 	opened = app.term != NULL;
 	if (opened) {
 		setup_take_over(&app);
+		app_read_contexts(&app);
 		show(&app);
 		while (!app.quit)
 			turn(&app);

@@ -31,6 +31,18 @@ struct app_cluster {
 	void *handle;	       /* of whoever made it */
 };
 
+/* The contexts of the kubeconfig. Texts are owned. */
+struct app_context {
+	char *name;
+	char *server; /* its host; "" */
+	char *namespace;
+};
+struct app_contexts {
+	struct app_context *items;
+	size_t len;
+};
+void app_contexts_release(struct app_contexts *contexts);
+
 struct app_options {
 	const char *project;
 	struct app_cluster cluster; /* to begin with */
@@ -45,6 +57,18 @@ struct app_options {
 	/* Loads the stack of an environment. False with err when its files are wrong. Main thread. */
 	bool (*open_target)(const char *env, int64_t slot, struct app_target *ret, struct error *err, void *arg);
 	void (*close_target)(struct app_target *target, void *arg);
+	/* ---- other clusters; NULL: there is no way to them ---- */
+	/* Any thread. */
+	bool (*list_contexts)(struct app_contexts *ret, struct error *err, void *arg);
+	/* Reads what there is to know of it and logs in, without talking to it; not watched yet (live and browse NULL). Any thread but the main one. */
+	bool (*open_cluster)(const char *context, const struct cancel *cancel, struct app_cluster *ret, struct error *err, void *arg);
+	/*
+	 * Begins to watch an opened one, in place of that which was shown before: to which from now on nothing more is sent, and which the
+	 * caller closes. What is shown when the program ends is not the caller's. Main thread; never waits.
+	 */
+	void (*show_cluster)(struct app_cluster *cluster, void *arg);
+	/* Any thread; may wait. */
+	void (*close_cluster)(struct app_cluster *cluster, void *arg);
 	void *arg;
 	const struct cancel *cancel; /* NULL: none; when set the program leaves */
 	struct recorder *recorder;   /* what enters is recorded; NULL: it is not */

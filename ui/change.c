@@ -196,6 +196,8 @@ static void perform_work(const struct cancel *cancel, void *arg)
 		return;
 	}
 	item->good = act_perform(change->kube, &item->plan, cancel, &item->err);
+	if (item->err.kind == ERR_CANCELLED)
+		return; /* the program or its cluster was left meanwhile: it stays begun, its end is not known */
 	set_text(&record.state, item->good ? "done" : "failed");
 	if (!item->good)
 		set_text(&record.message, item->err.message);

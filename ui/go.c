@@ -399,7 +399,7 @@ static const struct {
 	{ ACTION_REDRAW, redraw },	 { ACTION_SAVE, app_save },		{ ACTION_HELP, open_help },	      { ACTION_MENU, app_open_menu },
 	{ ACTION_LEAVE, leave },	 { ACTION_QUIT, app_quit },		{ ACTION_CANCEL, app_ask_cancel },
 	{ ACTION_MOUSE, toggle_mouse },	 { ACTION_RECORD_MARK, set_mark },
-	{ ACTION_EDITOR, app_edit },	 { ACTION_STOP_FORWARD, app_stop_forward },
+	{ ACTION_CONTEXT, app_open_contexts }, { ACTION_EDITOR, app_edit },	 { ACTION_STOP_FORWARD, app_stop_forward },
 };
 
 void app_do(struct app *app, enum action action)

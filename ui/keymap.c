@@ -108,6 +108,7 @@ const struct binding built_in_bindings[] = {
 
 	{ 'a', KEY_TERM_F1 + 7, "a F8", "actions", "all actions on what is under the cursor", ALL & ~LOGS, GROUP_PROGRAM, ACTION_MENU },
 	{ '?', KEY_TERM_F1, "? F1", "keys", "the keys of this view", ALL, GROUP_PROGRAM, ACTION_HELP },
+	{ 'K', 0, "K", NULL, "context: go to another cluster", ALL, GROUP_PROGRAM, ACTION_CONTEXT },
 	{ KEY_TERM_F1 + 6, 0, "F7", NULL, "give the mouse to the terminal, and take it back", ALL, GROUP_PROGRAM, ACTION_MOUSE },
 	{ KEY_TERM_F1 + 8, 0, "F9", NULL, "set a mark in the recording (--record)", ALL, GROUP_PROGRAM, ACTION_RECORD_MARK },
 	{ 'q', 0, "q", NULL, "leave the view; on the first screen leave the program", ALL, GROUP_PROGRAM, ACTION_LEAVE },

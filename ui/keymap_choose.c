@@ -81,6 +81,7 @@ static const char *const names[ACTION_COUNT] = {
 	[ACTION_CANCEL] = "cancel",
 	[ACTION_HELP] = "help",
 	[ACTION_MENU] = "menu",
+	[ACTION_CONTEXT] = "context",
 	[ACTION_LEAVE] = "leave",
 	[ACTION_QUIT] = "quit",
 	[ACTION_MOUSE] = "mouse",

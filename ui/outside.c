@@ -403,5 +403,5 @@ void app_browser(struct app *app, const struct target *t)
 	task = xcalloc(1, sizeof *task);
 	task->url = GIVE(url);
 	app_say(app, "opening %s", task->url);
-	tasks_run(app->session->tasks, &(struct task){ .work = open_url, .end = url_opened, .release = release_url, .arg = task });
+	tasks_run(app->chores, &(struct task){ .work = open_url, .end = url_opened, .release = release_url, .arg = task });
 }

@@ -233,6 +233,14 @@ static void add_asked(struct pager *pager, const struct asked *asked)
 	pager_addf(pager, ROLE_DIM, "    equal  %s", asked->command);
 }
 
+/* Of the present cluster, and behind it of those that were left. */
+static const struct asked *nth_asked(const struct app *app, const struct asked_list *present, size_t n)
+{
+	if (n < present->len)
+		return &present->items[n];
+	return n - present->len < app->asked_before.len ? &app->asked_before.items[n - present->len] : NULL;
+}
+
 /* Changes from the file, and what this program asked of pods; both are newest first, and stay so together. */
 void page_commands(struct app *app, struct pager *pager)
 {
@@ -248,11 +256,13 @@ void page_commands(struct app *app, struct pager *pager)
 		pager_addf(pager, ROLE_BAD, "the history can't be read: %s", err.message);
 	else if (!history->len)
 		pager_add(pager, ROLE_DIM, T("nothing was changed from here yet"));
-	while (a < asked.len || h < history->len) {
-		if (h == history->len || (a < asked.len && asked.items[a].at_ms > history->items[h].time_ms))
-			add_asked(pager, &asked.items[a++]);
-		else
+	for (const struct asked *next; (next = nth_asked(app, &asked, a)) || h < history->len;) {
+		if (h == history->len || (next && next->at_ms > history->items[h].time_ms)) {
+			add_asked(pager, next);
+			a++;
+		} else {
 			add_record(pager, &history->items[h++]);
+		}
 	}
 }
 

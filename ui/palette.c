@@ -53,7 +53,7 @@ void app_open_menu(struct app *app)
 
 /* ---- the palette ---- */
 
-enum { PICK_OBJECT = -1, PICK_ENVIRONMENT = -2, PICK_KIND = -3 }; /* else an action */
+enum { PICK_OBJECT = -1, PICK_ENVIRONMENT = -2, PICK_KIND = -3, PICK_CONTEXT = -4 }; /* else an action */
 
 /* "apps/v1 Deployment namespace name", as picked texts carry an object. */
 static bool parse_object(const char *text, struct object_ref *ret)
@@ -78,6 +78,8 @@ static void pick_anything(struct app *app, const struct pick_item *item)
 	} else if (item->tag == PICK_ENVIRONMENT) {
 		work_show(app, item->text, NULL);
 		app_go(app, VIEW_WORK);
+	} else if (item->tag == PICK_CONTEXT) {
+		app_pick_context(app, item);
 	} else if (item->tag == PICK_KIND) {
 		app_open_kind(app, item->text, NULL);
 	} else if (parse_object(item->text, &object)) {
@@ -116,6 +118,8 @@ void app_open_palette(struct app *app)
 	picker_open(&app->picker, T("jump to, or do"), pick_anything);
 	add_environments(app, &app->picker);
 	add_actions(app, &app->picker, (1u << GROUP_COUNT) - 1 - (1u << GROUP_MOVE));
+	app_add_contexts(app, &app->picker, PICK_CONTEXT);
+	app_read_contexts(app);
 	for (size_t i = 0; (resource = browse_kind_at(app->session->cluster.browse, i)); i++)
 		picker_add(&app->picker, PICK_KIND, resource->resource, *resource->group ? resource->group : "core",
 			   resource->short_names ? resource->short_names[0] : "", NULL, resource->resource);
@@ -156,7 +160,7 @@ void app_open_copy_menu(struct app *app, const struct target *target)
 	picker_open(picker, T("copy"), pick_copy);
 	if (!object_ref_is_empty(&target->object)) {
 		AUTO_FREE char *reference = xasprintf("%s/%s", target->object.kind, target->object.name);
-		AUTO_FREE char *command = xasprintf("kubectl -n %s get %s %s -o yaml", target->object.namespace, target->object.kind, target->object.name);
+		AUTO_FREE char *command = xasprintf("kubectl%s -n %s get %s %s -o yaml", asked_context_flag(app->session->cluster.kube), target->object.namespace, target->object.kind, target->object.name);
 
 		picker_add(picker, 0, T("name"), target->object.name, "Y", NULL, target->object.name);
 		picker_add(picker, 0, "kind/name", reference, "", NULL, reference);

@@ -74,12 +74,20 @@ static void free_items(struct picker *picker)
 	}
 	free(picker->items);
 	free(picker->shown);
-	free(picker->title);
+}
+
+void picker_clear(struct picker *picker)
+{
+	free_items(picker);
+	picker->items = NULL;
+	picker->shown = NULL;
+	picker->len = picker->cap = picker->nshown = picker->shown_cap = picker->cursor = picker->first = 0;
 }
 
 void picker_close(struct picker *picker)
 {
 	free_items(picker);
+	free(picker->title);
 	*picker = (struct picker){ 0 };
 }
 
@@ -92,7 +100,7 @@ static int compare_shown(const void *a, const void *b, void *arg)
 	return p != q ? q - p : x < y ? -1 : 1;
 }
 
-static void look(struct picker *picker)
+void picker_look(struct picker *picker)
 {
 	picker->nshown = picker->cursor = picker->first = 0;
 	for (size_t i = 0; i < picker->len; i++) {
@@ -135,7 +143,7 @@ static void choose(struct picker *picker, struct app *app)
 
 	*picker = (struct picker){ 0 };
 	taken.pick(app, &taken.items[taken.shown[taken.cursor]]);
-	free_items(&taken);
+	picker_close(&taken);
 }
 
 static void move(struct picker *picker, long by)
@@ -162,7 +170,7 @@ bool picker_key(struct picker *picker, struct app *app, uint32_t key)
 	else if (key == KEY_TERM_PAGE_DOWN)
 		move(picker, 10);
 	else if (line_edit_key(&picker->query, key))
-		look(picker);
+		picker_look(picker);
 	return true;
 }
 

@@ -30,6 +30,9 @@ struct picker {
 
 void picker_open(struct picker *picker, const char *title, void (*pick)(struct app *app, const struct pick_item *item));
 void picker_close(struct picker *picker);
+/* Takes the items out, to put others in; then picker_look() finds among them what is typed. */
+void picker_clear(struct picker *picker);
+void picker_look(struct picker *picker);
 /* Copies the texts; detail, reason and text may be NULL. */
 void picker_add(struct picker *picker, int tag, const char *label, const char *detail, const char *key, const char *reason, const char *text);
 /* False: it was not open. Chosen, it is closed first; an item with a reason is not chosen. */

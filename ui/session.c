@@ -1,6 +1,7 @@
 /* What belongs to the cluster on the screens, as a whole. */
 #include <stdlib.h>
 
+#include "live/logs.h"
 #include "ui/state.h"
 
 static void free_event(void *event)
@@ -30,6 +31,7 @@ void session_close_job(struct session *session, const struct app_options *option
 void session_destroy(struct session *session, const struct app_options *options)
 {
 	tasks_destroy(session->tasks);
+	logs_destroy(session->logs);
 	forwards_destroy(session->forwards);
 	session_close_job(session, options);
 	queue_destroy(session->events);

@@ -55,17 +55,22 @@ void setup_replay(struct app *app, const char *text, struct term_options *ret_te
 		fill_term(app, ret_term);
 }
 
+void setup_title(struct app *app)
+{
+	if (!app->term || !settings_get(app->settings)->title)
+		return;
+	AUTO_FREE char *title = xasprintf("slotdeck: %s @ %s", app->options->project, app->session->cluster.name);
+
+	term_set_title(app->term, title);
+}
+
 void setup_take_over(struct app *app)
 {
 	const struct settings *settings = settings_get(app->settings);
 
 	text_use(term_is_ascii(app->term) ? "en" : settings->language);
 	keymap_choose(settings->keys, settings->nkeys);
-	if (settings->title) {
-		AUTO_FREE char *title = xasprintf("slotdeck: %s @ %s", app->options->project, app->session->cluster.name);
-
-		term_set_title(app->term, title);
-	}
+	setup_title(app);
 }
 
 void setup_check(struct app *app)

@@ -12,6 +12,7 @@
 #include "base/queue.h"
 #include "job/act.h"
 #include "job/history.h"
+#include "live/asked.h"
 #include "live/browse.h"
 #include "live/forward.h"
 #include "live/task.h"
@@ -74,6 +75,7 @@ struct view_ops {
 	void (*find)(struct app *app, const char *text);
 	/* The whole as text, for saving; NULL: what is on the screen. */
 	void (*text)(struct app *app, struct buf *out);
+	/* As it was at the start; nothing of the cluster is left. */
 	void (*release)(struct app *app);
 };
 extern const struct view_ops *const views[VIEW_COUNT];
@@ -176,6 +178,7 @@ struct session {
 	struct app_cluster cluster;
 	struct tasks *tasks; /* questions to it, and changes */
 	struct forwards *forwards;
+	struct logs *logs; /* of a session that is left: they were on the screen */
 	struct queue *events; /* of the job: struct job_event */
 	struct job *job;
 	struct app_target target;
@@ -188,11 +191,12 @@ struct session {
 struct session *session_create(const struct app_cluster *cluster);
 /* Ends the job, and lets go of what it was given. */
 void session_close_job(struct session *session, const struct app_options *options);
-/* Cancels what runs and waits until that has noticed. Logs are closed before. */
+/* Cancels what runs and waits until that has noticed. Any thread, when no other uses it. */
 void session_destroy(struct session *session, const struct app_options *options);
 
-#define TRAIL_MAX   32
-#define NOTICES_MAX 200
+#define TRAIL_MAX      32
+#define ASKED_KEPT_MAX 200
+#define NOTICES_MAX    200
 
 struct app {
 	const struct app_options *options;
@@ -201,6 +205,10 @@ struct app {
 	size_t nactions;
 	struct session *session;
 	struct live *live; /* of the session */
+	struct tasks *chores; /* what no cluster keeps waiting: files, other programs, clusters that are opened and left */
+	struct opening *opening; /* another cluster is being opened; NULL: none is. Its task's */
+	struct app_contexts contexts; /* of the kubeconfig, as last read */
+	struct asked_list asked_before; /* of other clusters' pods; newest first */
 	struct term *term;
 	struct canvas *canvas;
 
@@ -242,7 +250,7 @@ struct app {
 	char *pasted;		  /* of the last KEY_TERM_PASTE */
 	size_t nmarks;		  /* set in the recording */
 	bool job_replayed;	  /* a recorded job has not ended yet */
-	bool wanted;		  /* --open waits until the server has said which kinds it has */
+	char *wanted, *wanted_namespace; /* to be opened when the server has said which kinds it has; NULL: nothing is */
 };
 
 /* ---- what the person has chosen (ui/setup.c) ---- */
@@ -252,6 +260,8 @@ struct term_options;
 void setup_begin(struct app *app, struct term_options *ret_term);
 /* After term_open(). */
 void setup_take_over(struct app *app);
+/* The terminal's title names project and cluster, if the settings want one. */
+void setup_title(struct app *app);
 /* Once a second: takes over what has changed. */
 void setup_check(struct app *app);
 void setup_end(struct app *app);
@@ -349,6 +359,21 @@ void app_refresh_reasons(struct app *app);
 void app_open_copy_menu(struct app *app, const struct target *target);
 /* Writes the view as text into the present folder. */
 void app_save(struct app *app);
+
+/* ---- other clusters (ui/clusters.c) ---- */
+
+/* A list of the contexts, to choose the one whose cluster is shown. */
+void app_open_contexts(struct app *app);
+/* Adds "context NAME" for each, with app_pick_context() to go there. */
+void app_add_contexts(struct app *app, struct picker *picker, int tag);
+/* Opens it beside the screen; then it is shown, or why it can't be is said. The item's text is the context. */
+void app_pick_context(struct app *app, const struct pick_item *item);
+/* Reads the kubeconfig again, beside the screen. */
+void app_read_contexts(struct app *app);
+/* Why no other cluster can be shown now; NULL: one can. Gives. */
+char *app_reason_against_leaving(const struct app *app);
+/* Waits until clusters that were left are closed. */
+void clusters_end(struct app *app);
 
 /* ---- changes (ui/act.c) ---- */
 

@@ -50,9 +50,11 @@ void app_open_wanted(struct app *app, const char *word, const char *namespace)
 	AUTO_FREE char *kind = slash ? xmemdup0(word, (size_t)(slash - word)) : xstrdup(word);
 	const struct kube_resource *resource = browse_find_kind(app->session->cluster.browse, kind);
 
-	app->wanted = !resource && browse_kinds(app->session->cluster.browse, &why) == KINDS_ASKED;
-	if (app->wanted)
+	if (!resource && browse_kinds(app->session->cluster.browse, &why) == KINDS_ASKED) {
+		app->wanted = xstrdup(word);
+		app->wanted_namespace = xstrdup(namespace);
 		return;
+	}
 	if (!resource || !slash) {
 		app_open_kind(app, kind, namespace);
 		return;
@@ -389,7 +391,8 @@ static void find(struct app *app, const char *text)
 static void release(struct app *app)
 {
 	close_table(app);
-	free(app->browse.namespace);
+	free(GIVE(app->browse.namespace));
+	app->browse.resource = NULL;
 }
 
 const struct view_ops browse_view_ops = { .name = N_("Browse"), .draw = draw, .act = act, .target = target, .marked = marked, .find = find, .release = release };

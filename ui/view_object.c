@@ -236,6 +236,9 @@ static void release(struct app *app)
 	object_ref_release(&app->object.object);
 	pager_release(&app->object.text);
 	fetch_reset(&app->object.fetch);
+	app->object.tab = OBJECT_SUMMARY;
+	app->object.made_of = 0;
+	app->object.shows_value = false;
 }
 
 int64_t object_revision(const struct app *app)

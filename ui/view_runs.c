@@ -175,7 +175,8 @@ static void find(struct app *app, const char *text)
 static void release(struct app *app)
 {
 	list_release(&app->runs.list);
-	free(app->runs.pods);
+	free(GIVE(app->runs.pods));
+	app->runs.npods = app->runs.pods_cap = 0;
 }
 
 const struct view_ops runs_view_ops = { .name = N_("Runs"), .tab = 4, .draw = draw, .act = act, .target = target, .find = find, .release = release };

@@ -364,6 +364,7 @@ static void release(struct app *app)
 {
 	slot_cards_release(&app->slots.cards);
 	list_release(&app->slots.list);
+	app->slots.key[0] = '\0';
 }
 
 const struct view_ops slots_view_ops = { .name = N_("Slots"), .tab = 2, .draw = draw, .act = act, .target = target, .marked = marked, .find = find, .release = release };

@@ -584,15 +584,19 @@ static void release(struct app *app)
 {
 	struct work_view *work = &app->work;
 
-	free(work->title);
+	free(GIVE(work->title));
 	object_ref_release(&work->object);
 	list_release(&work->workloads);
 	list_release(&work->pods);
 	pager_release(&work->text);
 	fetch_reset(&work->fetch);
 	env_members_release(&work->members);
-	free(work->pod_entries);
+	free(GIVE(work->pod_entries));
+	work->npods = work->pods_cap = 0;
 	buf_release(&work->key);
+	work->tab = WORK_WHY;
+	work->in_text = work->zoomed = false;
+	work->made_of = 0;
 }
 
 int64_t work_revision(struct app *app)

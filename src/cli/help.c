@@ -237,7 +237,8 @@ int cmd_man(const struct command *command, const struct options *options)
 	fputs(".SH NAME\nslotdeck \\- environments of one services.yaml on Kubernetes\n.SH SYNOPSIS\n.B slotdeck\n[\\fIflags\\fR]\n.br\n"
 	      ".B slotdeck\n[\\fB\\-\\-batch\\fR] \\fIcommand\\fR [\\fIflags\\fR]\n.SH DESCRIPTION\n"
 	      "Without a command the dashboard opens. A command does one job and leaves; flags may stand anywhere. A flag beats its variable, a "
-	      "variable beats the default. stdout carries results only; everything else goes to stderr.\n.SH COMMON FLAGS\n", out);
+	      "variable beats the default. stdout carries results only; everything else goes to stderr.\n.PP\nIn the dashboard \fB?\fR lists the keys, "
+	      "\fB:\fR jumps to anything, and \fBK\fR goes to the cluster of another context of the kubeconfig.\n.SH COMMON FLAGS\n", out);
 	for (const enum option_id *o = common_options; *o != OPT_COUNT; o++)
 		man_option(out, *o);
 	fputs(".SH COMMANDS\n", out);
