@@ -82,6 +82,15 @@ struct entry *app_entry(struct app *app, const struct object_ref *object)
 	return kind ? store_find_name(live_store(app->live), kind, object->namespace, object->name) : NULL;
 }
 
+void app_add_doubt(struct app *app, const struct kind *kind, const char *namespace, struct buf *out)
+{
+	const struct scope *scope;
+
+	for (size_t i = 0; !out->len && (scope = store_scope_at(live_store(app->live), i)); i++)
+		if (scope->kind == kind && (!*namespace || !*scope->namespace || strcmp(scope->namespace, namespace) == 0))
+			health_format_scope(live_health(app->live), scope, live_now_ms(app->live), out);
+}
+
 /* ---- saying things ---- */
 
 static void set_message(struct app *app, bool bad, const char *text)

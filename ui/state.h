@@ -332,6 +332,9 @@ const struct environment *app_environment(struct app *app, const char *title);
 /* The first one in a namespace. */
 const struct environment *app_environment_in(struct app *app, const char *namespace);
 struct entry *app_entry(struct app *app, const struct object_ref *object);
+/* Why a list of kind in namespace ("": anywhere) may have nothing although there is something: "pods are being listed"; nothing is added
+ * when what is shown is known to be all. */
+void app_add_doubt(struct app *app, const struct kind *kind, const char *namespace, struct buf *out);
 
 /* One line below, until the next key. */
 void app_say(struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

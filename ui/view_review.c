@@ -81,6 +81,17 @@ static const struct environment *current(struct app *app)
 	return at == SIZE_MAX ? NULL : env_at(app, at);
 }
 
+/* Pull requests stand in the records of slots. */
+static void draw_none(struct app *app, struct canvas *canvas, int row)
+{
+	const char *records = app->options->state_namespace;
+	AUTO_RELEASE(buf) doubt = BUF_INIT(0);
+
+	if (records && *records)
+		app_add_doubt(app, &kind_config_map, records, &doubt);
+	canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, doubt.len ? buf_cstr(&doubt) : T("no slot's record names a pull request"));
+}
+
 static void draw(struct app *app, struct canvas *canvas, struct area area)
 {
 	const struct environment *env = current(app);
@@ -88,7 +99,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	int row = area.top, rows = area.bottom - row;
 
 	if (!env) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("no slot's record names a pull request"));
+		draw_none(app, canvas, row);
 		return;
 	}
 	rows = rows > 12 ? rows / 2 : rows;

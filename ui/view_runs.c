@@ -114,6 +114,17 @@ void run_of_environment(struct app *app, const struct environment *env, struct b
 		buf_addf(out, T("agent %s"), *env->owner ? env->owner : T("runs"));
 }
 
+static void draw_none(struct app *app, struct canvas *canvas, int row)
+{
+	AUTO_RELEASE(buf) doubt = BUF_INIT(0);
+
+	app_add_doubt(app, &kind_pod, "", &doubt);
+	canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM,
+		    app->runs.npods ? T("no agent has this text")
+		    : doubt.len	    ? buf_cstr(&doubt)
+				    : T("no agent's pod is known (pods with the label app: codex)"));
+}
+
 static void draw(struct app *app, struct canvas *canvas, struct area area)
 {
 	struct entry *entry = current(app);
@@ -122,7 +133,7 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	int row = area.top, rows;
 
 	if (!list->len) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, list->filter ? T("no agent has this text") : T("no agent's pod is known (pods with the label app: codex)"));
+		draw_none(app, canvas, row);
 		return;
 	}
 	rows = (int)list->len + 1 < 4 ? 4 : (int)list->len + 1;

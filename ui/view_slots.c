@@ -252,11 +252,11 @@ static void draw_detail(struct app *app, const struct slot_card *card, struct ca
 
 static void draw_none(struct app *app, struct canvas *canvas, int row)
 {
-	const struct scope *records = records_of(app);
+	const char *records = app->options->state_namespace;
 	AUTO_RELEASE(buf) doubt = BUF_INIT(0);
 
-	if (records && !records->synced_ms)
-		health_format_scope(live_health(app->live), records, live_now_ms(app->live), &doubt);
+	if (records && *records)
+		app_add_doubt(app, &kind_config_map, records, &doubt);
 	canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM,
 		    doubt.len		     ? buf_cstr(&doubt)
 		    : app->slots.list.filter ? T("no slot has this text")

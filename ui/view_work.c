@@ -387,7 +387,10 @@ static void draw_list(struct app *app, struct canvas *canvas, struct area area)
 	rows = area.bottom - row > 10 && rows > (area.bottom - row) * 3 / 5 ? (area.bottom - row) * 3 / 5 : rows;
 	rows = rows > area.bottom - row ? area.bottom - row : rows;
 	if (!list->len) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, list->filter ? T("no workload has this text") : T("no workloads here"));
+		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM,
+			    env->state == HEALTH_UNKNOWN && *env->why ? env->why
+			    : list->filter			      ? T("no workload has this text")
+								      : T("no workloads here"));
 		return;
 	}
 	list_draw(list, &source, canvas, row, rows, 0, canvas->cols);
