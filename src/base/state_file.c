@@ -1,6 +1,7 @@
 #include "base/state_file.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -62,6 +63,63 @@ char *state_path(const char *folder, const char *const *words, struct error *err
 		hash = add_to_hash(hash, words[i]);
 	}
 	return xasprintf("%s/%s%08x.txt", whole, buf_cstr(&name), hash);
+}
+
+/* ---- removing ---- */
+
+struct old_file {
+	char *path;
+	int64_t written_s;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+	int64_t x = ((const struct old_file *)a)->written_s, y = ((const struct old_file *)b)->written_s;
+
+	return (x < y) - (x > y);
+}
+
+static bool is_ours(const char *name)
+{
+	return str_ends(str_of(name), STR(".txt")) || str_ends(str_of(name), STR(".txt.damaged"));
+}
+
+/* Whoever waits for its lock meanwhile finds it gone, and makes a new one. */
+static void remove_unless_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		unlink(path);
+	close(fd);
+}
+
+void state_folder_trim(const char *folder, int64_t max_age_s, size_t max_files)
+{
+	int64_t oldest_s = clock_wall_ms(NULL) / 1000 - max_age_s;
+	struct old_file *files = NULL;
+	size_t n = 0, cap = 0;
+	DIR *dir = opendir(folder);
+	struct stat info;
+
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		AUTO_FREE char *path = xasprintf("%s/%s", folder, entry->d_name);
+
+		if (is_ours(entry->d_name) && lstat(path, &info) == 0 && S_ISREG(info.st_mode))
+			LIST_PUSH(files, n, cap) = (struct old_file){ GIVE(path), info.st_mtim.tv_sec };
+	}
+	if (dir)
+		closedir(dir);
+	if (n)
+		qsort(files, n, sizeof *files, newest_first);
+	for (size_t i = 0; i < n; i++) {
+		if (i >= max_files || files[i].written_s < oldest_s)
+			remove_unless_open(files[i].path);
+		free(files[i].path);
+	}
+	free(files);
 }
 
 /* ---- opening ---- */

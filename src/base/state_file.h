@@ -18,6 +18,12 @@ char *state_folder(struct error *err);
 /* FOLDER/WORD-WORD-HASH.txt of that folder: words (NULL at the end) as they can stand in a name, the hash of what they are. Both given. */
 char *state_path(const char *folder, const char *const *words, struct error *err);
 
+/*
+ * Removes files of a folder that nobody has written to for max_age_s, and of the others the oldest beyond max_files. What a program has
+ * open stays. Only files as state_path() names them, and what state_file_set_aside() left of them; what can't be removed stays.
+ */
+void state_folder_trim(const char *folder, int64_t max_age_s, size_t max_files);
+
 struct state_mark { /* tells whether a file is as it was; zero: no file is */
 	uint64_t inode, size;
 	int64_t written_ns;

@@ -11,6 +11,8 @@
 #define ROOM_MIN     ((size_t)128 << 10) /* a file below that is not written anew */
 #define PENDING_MAX  ((size_t)1 << 20)
 #define END_WAIT_MS  200
+#define KEPT_S	     (30 * 24 * 3600) /* files of clusters that nobody looks at any more */
+#define FILES_MAX    200
 
 struct lane {
 	int64_t last; /* the newest cell */
@@ -24,6 +26,7 @@ struct health_strip {
 	struct state_mark seen; /* the file as we left it */
 	size_t room;	    /* beyond that many bytes it is written anew */
 	int64_t failed;	    /* cell in which the file could not be used */
+	bool trimmed;	    /* the other files were looked at */
 	char *trouble;
 };
 
@@ -213,6 +216,16 @@ static bool write_pending(struct health_strip *strip, struct state_file *file, i
 	return true;
 }
 
+/* Once, behind the first note, so that our own file is the newest: a cluster whose address changes leaves a file each time. */
+static void trim_folder(struct health_strip *strip)
+{
+	const char *end = strrchr(strip->path, '/');
+	AUTO_FREE char *folder = end ? str_dup((struct str){ strip->path, (size_t)(end - strip->path) }) : xstrdup(".");
+
+	strip->trimmed = true;
+	state_folder_trim(folder, KEPT_S, FILES_MAX);
+}
+
 static void flush(struct health_strip *strip, int64_t now, unsigned patience_ms)
 {
 	AUTO_RELEASE(state_file) file = { 0 };
@@ -220,8 +233,11 @@ static void flush(struct health_strip *strip, int64_t now, unsigned patience_ms)
 
 	if (!strip->path || !strip->pending.len || strip->failed == now)
 		return;
-	if (state_file_open(strip->path, patience_ms, &file, &err) && write_pending(strip, &file, now, &err))
+	if (state_file_open(strip->path, patience_ms, &file, &err) && write_pending(strip, &file, now, &err)) {
+		if (!strip->trimmed)
+			trim_folder(strip);
 		return;
+	}
 	if (err.kind == ERR_CONFLICT)
 		return; /* the next time, then */
 	strip->failed = now;

@@ -6,7 +6,8 @@
  * Nothing of it comes from the cluster: where no program looked, or what it saw was in doubt, there is no data. What is noted goes to a
  * file (base/state_file.h) that several programs share and read again when another one has added to it; each line is `CELL STATES TITLE`:
  * states from that cell on, '.' for no data. A cell is the server's wall clock in units of five minutes. A file that is no such record is
- * kept beside and begun anew. One thread.
+ * kept beside and begun anew. With the first note other files of its folder go that nobody has written to for 30 days, and all beyond the
+ * newest 200. One thread.
  */
 #ifndef SLOTDECK_LIVE_HEALTH_STRIP_H
 #define SLOTDECK_LIVE_HEALTH_STRIP_H

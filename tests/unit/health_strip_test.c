@@ -12,6 +12,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -395,6 +396,55 @@ static void the_live_model_notes_what_it_can_prove(void **state)
 	assert_true(strip_ends_with(&bed, "#  ") || strip_ends_with(&bed, "#   "));
 }
 
+/* A file of another cluster, last written so many days ago. */
+static char *file_of_another(const struct place *place, const char *name, int days)
+{
+	char *path = xasprintf("%s/%s", place->folder, name);
+	struct timespec times[2] = { { .tv_sec = time(NULL) - days * 24 * 3600 }, { .tv_sec = time(NULL) - days * 24 * 3600 } };
+
+	write_text(path, "slotdeck health strip 1\n");
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	return path;
+}
+
+static void note_once(const struct place *place)
+{
+	AUTO(health_strip) strip = health_strip_create(place->path);
+
+	note(strip, "dev", HEALTH_HEALTHY, NOW);
+	assert_true(file_exists(place->path));
+}
+
+static void files_that_nobody_wrote_to_for_a_month_go(void **state)
+{
+	const struct place *place = *state;
+	AUTO_FREE char *gone = file_of_another(place, "a.txt", 31), *damaged = file_of_another(place, "b.txt.damaged", 40);
+	AUTO_FREE char *kept = file_of_another(place, "c.txt", 29), *strange = file_of_another(place, "notes", 90), *open = file_of_another(place, "d.txt", 31);
+	AUTO_RELEASE(state_file) file = { 0 };
+	AUTO_RELEASE(error) err = { 0 };
+
+	assert_true(state_file_open(open, 0, &file, &err));
+	note_once(place);
+	assert_false(file_exists(gone) || file_exists(damaged));
+	assert_true(file_exists(kept) && file_exists(strange) && file_exists(open));
+}
+
+static void no_more_than_two_hundred_files_are_kept(void **state)
+{
+	const struct place *place = *state;
+	AUTO_FREE char *oldest = file_of_another(place, "oldest.txt", 9), *newest = NULL;
+
+	for (int i = 0; i < 199; i++) {
+		AUTO_FREE char *name = xasprintf("%d.txt", i);
+
+		free(newest);
+		newest = file_of_another(place, name, 8 - i / 25);
+	}
+	note_once(place);
+	assert_true(file_exists(newest));
+	assert_false(file_exists(oldest));
+}
+
 int main(void)
 {
 #define in_place(test) cmocka_unit_test_setup_teardown(test, open_place, close_place)
@@ -413,6 +463,8 @@ int main(void)
 		in_place(a_file_that_cannot_be_used_is_said_and_the_strip_goes_on),
 		in_place(a_file_that_is_locked_is_not_waited_for),
 		in_place(clusters_and_projects_have_files_of_their_own),
+		in_place(files_that_nobody_wrote_to_for_a_month_go),
+		in_place(no_more_than_two_hundred_files_are_kept),
 		cmocka_unit_test(the_live_model_notes_what_it_can_prove),
 	};
 
