@@ -249,6 +249,24 @@ bool kube_is_read_only(const struct kube *kube)
 
 /* ---- calls ---- */
 
+void kube_tell_changes(struct kube *kube, void (*on_change)(const char *method, const char *path, void *arg), void *arg)
+{
+	pthread_mutex_lock(&kube->lock);
+	kube->on_change = on_change;
+	kube->on_change_arg = arg;
+	pthread_mutex_unlock(&kube->lock);
+}
+
+static void tell_change(struct kube *kube, const struct http_request *request)
+{
+	if (!request->method || strcmp(request->method, "GET") == 0 || request->safe || kube->read_only)
+		return;
+	pthread_mutex_lock(&kube->lock);
+	if (kube->on_change)
+		kube->on_change(request->method, request->path, kube->on_change_arg);
+	pthread_mutex_unlock(&kube->lock);
+}
+
 void kube_prepare(struct kube *kube, struct http_request *request)
 {
 	if (!request->headers)
@@ -260,6 +278,7 @@ void kube_prepare(struct kube *kube, struct http_request *request)
 		request->on_wait_arg = kube->on_wait_arg;
 	}
 	kube_asked_note(kube, request);
+	tell_change(kube, request);
 }
 
 bool kube_call(struct kube *kube, const struct http_request *request, const char *what, const struct cancel *cancel,

@@ -55,6 +55,12 @@ const char *kube_context_flag(const struct kube *kube);
 const char *kube_field_manager(const struct kube *kube);
 bool kube_is_read_only(const struct kube *kube);
 
+/*
+ * on_change is told each changing request before it goes out, with its path and query; dry runs and questions change nothing. On the
+ * thread that asks, under a lock: it must not ask this kube anything. NULL: nobody is told any more.
+ */
+void kube_tell_changes(struct kube *kube, void (*on_change)(const char *method, const char *path, void *arg), void *arg);
+
 /* ---- server ---- */
 
 struct kube_version {

@@ -53,6 +53,8 @@ struct kube {
 	struct kube_version version;
 	bool version_known;
 	struct kube_asked_ring asked;
+	void (*on_change)(const char *method, const char *path, void *arg);
+	void *on_change_arg;
 };
 
 /* Parses the answer as JSON; takes nothing. ERR_SERVER names what. */

@@ -205,20 +205,52 @@ void page_jobs(struct app *app, struct pager *pager)
 
 /* ---- what was done from here ---- */
 
+/* Whether what was done can be taken back, and how or why not. */
+static const char *undo_of(const struct history_record *r)
+{
+	static const struct {
+		const char *action, *words;
+	} undos[] = { { "restart", N_("nothing to take back: the same pods were made anew") },
+		      { "scale", N_("possible: scale it to what it was") },
+		      { "undo", N_("possible: U goes to the revision of before") },
+		      { "delete", N_("not from here: the manifest lies in what was kept") },
+		      { "suspend", N_("possible: let it run again") },
+		      { "resume", N_("possible: suspend it again") },
+		      { "run now", N_("possible: delete the Job that it made") },
+		      { "free", N_("not possible: a namespace does not come back; what was kept tells what was in it") },
+		      { "apply", N_("not as a whole: how it was before is not kept; U takes back one workload, A applies another stack") },
+		      { "mirror", N_("not from here: registries keep what was sent; what a tag led to before stands beside it") } };
+
+	for (size_t i = 0; i < ARRAY_LEN(undos); i++)
+		if (strcmp(undos[i].action, r->action) == 0)
+			return T(undos[i].words);
+	return NULL;
+}
+
 static void add_record(struct pager *pager, const struct history_record *r)
 {
 	AUTO_RELEASE(buf) clock = BUF_INIT(0);
+	AUTO_RELEASE(buf) line = BUF_INIT(0);
 	bool bad = strcmp(r->state, "failed") == 0, cut = strcmp(r->state, "begun") == 0;
 
 	add_clock(&clock, r->time_ms);
-	pager_addf(pager, bad ? ROLE_BAD : cut ? ROLE_UNKNOWN : ROLE_TEXT, "%s %s %s in %s on %s: %s%s%s", buf_cstr(&clock), r->action, r->object, r->namespace,
-		   r->cluster, cut ? T("begun, its end is not known") : r->state, *r->message ? ": " : "", r->message);
+	buf_addf(&line, "%s %s %s", buf_cstr(&clock), r->action, r->object);
+	if (*r->namespace)
+		buf_addf(&line, T(" in %s"), r->namespace);
+	if (*r->cluster)
+		buf_addf(&line, T(" on %s"), r->cluster);
+	buf_addf(&line, ": %s%s%s", cut ? T("begun, its end is not known") : r->state, *r->message ? ": " : "", r->message);
+	pager_add(pager, bad ? ROLE_BAD : cut ? ROLE_UNKNOWN : ROLE_TEXT, buf_cstr(&line));
+	if (*r->who)
+		pager_addf(pager, ROLE_DIM, "    by     %s", r->who);
 	for (size_t i = 0; i < r->nrequests; i++)
-		pager_addf(pager, ROLE_DIM, "    sent   %s", r->requests[i]);
+		pager_addf(pager, ROLE_DIM, cut ? "    meant  %s" : "    sent   %s", r->requests[i]);
 	if (*r->command)
 		pager_addf(pager, ROLE_DIM, "    equal  %s", r->command);
 	if (*r->evidence)
 		pager_addf(pager, ROLE_DIM, "    kept   %s", r->evidence);
+	if (undo_of(r))
+		pager_addf(pager, ROLE_DIM, "    undo   %s", undo_of(r));
 }
 
 static void add_asked(struct pager *pager, const struct asked *asked)

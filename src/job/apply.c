@@ -1,11 +1,10 @@
 #include "job/apply.h"
 
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "job/deadline.h"
+#include "job/history.h"
 #include "job/inventory.h"
 #include "job/layers.h"
 #include "job/preflight.h"
@@ -45,12 +44,9 @@ static void on_lease_wait(const char *holder, int64_t seconds_left, void *arg)
 
 static char *identity_of(const struct run *run)
 {
-	const char *actor = getenv("GITHUB_ACTOR");
-	const struct passwd *user = getpwuid(getuid());
-	char host[256] = "unknown";
+	AUTO_FREE char *who = history_who();
 
-	gethostname(host, sizeof host - 1);
-	return xasprintf("%s@%s pid %d run %s", actor && *actor ? actor : user ? user->pw_name : "user", host, (int)getpid(), run->id);
+	return xasprintf("%s run %s", who, run->id);
 }
 
 /* The workflow run, where there is one. */
@@ -211,10 +207,30 @@ static void tell_skipped(struct application *a)
 
 /* ---- the whole ---- */
 
+/* What will be sent, unless it turns out to be there as it is. */
+static void begin_record(struct application *a)
+{
+	char **planned = xcalloc(a->plan.len + 1, sizeof *planned);
+	AUTO_RELEASE(error) ignored = { 0 };
+
+	for (size_t i = 0; i < a->plan.len; i++) {
+		const struct deploy_object *o = &a->plan.objects[i];
+		AUTO_RELEASE(buf) path = BUF_INIT(0);
+
+		if (o->resource && kube_path(o->resource, o->namespace, o->name, &path, &ignored))
+			planned[i] = xasprintf("PATCH %s", buf_cstr(&path));
+		else
+			planned[i] = xasprintf("PATCH %s %s/%s", o->kind, o->namespace, o->name);
+	}
+	run_record_begin(&a->run, "apply", "apply", planned, a->plan.len);
+}
+
 static bool write_all(struct application *a, struct error *err)
 {
 	static const enum hook_stage before[] = { HOOK_BEFORE_ALL, HOOK_BEFORE_APPLY }, after[] = { HOOK_AFTER_APPLY, HOOK_AFTER_ALL };
 
+	if (wants_writes(a) && !kube_is_read_only(a->run.kube))
+		begin_record(a);
 	if (!step_namespace(a, err) || !step_lease(a, err))
 		return false;
 	inventory_add_plan(&a->inventory, &a->plan);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <jansson.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 
 void history_record_release(struct history_record *r)
 {
-	char **texts[] = { &r->id, &r->cluster, &r->action, &r->object, &r->namespace, &r->command, &r->state, &r->message, &r->evidence };
+	char **texts[] = { &r->id, &r->cluster, &r->action, &r->object, &r->namespace, &r->who, &r->command, &r->state, &r->message, &r->evidence };
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		free(*texts[i]);
@@ -34,15 +35,30 @@ void history_release(struct history *history)
 
 /* ---- writing ---- */
 
+char *history_who(void)
+{
+	const char *actor = getenv("GITHUB_ACTOR");
+	char host[256] = "unknown", room[1024];
+	struct passwd user, *found = NULL;
+
+	if (actor && !*actor)
+		actor = NULL;
+	if (!actor && getpwuid_r(getuid(), &user, room, sizeof room, &found) == 0 && found)
+		actor = user.pw_name;
+	gethostname(host, sizeof host - 1);
+	return xasprintf("%s@%s pid %d", actor ? actor : "user", host, (int)getpid());
+}
+
 static char *line_of(const struct history_record *r)
 {
 	json_t *requests = json_array(), *object;
+	AUTO_FREE char *self = r->who ? NULL : history_who();
 	char *line;
 
 	for (size_t i = 0; i < r->nrequests; i++)
 		json_array_append_new(requests, json_string(r->requests[i]));
-	object = json_pack("{s:s, s:I, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:o, s:s*, s:s*}", "id", r->id, "time_ms", (json_int_t)r->time_ms, "state",
-			   r->state, "cluster", r->cluster, "action", r->action, "object", r->object, "namespace", r->namespace, "command", r->command,
+	object = json_pack("{s:s, s:I, s:s, s:s*, s:s*, s:s*, s:s*, s:s, s:s*, s:o, s:s*, s:s*}", "id", r->id, "time_ms", (json_int_t)r->time_ms, "state",
+			   r->state, "cluster", r->cluster, "action", r->action, "object", r->object, "namespace", r->namespace, "who", self ? self : r->who, "command", r->command,
 			   "requests", requests, "message", r->message, "evidence", r->evidence);
 	line = json_dumps(object, JSON_COMPACT);
 	json_decref(object);
@@ -102,6 +118,7 @@ static struct history_record record_of(const json_t *o)
 	struct history_record r = { .id = text_of(o, "id"),	      .time_ms = json_integer_value(json_object_get(o, "time_ms")),
 				    .cluster = text_of(o, "cluster"), .action = text_of(o, "action"),
 				    .object = text_of(o, "object"),   .namespace = text_of(o, "namespace"),
+				    .who = text_of(o, "who"),
 				    .command = text_of(o, "command"), .state = text_of(o, "state"),
 				    .message = text_of(o, "message"), .evidence = text_of(o, "evidence") };
 	size_t i;

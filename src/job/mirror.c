@@ -222,6 +222,20 @@ static void tell_plan(struct mirror *m)
 	run_step_end(m->run, !failed, summary);
 }
 
+static void begin_record(struct mirror *m)
+{
+	char **planned = xcalloc(m->n, sizeof *planned);
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->n; i++) {
+		const struct mirror_image *image = &m->images[i];
+
+		if (!image->there && mirror_may_go(image))
+			planned[n++] = mirror_put(image, image->to.digest ? image->digest : image->to.tag);
+	}
+	run_record_begin(m->run, "mirror", "images mirror", planned, n);
+}
+
 static int work(struct mirror *m)
 {
 	struct run *run = m->run;
@@ -237,6 +251,7 @@ static int work(struct mirror *m)
 	if (run->options->dry_run && !cancel_requested(m->crew.stop))
 		return end_of_look(m);
 	if (!cancel_requested(m->crew.stop) && run->counts[CHANGE_UNCHANGED] + run->counts[CHANGE_FAILED] < m->n) {
+		begin_record(m);
 		run_step(run, "copy");
 		m->next = 0;
 		crew_run(&m->crew, parallel, copy_work, on_turn, m);

@@ -62,6 +62,8 @@ static bool carry(struct mirror *m, size_t at, struct error *err)
 					    .arg = &carried },
 		       &result, err))
 		return false;
+	run_record_note(m->run, "POST %s/v2/%s/blobs/uploads/ %s %s", registry_host(blob->to), blob->to_repository,
+			result == BLOB_MOUNTED ? "mounts" : "sends", blob->digest);
 	blob->mounted = result == BLOB_MOUNTED;
 	if (blob->mounted)
 		on_bytes(blob->size_bytes, &carried);
@@ -69,6 +71,14 @@ static bool carry(struct mirror *m, size_t at, struct error *err)
 }
 
 /* ---- one image ---- */
+
+char *mirror_put(const struct mirror_image *image, const char *target)
+{
+	bool replaces = image->was && !strchr(target, ':');
+
+	return xasprintf("PUT %s/v2/%s/manifests/%s%s%s", registry_host(image->destination), image->to.repository, target, replaces ? " instead of " : "",
+			 replaces ? image->was : "");
+}
 
 static bool put_all(struct mirror *m, struct mirror_image *image, struct error *err)
 {
@@ -80,8 +90,12 @@ static bool put_all(struct mirror *m, struct mirror_image *image, struct error *
 		bool last = i + 1 == image->nmanifests;
 		const char *target = last && !image->to.digest ? image->to.tag : manifest->digest;
 
-		if (!cancel_check(m->crew.stop, err) ||
-		    !registry_put_manifest(image->destination, image->to.repository, target, manifest, &call, err))
+		AUTO_FREE char *request = mirror_put(image, target);
+
+		if (!cancel_check(m->crew.stop, err))
+			return false;
+		run_record_note(m->run, "%s", request);
+		if (!registry_put_manifest(image->destination, image->to.repository, target, manifest, &call, err))
 			return false;
 	}
 	return true;

@@ -80,6 +80,8 @@ bool mirror_may_go(const struct mirror_image *image); /* it is to be copied, and
 
 /* ---- copy ---- */
 
+/* "PUT registry.example/v2/REPOSITORY/manifests/TARGET", and what it replaces. Gives. */
+char *mirror_put(const struct mirror_image *image, const char *target);
 /* One step of the copying: a blob, or an image whose blobs are all there. False: nothing is left. */
 bool copy_work(void *mirror);
 

@@ -54,6 +54,7 @@ int run_end(struct run *run, int exit_code, const char *verdict)
 				   .elapsed_ms = clock_now_ms(run->clock) - run->started_ms };
 
 	run->step = NULL;
+	run_record_end(run, exit_code, verdict);
 	memcpy(event.counts, run->counts, sizeof event.counts);
 	run_emit(run, &event);
 	return exit_code;
@@ -68,6 +69,8 @@ void run_emit(struct run *run, struct job_event *event)
 		event->step = run->step;
 	if (event->kind == JOB_OBJECT || event->kind == JOB_DIFF)
 		run->counts[event->change]++;
+	if (event->kind == JOB_HOOK && event->change != CHANGE_SKIPPED)
+		run_record_note(run, "hook %s", event->text);
 	if (run->context->sink)
 		run->context->sink(event, run->context->sink_arg);
 }

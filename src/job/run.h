@@ -26,6 +26,7 @@ struct run {
 	struct lease *lease; /* NULL: none needed */
 	unsigned hooks_ran;  /* after the first write */
 	bool namespace_is_new; /* the stack's: made by this run, so nothing of the plan is in it yet */
+	struct run_record *record; /* NULL: it changes nothing (yet) */
 };
 
 void run_begin(struct run *run, const struct job_context *context, const struct apply_options *options, const char *what);
@@ -42,6 +43,19 @@ bool run_may_write(struct run *run, struct error *err);
 /* Applies one object of our own making (a Secret of a hook, the inventory) by force, if writing may go on. what: for the error. */
 bool run_apply(struct run *run, const struct kube_resource *resource, const char *namespace, const char *name, struct str body, const char *what,
 	       struct error *err);
+
+/* ---- what it changes, as one record of the history (run_record.c, job/history.h) ---- */
+
+/*
+ * Before the first change: the record is written as begun, with what is planned ("PATCH /apis/…"; planned is taken). From then on each
+ * changing request of the run's client is noted, but for those about its Lease, and each hook that runs. Where it can't be written that is a
+ * note of the run, which goes on: a machine of CI may have no place for it. verb: of the command that does the same ("images mirror").
+ */
+void run_record_begin(struct run *run, const char *action, const char *verb, char **planned, size_t nplanned);
+/* A request that does not go by the run's client. Any thread. Nothing without a record. */
+void run_record_note(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Writes it as done or failed, and forgets it; run_end() does. */
+void run_record_end(struct run *run, int exit_code, const char *verdict);
 
 /* ---- plan (plan.c) ---- */
 

@@ -165,9 +165,12 @@ class Run:
         return 'exit %s after %.1f s\n%s\n%s' % (self.code, self.seconds, self.out[-2500:], self.err[-2500:])
 
 
+STATE = tempfile.TemporaryDirectory()  # histories of whoever runs the suite stay as they are
+
+
 def environment(cluster, extra=None):
     env = {k: os.environ[k] for k in ('PATH', 'HOME', 'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS') if k in os.environ}
-    env.update(KUBECONFIG=cluster.kubeconfig, LC_ALL='C.UTF-8', NO_COLOR='1')
+    env.update(KUBECONFIG=cluster.kubeconfig, LC_ALL='C.UTF-8', NO_COLOR='1', XDG_STATE_HOME=STATE.name)
     env.update(extra or {})
     return env
 

@@ -143,5 +143,44 @@ def killed_after_every_tenth_request_the_golden_slot_ends_as_in_an_unbroken_run(
     in_parallel(with_cluster(broken), range(10, total + 1, 10))
 
 
-SIM_ONLY = [killed_after_each_request_the_golden_project_ends_as_in_an_unbroken_run,
+# ---- what is known of it afterwards ----
+
+def records(place):
+    with open(place + '/slotdeck/history.jsonl') as lines:
+        return [json.loads(line) for line in lines]
+
+
+def changes(requests):
+    return sorted('%s %s' % (r['method'], r['path']) for r in requests if r['method'] not in ('GET', 'POST') and '/leases' not in r['path'])
+
+
+def an_apply_is_in_the_history_with_what_it_sent_and_stays_there_when_it_is_killed(c):
+    with tempfile.TemporaryDirectory() as place:
+        env, args = {'XDG_STATE_HOME': place}, ['apply', '--env', 'dev']
+        folder = project(c, 'kept', {'a': config_map('a', k='v')})
+        c.watch_requests()
+        assert slotdeck(c, folder, *args, '--dry-run', env=env).code == 0
+        assert not os.path.exists(place + '/slotdeck/history.jsonl')
+        c.forget_requests()
+        done = slotdeck(c, folder, *args, env=env)
+        assert done.code == 0, done
+        begun, ended = records(place)
+        assert begun['id'] == ended['id'] and begun['state'] == 'begun' and ended['state'] == 'done', (begun, ended)
+        assert begun['requests'] == ['PATCH /api/v1/namespaces/kept-dev/configmaps/a'], begun
+        assert ended['action'] == 'apply' and ended['namespace'] == 'kept-dev' and ended['command'] == 'slotdeck apply --env dev', ended
+        assert '@' in ended['who'] and ended['message'], ended
+        sent = sorted(r.split('?')[0] for r in ended['requests'] if not r.startswith('POST'))
+        assert sent == [r.split('?')[0] for r in changes(c.requests())], (sent, c.requests())
+        folder = project(c, 'kept', {'a': config_map('a', k='w')})
+        c.forget_requests()
+        c.pause_request(8)
+        child = start(c, folder, *args, env=env)
+        assert c.wait_until_paused()
+        child.kill()
+        child.wait()
+        assert [r['state'] for r in records(place)][2:] == ['begun'], records(place)
+
+
+SIM_ONLY = [an_apply_is_in_the_history_with_what_it_sent_and_stays_there_when_it_is_killed,
+            killed_after_each_request_the_golden_project_ends_as_in_an_unbroken_run,
             killed_after_each_request_a_run_that_prunes_and_migrates_ends_as_an_unbroken_run]

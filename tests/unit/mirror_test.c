@@ -13,8 +13,10 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "held_request.h"
+#include "job/history.h"
 #include "mirror_bed.h"
 #include "sim/registry.h"
+#include "state_place.h"
 
 #define PASSWORD "pa55word-of-the-test"
 enum { IMAGES = MIRROR_BED_IMAGES };
@@ -98,6 +100,37 @@ static void nine_images_with_three_there_are_six_transfers_in_the_same_order_in_
 			assert_true(is_mirrored(&bed, name));
 		assert_whole(&bed);
 	}
+}
+
+static size_t count_of(const struct history_record *record, const char *word)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < record->nrequests; i++)
+		n += strstr(record->requests[i], word) != NULL;
+	return n;
+}
+
+static void what_was_mirrored_is_in_the_history_with_what_was_sent(void **state)
+{
+	AUTO_RELEASE(bed) bed;
+	AUTO_RELEASE(history) history = { 0 };
+
+	(void)state;
+	bed_create(&bed, &(struct sim_registry_options){ 0 }, small_layers);
+	assert_int_equal(mirror_with(&bed, &(struct mirror_options){ 0 }, true), EXIT_DIFFERENCES);
+	assert_true(history_read(10, &history, &bed.job.err));
+	assert_int_equal(history.len, 0); /* a look changes nothing */
+	assert_int_equal(mirror(&bed), EXIT_DONE);
+	assert_int_equal(mirror(&bed), EXIT_DONE); /* all is there */
+	assert_true(history_read(10, &history, &bed.job.err));
+	assert_int_equal(history.len, 1);
+	assert_string_equal(history.items[0].action, "mirror");
+	assert_string_equal(history.items[0].state, "done");
+	assert_int_equal(count_of(&history.items[0], "/manifests/1"), IMAGES);
+	assert_int_equal(count_of(&history.items[0], "/blobs/uploads/"), sim_registry_count(bed.sim, "PUT /v2/dst/", "/blobs/uploads/") +
+									       count_of(&history.items[0], " mounts "));
+	assert_non_null(strstr(history.items[0].command, "slotdeck images mirror --env "));
 }
 
 static void what_is_there_costs_two_requests_and_no_byte(void **state)
@@ -283,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nine_images_with_three_there_are_six_transfers_in_the_same_order_in_each_run),
+		cmocka_unit_test_setup_teardown(what_was_mirrored_is_in_the_history_with_what_was_sent, state_place_open, state_place_close),
 		cmocka_unit_test(what_is_there_costs_two_requests_and_no_byte),
 		cmocka_unit_test(one_500_costs_one_repetition_of_one_blob),
 		cmocka_unit_test(one_broken_image_does_not_hold_up_the_others_and_the_exit_status_says_so),

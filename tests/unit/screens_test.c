@@ -1109,6 +1109,34 @@ static void what_was_read_is_listed_with_what_was_sent(void **state)
 	close_deck(&deck);
 }
 
+static void what_a_job_changed_is_listed_with_who_did_it_and_whether_it_can_be_undone(void **state)
+{
+	char *request = (char *)"PATCH /api/v1/namespaces/shop-dev/configmaps/app";
+	struct history_record record = { .id = (char *)"1", .time_ms = NOW_MS - 60000, .cluster = (char *)"test", .action = (char *)"apply",
+					 .object = (char *)"dev", .namespace = (char *)"shop-dev", .who = (char *)"anna@laptop pid 7",
+					 .command = (char *)"slotdeck apply --env dev", .state = (char *)"begun", .message = (char *)"",
+					 .evidence = (char *)"", .requests = &request, .nrequests = 1 };
+	AUTO_RELEASE(error) err = { 0 };
+	struct deck deck;
+
+	(void)state;
+	open_deck(&deck, 120, 40);
+	assert_true(history_write(&record, &err));
+	type(&deck, "@");
+	see(&deck, "apply dev in shop-dev on test: begun, its end is not known");
+	see(&deck, "meant  PATCH /api/v1/namespaces/shop-dev/configmaps/app");
+	record.state = (char *)"done";
+	record.message = (char *)"1 written, 0 unchanged";
+	assert_true(history_write(&record, &err));
+	type(&deck, "1@");
+	see(&deck, "apply dev in shop-dev on test: done: 1 written, 0 unchanged");
+	see(&deck, "by     anna@laptop pid 7");
+	see(&deck, "sent   PATCH /api/v1/namespaces/shop-dev/configmaps/app");
+	see(&deck, "equal  slotdeck apply --env dev");
+	see(&deck, "undo   not as a whole");
+	close_deck(&deck);
+}
+
 static void the_strip_shows_what_was_seen_and_is_saved_as_text(void **state)
 {
 	(void)state;
@@ -1284,6 +1312,7 @@ int main(void)
 		cmocka_unit_test(marks_outlive_a_look_at_their_logs),
 		cmocka_unit_test(a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell),
 		cmocka_unit_test(the_way_back_is_the_way_that_was_gone),
+		cmocka_unit_test(what_a_job_changed_is_listed_with_who_did_it_and_whether_it_can_be_undone),
 		cmocka_unit_test(the_strip_shows_what_was_seen_and_is_saved_as_text),
 		cmocka_unit_test(an_inverted_order_is_the_other_way_round),
 		cmocka_unit_test(marks_that_are_not_shown_stay),
