@@ -175,6 +175,29 @@ static char *digest_of_source(struct look *l, struct error *err)
 	return NULL;
 }
 
+/* Some registries name a wrong digest beside a tag; then only the bytes tell. */
+static bool get_by_tag(struct look *l, struct error *err)
+{
+	struct mirror_image *image = l->image;
+	AUTO_RELEASE(manifest) manifest = { 0 };
+	AUTO_RELEASE(error) why = { 0 };
+
+	if (err->kind != ERR_NOT_FOUND || image->from.digest || l->mirror->options->platform ||
+	    !registry_get_manifest(image->source, image->from.repository, image->from.tag, &l->reading, &manifest, &why))
+		return why.kind == ERR_CANCELLED ? error_move(err, &why) : false;
+	if (strcmp(manifest.digest, image->digest) == 0)
+		return false;
+	AUTO_FREE char *note = xasprintf("registry %s says that %s:%s is %s, but its digest is %s", image->from.registry, image->from.repository, image->from.tag,
+					 image->digest, manifest.digest);
+
+	crew_note(note, &l->mirror->crew);
+	error_release(err);
+	free(image->digest);
+	image->digest = xstrdup(manifest.digest);
+	image->there = image->was && strcmp(image->was, image->digest) == 0;
+	return image->there || get_manifests(l, image->digest, 0, err);
+}
+
 static int by_size(const void *a, const void *b)
 {
 	const struct descriptor *x = a, *y = b;
@@ -198,7 +221,7 @@ static bool look_at_image(struct look *l, struct error *err)
 	image->there = image->was && strcmp(image->was, image->digest) == 0;
 	if (image->there)
 		return true;
-	if (!get_manifests(l, image->digest, 0, err))
+	if (!get_manifests(l, image->digest, 0, err) && !get_by_tag(l, err))
 		return false;
 	if (image->nparts)
 		qsort(image->parts, image->nparts, sizeof *image->parts, by_size);

@@ -17,6 +17,7 @@
 #define ATTEMPTS	4
 #define CHUNK_LIMIT_MS	300000
 #define FAREWELL_LIMIT_MS 3000
+#define PROGRESS_BYTES	((int64_t)1 << 20)
 
 struct way {
 	const struct blob_copy *copy;
@@ -30,7 +31,8 @@ struct way {
 	size_t chunk_bytes;	/* how large one is to be */
 	char *location;		/* of the upload; NULL: none is open */
 	bool temporary;		/* the error at hand may pass */
-	unsigned breaks;	/* of the source */
+	unsigned breaks;	/* of the source, without much that came in between */
+	int64_t broke_at;	/* read_bytes then */
 	char *what;
 };
 
@@ -69,9 +71,12 @@ static bool open_source(struct way *w, struct error *err)
 	return w->source != NULL;
 }
 
-/* A source that broke is opened again where it broke, a few times per blob. */
+/* A source that broke is opened again where it broke, a few times; more often when something came each time. */
 static bool mend_source(struct way *w, struct error *err)
 {
+	if (w->read_bytes - w->broke_at >= PROGRESS_BYTES)
+		w->breaks = 0;
+	w->broke_at = w->read_bytes;
 	if (err->kind == ERR_CANCELLED || w->breaks >= ATTEMPTS) {
 		w->temporary = false;
 		return false;
@@ -131,8 +136,8 @@ static bool check_source(struct way *w, struct error *err)
 
 	if (strcmp(digest, w->copy->digest) == 0)
 		return true;
-	error_set(err, ERR_SERVER, "registry %s sent other bytes than %s: their digest is %s; nothing of it was published", w->copy->from->host, w->what,
-		  digest);
+	error_set(err, ERR_SERVER, "registry %s sent other bytes than %s: the digest of the %lld that came is %s; nothing of it was published",
+		  w->copy->from->host, w->what, (long long)w->read_bytes, digest);
 	return error_hint(err, "the registry, or a cache before it, holds a broken copy; push the image there again");
 }
 

@@ -1,6 +1,6 @@
 #include "registry/registry_private.h"
 
-#include <stdio.h>
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,15 +65,14 @@ const char *registry_host(const struct registry *r)
 
 /* ---- servers ---- */
 
-static bool is_between(unsigned long n, unsigned long from, unsigned long to)
-{
-	return n >= from && n <= to;
-}
-
 /* This machine, or a literal address that only has a meaning inside of somebody's network. */
 static bool is_private(const struct url *url)
 {
-	unsigned a, b, c, d;
+	static const struct {
+		uint32_t network, mask;
+	} private[] = { { 0x00000000, 0xff000000 }, { 0x0a000000, 0xff000000 }, { 0x7f000000, 0xff000000 },
+			{ 0xa9fe0000, 0xffff0000 }, { 0xac100000, 0xfff00000 }, { 0xc0a80000, 0xffff0000 } };
+	struct in_addr address;
 	AUTO_FREE char *host = str_dup(url->host);
 
 	if (url_host_is_loopback(url->host) || str_ends(url->host, STR(".localhost")))
@@ -81,9 +80,11 @@ static bool is_private(const struct url *url)
 	if (url->ipv6)
 		return strncasecmp(host, "fc", 2) == 0 || strncasecmp(host, "fd", 2) == 0 || strncasecmp(host, "fe80:", 5) == 0 ||
 		       strncasecmp(host, "::", 2) == 0;
-	if (sscanf(host, "%u.%u.%u.%u", &a, &b, &c, &d) != 4)
-		return false;
-	return a == 0 || a == 10 || a == 127 || (a == 172 && is_between(b, 16, 31)) || (a == 192 && b == 168) || (a == 169 && b == 254);
+	/* Like the resolver, this also knows "127.1" and "0x7f000001". */
+	for (size_t i = 0; inet_aton(host, &address) && i < ARRAY_LEN(private); i++)
+		if ((ntohl(address.s_addr) & private[i].mask) == private[i].network)
+			return true;
+	return false;
 }
 
 static char *origin_of(const struct url *url)
@@ -196,9 +197,7 @@ static char *choose_url(struct registry *r, const struct cancel *cancel, struct 
 		return xstrdup(r->endpoint);
 	if (!url_parse(str_of(safe), &url, err))
 		return NULL;
-	bool local = url_host_is_loopback(url.host) || str_ends(url.host, STR(".localhost"));
-
-	if (!r->insecure && !local)
+	if (!r->insecure && !is_private(&url))
 		return GIVE(safe);
 	AUTO_FREE char *origin = origin_of(&url);
 
@@ -371,16 +370,23 @@ static bool ask_with_login(struct registry *r, const struct registry_request *re
 	}
 }
 
-/* http repeats 502 to 504 by itself; what registries say by 500 is as temporary. */
+/* http repeats 502 to 504 by itself; what registries and the proxies before them say by these is as temporary. */
+static bool is_passing(int status)
+{
+	return status == 408 || status == 499 || status == 500 || status == 522;
+}
+
 bool registry_ask(struct registry *r, const struct registry_request *request, const struct registry_call *call, struct http_response *ret,
 		  struct error *err)
 {
 	for (unsigned n = 0;; n++) {
 		if (!ask_with_login(r, request, call, ret, err))
 			return false;
-		if (request->once || n == RETRIES || ret->status != 500)
+		AUTO_FREE char *why = xasprintf("HTTP %d", ret->status);
+
+		if (request->once || n == RETRIES || !is_passing(ret->status))
 			return true;
-		if (!registry_pause(r, n, "HTTP 500", call->cancel, call->on_retry, call->arg, err))
+		if (!registry_pause(r, n, why, call->cancel, call->on_retry, call->arg, err))
 			return false;
 	}
 }

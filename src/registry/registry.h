@@ -5,8 +5,8 @@
  * tokens are fetched once for all that want the same scope. Logging in: anonymous, Basic, Bearer with the token service that
  * the registry names (registry/login.h says where passwords come from).
  *
- * Plain http is only tried for hosts that are marked insecure and for this machine (loopback, localhost), and only after
- * https did not answer. A password goes over plain http to no other host. What a registry points to elsewhere
+ * Plain http is only tried for hosts that are marked insecure, for this machine (loopback, localhost) and for private addresses,
+ * and only after TLS was not spoken there. A password goes over plain http only to this machine and to hosts marked insecure. What a registry points to elsewhere
  * (token service, storage of blobs) must be https, not a private address unless the registry is one, and gets no
  * credential of the registry but the token service its login.
  *

@@ -623,13 +623,14 @@ static enum MHD_Result get_manifest(struct exchange *x, const char *name, const 
 	pthread_mutex_lock(&r->lock);
 	const struct repository *repository = map_get(&r->repositories, str_of(name));
 	AUTO_FREE char *digest = xstrdup(resolve(repository, target));
+	AUTO_FREE char *lie = digest_of_bytes(str_of(target));
 	const struct stored_manifest *manifest = repository ? map_get(&repository->manifests, str_of(digest)) : NULL;
 	struct MHD_Response *response = NULL;
 
 	if (manifest) {
 		response = MHD_create_response_from_buffer(manifest->bytes.len, manifest->bytes.p, MHD_RESPMEM_MUST_COPY);
 		MHD_add_response_header(response, "Content-Type", manifest->type);
-		MHD_add_response_header(response, "Docker-Content-Digest", digest);
+		MHD_add_response_header(response, "Docker-Content-Digest", r->options.wrong_digests && strcmp(digest, target) ? lie : digest);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return response ? queue_response(x, 200, response) : answer_error(x, 404, "MANIFEST_UNKNOWN", "manifest unknown");

@@ -29,6 +29,7 @@ struct sim_registry_options {
 	bool redirects;		     /* blobs are read from a second port, which refuses who sends it a credential */
 	bool no_mounts;		     /* mounting is answered with 405 */
 	bool no_offsets;	     /* nobody is told how far an upload came */
+	bool wrong_digests;	     /* Docker-Content-Digest beside a tag is that of something else */
 	bool demo;		     /* the demo's images are there, made with the first request */
 	/* Before each request is looked at, on its thread; n from 1. */
 	void (*on_request)(unsigned long n, const char *method, const char *path, void *arg);

@@ -5,8 +5,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/base64.h"
@@ -206,6 +211,19 @@ static void an_index_is_copied_with_all_that_it_names_and_keeps_its_digest(void 
 	assert_non_null(strstr(bed.job.story.p, "but for linux/amd64, linux/arm64/v8"));
 }
 
+static void a_digest_that_the_registry_got_wrong_is_told_and_the_bytes_count(void **state)
+{
+	AUTO_RELEASE(bed) bed;
+
+	(void)state;
+	bed_create(&bed, &(struct sim_registry_options){ .wrong_digests = true }, small_layers);
+	assert_int_equal(mirror(&bed), EXIT_DONE);
+	assert_non_null(strstr(bed.job.story.p, "but its digest is"));
+	for (char name = 'a'; name < 'a' + IMAGES; name++)
+		assert_true(is_mirrored(&bed, name));
+	assert_whole(&bed);
+}
+
 static void a_look_sends_nothing_and_says_what_would_go(void **state)
 {
 	AUTO_RELEASE(bed) bed;
@@ -270,6 +288,90 @@ static void no_event_and_no_report_holds_a_password_or_a_token(void **state)
 
 /* ---- the command ---- */
 
+/* Two images in a file of the bed's folder; gives its name. */
+static char *write_stack(struct bed *bed)
+{
+	AUTO_RELEASE(buf) yaml = BUF_INIT(0);
+	char *path = xasprintf("%s/services.yaml", bed->job.folder);
+	const char *host = sim_registry_host(bed->sim);
+
+	buf_addf(&yaml, "project: shop\nnamespace: {patterns: {dev: shop-dev}}\nenvironments: {dev: {}}\nimages:\n"
+			"  a: {type: external, from: '%s/src/a:1', local: '%s/dst/a:1'}\n  b: {type: external, from: '%s/src/b:1', local: '%s/dst/b:1'}\n",
+		 host, host, host, host);
+	assert_true(file_write_atomic(path, buf_str(&yaml), 0600, &bed->job.err));
+	return path;
+}
+
+struct killer {
+	unsigned long at;
+	atomic_int pid;
+};
+
+static void kill_at(unsigned long n, const char *method, const char *path, void *arg)
+{
+	struct killer *killer = arg;
+	pid_t pid;
+
+	(void)method, (void)path;
+	if (n != killer->at)
+		return;
+	while (!(pid = atomic_load(&killer->pid))) /* it may be faster than whoever started it */
+		usleep(1000);
+	kill(pid, SIGKILL);
+}
+
+/* Gives the wait status. */
+static int run_command(const struct bed *bed, const char *config, struct killer *killer)
+{
+	AUTO_FREE char *docker = xasprintf("DOCKER_CONFIG=%s", bed->job.folder);
+	char *const argv[] = { getenv("SLOTDECK_BIN"), (char *)"images", (char *)"mirror", (char *)"--env", (char *)"dev", (char *)"--config", (char *)config, NULL };
+	char *const env[] = { docker, (char *)"KUBECONFIG=/nowhere", (char *)"PATH=/usr/bin:/bin", NULL };
+	posix_spawn_file_actions_t quiet;
+	int status = 0;
+	pid_t pid;
+
+	atomic_store(&killer->pid, 0);
+	posix_spawn_file_actions_init(&quiet);
+	posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	assert_int_equal(posix_spawn(&pid, argv[0], &quiet, NULL, argv, env), 0);
+	atomic_store(&killer->pid, pid);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	posix_spawn_file_actions_destroy(&quiet);
+	return status;
+}
+
+static void killed_at_any_request_each_tag_is_the_old_or_the_new_image_and_the_next_run_ends_it(void **state)
+{
+	static const uint64_t layers[] = { 4100000, 2000, 0 };
+	bool ended = false;
+
+	(void)state;
+	if (!getenv("SLOTDECK_BIN"))
+		skip();
+	for (unsigned long at = 1; !ended; at += 3) {
+		AUTO_RELEASE(bed) bed;
+		struct killer killer = { .at = at };
+
+		bed_create(&bed, &(struct sim_registry_options){ .on_request = kill_at, .arg = &killer, .no_mounts = true }, layers);
+		AUTO_FREE char *config = write_stack(&bed), *old = sim_registry_add_image(bed.sim, "dst/a", "1", small_layers, 7);
+		int status = run_command(&bed, config, &killer);
+
+		ended = WIFEXITED(status);
+		assert_true(ended ? WEXITSTATUS(status) == EXIT_DONE : WTERMSIG(status) == SIGKILL);
+		AUTO_FREE char *is = sim_registry_tag(bed.sim, "dst/a", "1");
+
+		assert_true(!strcmp(is, old) || is_mirrored(&bed, 'a'));
+		assert_whole(&bed);
+		killer.at = 0;
+		status = run_command(&bed, config, &killer);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE);
+		assert_true(is_mirrored(&bed, 'a') && is_mirrored(&bed, 'b'));
+		assert_whole(&bed);
+		unlink(config);
+	}
+}
+
 static void the_command_mirrors_by_flags_or_variables_alone(void **state)
 {
 	static const struct {
@@ -284,18 +386,12 @@ static void the_command_mirrors_by_flags_or_variables_alone(void **state)
 		{ { "images", "mirror" }, "env", 2 },
 	};
 	AUTO_RELEASE(bed) bed;
-	AUTO_RELEASE(buf) yaml = BUF_INIT(0);
 
 	(void)state;
 	if (!getenv("SLOTDECK_BIN"))
 		skip();
 	bed_create(&bed, &(struct sim_registry_options){ 0 }, small_layers);
-	AUTO_FREE char *config = xasprintf("%s/services.yaml", bed.job.folder);
-
-	buf_addf(&yaml, "project: shop\nnamespace: {patterns: {dev: shop-dev}}\nenvironments: {dev: {}}\nimages:\n"
-			"  a: {type: external, from: '%s/src/a:1', local: '%s/dst/a:1'}\n  b: {type: external, from: '%s/src/b:1', local: '%s/dst/b:1'}\n",
-		 sim_registry_host(bed.sim), sim_registry_host(bed.sim), sim_registry_host(bed.sim), sim_registry_host(bed.sim));
-	assert_true(file_write_atomic(config, buf_str(&yaml), 0600, &bed.job.err));
+	AUTO_FREE char *config = write_stack(&bed);
 	AUTO_FREE char *variable = xasprintf("CODEXCTL_CONFIG=%s", config), *docker = xasprintf("DOCKER_CONFIG=%s", bed.job.folder);
 	const char *const env[] = { variable, docker, "KUBECONFIG=/nowhere", NULL };
 
@@ -321,9 +417,11 @@ int main(void)
 		cmocka_unit_test(one_500_costs_one_repetition_of_one_blob),
 		cmocka_unit_test(one_broken_image_does_not_hold_up_the_others_and_the_exit_status_says_so),
 		cmocka_unit_test(an_index_is_copied_with_all_that_it_names_and_keeps_its_digest),
+		cmocka_unit_test(a_digest_that_the_registry_got_wrong_is_told_and_the_bytes_count),
 		cmocka_unit_test(a_look_sends_nothing_and_says_what_would_go),
 		cmocka_unit_test(a_cancel_at_any_moment_leaves_no_broken_tag_and_the_next_run_ends_it),
 		cmocka_unit_test(no_event_and_no_report_holds_a_password_or_a_token),
+		cmocka_unit_test(killed_at_any_request_each_tag_is_the_old_or_the_new_image_and_the_next_run_ends_it),
 		cmocka_unit_test(the_command_mirrors_by_flags_or_variables_alone),
 	};
 

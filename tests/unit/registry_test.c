@@ -14,6 +14,7 @@
 #include "base/base64.h"
 #include "base/file.h"
 #include "held_request.h"
+#include "registry/answer.h"
 #include "registry/challenge.h"
 #include "registry/digest.h"
 #include "registry/reference.h"
@@ -92,6 +93,62 @@ static void challenges_are_read_with_commas_in_quotes_and_bearer_is_taken_before
 	assert_string_equal(challenge.realm, "https://t/token?x=1");
 	assert_string_equal(challenge.service, "s, 1");
 	assert_string_equal(challenge.scope, "repository:a:pull,push");
+}
+
+/* ---- answers ---- */
+
+static void links_and_locations_are_read_in_all_their_forms(void **state)
+{
+	static const char asked[] = "https://r.io/v2/a/tags/list?n=1";
+	static const struct {
+		const char *reference, *whole;
+	} rows[] = {
+		{ "/v2/a?x=1", "https://r.io/v2/a?x=1" },
+		{ "?last=b", "https://r.io/v2/a/tags/list?last=b" },
+		{ "list?last=b", "https://r.io/v2/a/tags/list?last=b" },
+		{ "//s.io/x", "https://s.io/x" },
+		{ "http://s.io/x", "http://s.io/x" },
+	};
+	static const struct {
+		const char *link, *next; /* NULL: none */
+	} links[] = {
+		{ "</a?n=1>; rel=\"next\"", "/a?n=1" },
+		{ "</a>;rel=next", "/a" },
+		{ "<b>; rel=\"prev\", </a>; title=\"x\"; rel=\"next\"", "/a" },
+		{ "</a>; rel=\"prev\"", NULL },
+		{ "</a>; title=next", NULL },
+		{ "next", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_FREE char *whole = answer_resolve(asked, str_of(rows[i].reference));
+
+		assert_string_equal(whole, rows[i].whole);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
+		struct str next;
+		bool found = answer_next_page(str_of(links[i].link), &next);
+
+		assert_int_equal(found, links[i].next != NULL);
+		assert_true(!found || str_is(next, links[i].next));
+	}
+}
+
+static void an_offset_that_may_be_none_is_none(void **state)
+{
+	static const struct {
+		const char *range;
+		int64_t bytes; /* 0: not said */
+	} rows[] = { { "0-4095", 4096 }, { "bytes=0-9", 10 }, { "0-0", 0 }, { "1-5", 0 }, { "0-", 0 }, { "0-x", 0 }, { "", 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		int64_t bytes = 0;
+
+		assert_int_equal(answer_offset(str_of(rows[i].range), &bytes), rows[i].bytes > 0);
+		assert_int_equal(bytes, rows[i].bytes);
+	}
 }
 
 /* ---- the bed ---- */
@@ -246,6 +303,22 @@ static void a_wrong_password_is_told_once_with_what_to_do_and_without_the_passwo
 		assert_null(strstr(bed.err.message, "wr0ng"));
 		assert_true(sim_registry_count(bed.sim, "/v2/from", NULL) <= 2);
 	}
+}
+
+static void a_token_that_would_add_header_lines_is_none(void **state)
+{
+	AUTO_RELEASE(bed) bed;
+	AUTO_RELEASE(manifest) manifest = { 0 };
+	struct registry_call call;
+
+	(void)state;
+	bed_create(&bed, &(struct sim_registry_options){ .login = SIM_LOGIN_BEARER }, NULL);
+	call = call_of(&bed, false);
+	must(&bed, sim_registry_set_faults(bed.sim, "[{\"path\":\"/token\",\"status\":200,\"body\":\"{\\\"token\\\":\\\"a\\\\r\\\\nX-Evil: 1\\\"}\"}]",
+					   &bed.err));
+	assert_false(registry_get_manifest(bed.registry, "from", "1", &call, &manifest, &bed.err));
+	assert_non_null(strstr(bed.err.message, "holds no token"));
+	assert_int_equal(sim_registry_count(bed.sim, "/v2/from", NULL), 1);
 }
 
 static void a_token_is_fetched_once_for_many_requests_and_again_when_it_is_over(void **state)
@@ -406,6 +479,39 @@ static void a_500_to_what_may_be_repeated_costs_one_repetition(void **state)
 	assert_int_equal(atomic_load(&bed.retries), 1);
 }
 
+static void a_limit_that_lasts_for_hours_is_told_at_once(void **state)
+{
+	AUTO_RELEASE(bed) bed;
+	AUTO_RELEASE(manifest) manifest = { 0 };
+	struct registry_call call;
+
+	(void)state;
+	bed_create(&bed, &(struct sim_registry_options){ 0 }, NULL);
+	call = call_of(&bed, false);
+	must(&bed, sim_registry_set_faults(bed.sim, "[{\"path\":\"/manifests/\",\"status\":429,\"retryAfter\":\"21600\",\"body\":\"\"}]", &bed.err));
+	assert_false(registry_get_manifest(bed.registry, "from", "1", &call, &manifest, &bed.err));
+	assert_int_equal(atomic_load(&bed.retries), 0);
+	assert_non_null(strstr(bed.err.message, "429"));
+	assert_non_null(strstr(bed.err.hint, "log in, or wait"));
+}
+
+static void a_head_that_names_no_digest_is_followed_by_a_get(void **state)
+{
+	AUTO_RELEASE(bed) bed;
+	AUTO_RELEASE(registry_head) head = { 0 };
+	static const uint64_t layers[] = { 10, 0 };
+	struct registry_call call;
+
+	(void)state;
+	bed_create(&bed, &(struct sim_registry_options){ 0 }, NULL);
+	call = call_of(&bed, false);
+	AUTO_FREE char *digest = sim_registry_add_image(bed.sim, "from", "1", layers, 7);
+
+	must(&bed, sim_registry_set_faults(bed.sim, "[{\"method\":\"HEAD\",\"status\":200,\"body\":\"\"}]", &bed.err));
+	must(&bed, registry_head_manifest(bed.registry, "from", "1", &call, &head, &bed.err));
+	assert_string_equal(head.digest, digest);
+}
+
 /* ---- blobs ---- */
 
 static void a_blob_of_many_chunks_arrives_whole(void **state)
@@ -497,6 +603,22 @@ static void a_download_that_breaks_goes_on_where_it_broke(void **state)
 	assert_int_equal(sim_registry_count(bed.sim, "POST", NULL), 1);
 }
 
+static void a_download_that_breaks_often_goes_on_as_long_as_something_comes(void **state)
+{
+	AUTO_RELEASE(bed) bed;
+	enum blob_result result;
+
+	(void)state;
+	bed_create(&bed, &(struct sim_registry_options){ 0 }, NULL);
+	AUTO_FREE char *digest = sim_registry_add_layer(bed.sim, "from", 12000000, 1);
+
+	must(&bed, sim_registry_set_faults(bed.sim, "[{\"method\":\"GET\",\"path\":\"/v2/from/blobs/\",\"action\":\"cut\",\"at\":1200000}]", &bed.err));
+	must(&bed, copy_blob(&bed, digest, 12000000, NULL, &result));
+	assert_true(atomic_load(&bed.retries) >= 9);
+	must(&bed, sim_registry_set_faults(bed.sim, "[{\"method\":\"GET\",\"path\":\"/v2/from/blobs/\",\"action\":\"cut\",\"at\":1000}]", &bed.err));
+	assert_false(copy_blob(&bed, digest, 12000000, NULL, &result));
+}
+
 static void an_upload_that_breaks_goes_on_if_the_registry_knows_where_else_it_begins_again(void **state)
 {
 	(void)state;
@@ -534,6 +656,48 @@ static void one_500_costs_one_repetition_of_one_blob(void **state)
 		must(&bed, sim_registry_set_faults(bed.sim, faults[i], &bed.err));
 		must(&bed, copy_blob(&bed, digest, 5000, NULL, &result));
 		assert_int_equal(atomic_load(&bed.retries), 1);
+	}
+}
+
+static void a_mount_that_is_denied_is_sent(void **state)
+{
+	AUTO_RELEASE(bed) bed;
+	enum blob_result result;
+
+	(void)state;
+	bed_create(&bed, &(struct sim_registry_options){ 0 }, NULL);
+	AUTO_FREE char *digest = sim_registry_add_layer(bed.sim, "from", 5000, 1);
+
+	must(&bed, sim_registry_set_faults(bed.sim, "[{\"method\":\"POST\",\"count\":1,\"status\":401,\"body\":\"\"}]", &bed.err));
+	must(&bed, copy_blob(&bed, digest, 5000, "from", &result));
+	assert_int_equal(result, BLOB_SENT);
+}
+
+static void an_upload_that_was_forgotten_or_arrived_broken_begins_again(void **state)
+{
+	static const struct {
+		const char *faults;
+		bool good;
+		unsigned begun;
+	} rows[] = {
+		{ "[{\"method\":\"PATCH\",\"from\":2,\"count\":1,\"status\":404,\"body\":\"<html>\"}]", true, 1 },
+		{ "[{\"method\":\"PUT\",\"count\":1,\"status\":416,\"body\":\"\"}]", true, 2 },
+		{ "[{\"method\":\"PUT\",\"count\":1,\"status\":400,\"body\":\"{\\\"errors\\\":[{\\\"code\\\":\\\"DIGEST_INVALID\\\"}]}\"}]", true, 2 },
+		{ "[{\"method\":\"PUT\",\"status\":400,\"body\":\"{\\\"errors\\\":[{\\\"code\\\":\\\"DIGEST_INVALID\\\"}]}\"}]", false, 2 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		AUTO_RELEASE(bed) bed;
+		enum blob_result result;
+
+		bed_create(&bed, &(struct sim_registry_options){ 0 }, NULL);
+		AUTO_FREE char *digest = sim_registry_add_layer(bed.sim, "from", 9000000, 1);
+
+		must(&bed, sim_registry_set_faults(bed.sim, rows[i].faults, &bed.err));
+		assert_int_equal(copy_blob(&bed, digest, 9000000, NULL, &result), rows[i].good);
+		assert_int_equal(sim_registry_count(bed.sim, "POST", NULL), rows[i].begun);
+		assert_int_equal(sim_registry_uploads(bed.sim), 0);
 	}
 }
 
@@ -616,6 +780,14 @@ int main(void)
 		cmocka_unit_test(an_upload_that_breaks_goes_on_if_the_registry_knows_where_else_it_begins_again),
 		cmocka_unit_test(one_500_costs_one_repetition_of_one_blob),
 		cmocka_unit_test(a_large_blob_takes_no_more_memory_than_a_small_one),
+		cmocka_unit_test(links_and_locations_are_read_in_all_their_forms),
+		cmocka_unit_test(an_offset_that_may_be_none_is_none),
+		cmocka_unit_test(a_token_that_would_add_header_lines_is_none),
+		cmocka_unit_test(a_limit_that_lasts_for_hours_is_told_at_once),
+		cmocka_unit_test(a_head_that_names_no_digest_is_followed_by_a_get),
+		cmocka_unit_test(a_download_that_breaks_often_goes_on_as_long_as_something_comes),
+		cmocka_unit_test(a_mount_that_is_denied_is_sent),
+		cmocka_unit_test(an_upload_that_was_forgotten_or_arrived_broken_begins_again),
 		cmocka_unit_test(a_cancel_while_a_request_is_not_answered_ends_at_once_and_takes_the_upload_back),
 	};
 
