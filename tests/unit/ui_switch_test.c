@@ -232,6 +232,16 @@ static bool shows(struct deck *deck, const char *text)
 	return strstr(buf_cstr(&shown), text) != NULL;
 }
 
+static void assert_shown(struct deck *deck, const char *text, bool wanted)
+{
+	AUTO_RELEASE(buf) shown = BUF_INIT(0);
+
+	if (shows(deck, text) == wanted)
+		return;
+	canvas_dump_text(deck->app.canvas, &shown);
+	fail_msg("\"%s\" is%s on the screen:\n%s", text, wanted ? " not" : "", buf_cstr(&shown));
+}
+
 /* The clock moves on by step_ms each time, or stands still. Gives how far it has moved. */
 static int64_t await(struct deck *deck, const char *text, int64_t step_ms)
 {
@@ -277,7 +287,7 @@ static void deck_begin(struct deck *deck)
 					      .close_cluster = close_cluster,
 					      .arg = deck };
 	app_init(&deck->app, &deck->options, 120, 40);
-	await(deck, "Deployment web", 1);
+	await(deck, "✓ only-one", 1);
 }
 
 static void deck_end(struct deck *deck)
@@ -321,21 +331,21 @@ static void the_other_cluster_is_on_the_screens_at_once_and_nothing_of_the_first
 	(void)state;
 	deck_begin(&deck);
 	type(&deck, ":deploymentweb");
-	assert_true(shows(&deck, "deployment web"));
+	assert_shown(&deck, "deployment web", true);
 	type(&deck, "\033");
 	set_faults(deck.world.sims[1], HOLE);
 	go_to(&deck, "two");
-	assert_true(shows(&deck, "@ two "));
-	assert_true(shows(&deck, "loading"));
-	assert_false(shows(&deck, "only-one"));
+	assert_shown(&deck, "@ two ", true);
+	assert_shown(&deck, "loading", true);
+	assert_shown(&deck, "only-one", false);
 	for (const char *view = "123456"; *view; view++) {
 		char key[2] = { *view };
 
 		type(&deck, key);
-		assert_false(shows(&deck, "only-one"));
+		assert_shown(&deck, "only-one", false);
 	}
 	type(&deck, "1:deploymentweb");
-	assert_false(shows(&deck, "deployment web"));
+	assert_shown(&deck, "deployment web", false);
 	type(&deck, "\033");
 	deck_end(&deck);
 }
@@ -352,11 +362,11 @@ static void a_cluster_that_hangs_is_left_for_another_and_come_back_to(void **sta
 	go_to(&deck, "two");
 	await(&deck, "only-two", 0); /* no time has to pass */
 	await(&deck, "live", 0);
-	assert_false(shows(&deck, "only-one"));
+	assert_shown(&deck, "only-one", false);
 	lift(deck.world.sims[0]);
 	go_to(&deck, "one");
-	assert_true(shows(&deck, "@ one "));
-	assert_false(shows(&deck, "only-two"));
+	assert_shown(&deck, "@ one ", true);
+	assert_shown(&deck, "only-two", false);
 	assert_in_range(await(&deck, "only-one", 10), 0, BACK_MS);
 	deck_end(&deck);
 }
@@ -370,7 +380,7 @@ static void the_kind_that_is_browsed_is_browsed_there_too(void **state)
 	assert_true(app_open_kind(&deck.app, "namespaces", NULL));
 	await(&deck, "only-one", 1);
 	go_to(&deck, "two");
-	assert_false(shows(&deck, "only-one"));
+	assert_shown(&deck, "only-one", false);
 	await(&deck, "[Browse]", 1);
 	await(&deck, "only-two", 1);
 	deck_end(&deck);
@@ -384,10 +394,10 @@ static void each_context_is_listed_with_its_server_and_found_by_the_palette(void
 	deck_begin(&deck);
 	type(&deck, "K");
 	await(&deck, "context plugin", 0);
-	assert_true(shows(&deck, "127.0.0.1, namespace default"));
-	assert_true(shows(&deck, "now"));
+	assert_shown(&deck, "127.0.0.1, namespace default", true);
+	assert_shown(&deck, "now", true);
 	type(&deck, "one\r");
-	assert_true(shows(&deck, "one is on the screens already"));
+	assert_shown(&deck, "one is on the screens already", true);
 	type(&deck, ":context two\r");
 	await(&deck, "@ two ", 0);
 	deck_end(&deck);
@@ -437,7 +447,7 @@ static void a_change_that_is_under_way_is_named_and_reaches_the_old_cluster_no_m
 	go_to(&deck, "two");
 	await(&deck, "changes that are being done", 0);
 	type(&deck, "y");
-	assert_true(shows(&deck, "@ two "));
+	assert_shown(&deck, "@ two ", true);
 	before = requests_with(first, "\"PATCH\"");
 	set_faults(first, "[]");
 	await(&deck, "only-two", 100);
@@ -465,7 +475,7 @@ static void a_change_that_is_being_prepared_does_not_ask_on_the_other_cluster(vo
 	set_faults(deck.world.sims[0], "[]");
 	await(&deck, "only-two", 1);
 	for (int i = 0; i < 50; i++) {
-		assert_false(shows(&deck, "then Enter"));
+		assert_shown(&deck, "then Enter", false);
 		app_poll(&deck.app, 0);
 		usleep(2000);
 	}
@@ -488,15 +498,15 @@ static void port_forwards_are_named_before_they_end_and_stay_on_a_no(void **stat
 				    &(struct forward_target){ .kind = &kind_deployment, .namespace = "only-one", .name = "web", .port = 80 }, &id, &err);
 	}
 	go_to(&deck, "two");
-	assert_true(shows(&deck, "what belongs to one ends:"));
-	assert_true(shows(&deck, "to Deployment web port 80"));
+	assert_shown(&deck, "what belongs to one ends:", true);
+	assert_shown(&deck, "to Deployment web port 80", true);
 	type(&deck, "n");
-	assert_true(shows(&deck, "@ one "));
+	assert_shown(&deck, "@ one ", true);
 	assert_int_equal(forwards_count(deck.app.session->forwards), 1);
 	go_to(&deck, "two");
-	assert_true(shows(&deck, "Type y to go on"));
+	assert_shown(&deck, "Type y to go on", true);
 	type(&deck, "y");
-	assert_true(shows(&deck, "@ two "));
+	assert_shown(&deck, "@ two ", true);
 	assert_int_equal(forwards_count(deck.app.session->forwards), 0);
 	deck_end(&deck);
 }
@@ -514,8 +524,8 @@ static void a_context_that_cannot_be_opened_is_said_and_the_old_one_stays(void *
 		go_to(&deck, rows[i].context);
 		if (!strstr(app_notice_at(&deck.app, 0)->text, rows[i].says))
 			fail_msg("%s: %s", rows[i].context, app_notice_at(&deck.app, 0)->text);
-		assert_true(shows(&deck, "@ one "));
-		assert_true(shows(&deck, "only-one"));
+		assert_shown(&deck, "@ one ", true);
+		assert_shown(&deck, "only-one", true);
 	}
 	deploy(deck.world.sims[0], "news");
 	await(&deck, "news", 1);
@@ -534,12 +544,12 @@ static void a_job_and_a_recording_keep_the_cluster_and_say_so(void **state)
 	deck.app.job_replayed = true;
 	deck.app.deploy.title = xstrdup("dev");
 	type(&deck, "K");
-	assert_true(shows(&deck, "a job is running on dev"));
+	assert_shown(&deck, "a job is running on dev", true);
 	deck.app.job_replayed = false;
 	deck.options.recorder = recorder_create(path, STR(""), &err);
 	assert_non_null(deck.options.recorder);
 	type(&deck, "K");
-	assert_true(shows(&deck, "a recording is of one cluster"));
+	assert_shown(&deck, "a recording is of one cluster", true);
 	recorder_destroy(deck.options.recorder);
 	deck.options.recorder = NULL;
 	deck_end(&deck);
@@ -559,7 +569,7 @@ static void of_two_choices_the_last_counts(void **state)
 	type(&deck, "context plugin\r");
 	for (int i = 0; i < 200; i++, usleep(1000))
 		app_poll(&deck.app, 0);
-	assert_true(shows(&deck, "@ one "));
+	assert_shown(&deck, "@ one ", true);
 	type(&deck, "Kcontext two\r");
 	deck_end(&deck);
 }
