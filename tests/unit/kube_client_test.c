@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 
 #include "kube_bed.h"
@@ -605,9 +607,49 @@ static void a_list_cut_off_is_an_error(void **state)
 	assert_int_equal(seen.n, 0);
 }
 
+struct create {
+	struct kube_bed *bed;
+	struct error err;
+	bool good;
+};
+
+static void *create_one(void *arg)
+{
+	struct create *create = arg;
+
+	create->good = create_config_map(create->bed, "under-way", NULL, &create->err);
+	return NULL;
+}
+
+static void a_client_that_is_shut_sends_nothing_more(void **state)
+{
+	(void)state;
+	AUTO_RELEASE(kube_bed) bed = kube_bed_create(&plain);
+	struct create create = { .bed = &bed };
+	AUTO_RELEASE(error) err = { 0 };
+	pthread_t thread;
+
+	kube_bed_namespace(&bed, "shop");
+	assert_true(create_config_map(&bed, "a", NULL, &err));
+	kube_bed_faults(&bed, "[{'method':'POST','path':'configmaps','action':'hang'}]");
+	assert_int_equal(pthread_create(&thread, NULL, create_one, &create), 0);
+	while (kube_bed_requests(&bed, "POST", "configmaps") < 2)
+		usleep(1000);
+	kube_shut(bed.kube);
+	pthread_join(thread, NULL);
+	assert_false(create.good);
+	assert_int_equal(create.err.kind, ERR_CANCELLED);
+	error_release(&create.err);
+	kube_bed_faults(&bed, "[]");
+	assert_false(create_config_map(&bed, "later", NULL, &err));
+	assert_int_equal(err.kind, ERR_CANCELLED);
+	assert_int_equal(kube_bed_requests(&bed, "POST", "configmaps"), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_client_that_is_shut_sends_nothing_more),
 		cmocka_unit_test(words_that_people_type_name_kinds),
 		cmocka_unit_test(scopes_verbs_and_subresources_are_told),
 		cmocka_unit_test(servers_without_aggregated_discovery_are_read_group_by_group),
