@@ -66,6 +66,7 @@ struct dashboard {
 	struct stack *stack; /* of the project as a whole; NULL: there is no services.yaml */
 	struct link *link;
 	struct mirror_options mirror;
+	struct build_options build;
 	struct recorder *recorder;   /* --record */
 	struct recording *recording; /* --replay, with the three below */
 	struct clock *clock;
@@ -167,8 +168,20 @@ static bool open_target(const char *env, int64_t slot, struct app_target *ret, s
 					     .read_only = option_flag(d->options, OPT_READ_ONLY),
 					     .endpoint = d->demo.registry ? sim_registry_url(d->demo.registry) : NULL,
 					     .login_file = d->demo.registry ? "/dev/null/none" : NULL };
+	d->build = (struct build_options){ .insecure = d->mirror.insecure,
+					   .skip_tls_verify = d->mirror.skip_tls_verify,
+					   .skip_tls_verify_pull = d->mirror.skip_tls_verify_pull,
+					   .deny_exec = d->mirror.deny_exec,
+					   .read_only = d->mirror.read_only,
+					   .builder_image = option_text(d->options, OPT_BUILDER_IMAGE),
+					   .namespace = option_text(d->options, OPT_BUILDER_NAMESPACE),
+					   .cpu = option_text(d->options, OPT_BUILDER_CPU),
+					   .memory = option_text(d->options, OPT_BUILDER_MEMORY),
+					   .build_timeout_ms = (unsigned)option_number(d->options, OPT_BUILD_TIMEOUT, 0),
+					   .endpoint = d->mirror.endpoint,
+					   .login_file = d->mirror.login_file };
 	*ret = (struct app_target){ .context = { .net = d->link->net, .kube = d->link->kube, .stack = stack },
-				    .options = { .settle_ms = UINT_MAX, .grace_ms = UINT_MAX, .preflight = true, .mirror = &d->mirror },
+				    .options = { .settle_ms = UINT_MAX, .grace_ms = UINT_MAX, .preflight = true, .mirror = &d->mirror, .build = &d->build },
 				    .handle = stack };
 	return true;
 }

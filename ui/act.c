@@ -96,8 +96,8 @@ void app_start_job(struct app *app, job_fn *fn, const char *title, const char *e
 	}
 	app->session->has_target = true;
 	deploy_view_begin(&app->deploy, kept_title, kept_env, slot, phase, live_now_ms(app->live));
-	app->deploy.mirrors = fn == job_mirror;
-	app->session->target.options.dry_run = app->deploy.mirrors && phase == DEPLOY_COMPARING;
+	app->deploy.about = fn == job_mirror ? ABOUT_MIRRORING : fn == job_build ? ABOUT_BUILDING : ABOUT_OBJECTS;
+	app->session->target.options.dry_run = app->deploy.about && phase == DEPLOY_COMPARING;
 	app->session->target.context.sink = on_event;
 	app->session->target.context.sink_arg = app->session->events;
 	app->session->target.options.wait = fn == job_apply;
@@ -159,7 +159,7 @@ static void compare(struct app *app, const struct target *t)
 
 static void act_apply(struct app *app, const struct target *t)
 {
-	bool compared = app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED && !app->deploy.mirrors;
+	bool compared = app->view == VIEW_APPLY && app->deploy.phase == DEPLOY_COMPARED && !app->deploy.about;
 
 	if (compared && app->options->read_only)
 		app_say(app, "read-only: nothing is applied (the program was started with --read-only)");
@@ -183,11 +183,6 @@ bool app_is_at_work(const struct app *app)
 	return app_job_runs(app) || app->changing;
 }
 
-static const char *what_stays(const struct app *app, const char *of_an_apply)
-{
-	return app_job_runs(app) && app->deploy.mirrors ? app_what_stays() : of_an_apply;
-}
-
 static void add_work(struct app *app)
 {
 	if (app_job_runs(app))
@@ -200,7 +195,7 @@ void app_ask_leave(struct app *app)
 {
 	dialog_open(&app->dialog, DIALOG_CONFIRM, T("Leave"), on_leave, NULL, NULL);
 	add_work(app);
-	pager_add(&app->dialog.body, ROLE_TEXT, what_stays(app, T("leaving cancels it; what is applied stays")));
+	pager_add(&app->dialog.body, ROLE_TEXT, app_what_stays(app, T("leaving cancels it; what is applied stays")));
 }
 
 static void on_cancel(struct app *app, void *arg, const char *text)
@@ -209,7 +204,7 @@ static void on_cancel(struct app *app, void *arg, const char *text)
 	(void)text;
 	if (!app_is_at_work(app))
 		return;
-	app_say(app, "%s", what_stays(app, T("cancelling; what is applied stays")));
+	app_say(app, "%s", app_what_stays(app, T("cancelling; what is applied stays")));
 	if (app->session->job && app_job_runs(app))
 		job_cancel(app->session->job);
 	app->stops++;
@@ -223,7 +218,7 @@ void app_ask_cancel(struct app *app)
 	}
 	dialog_open(&app->dialog, DIALOG_CONFIRM, T("Cancel"), on_cancel, NULL, NULL);
 	add_work(app);
-	pager_add(&app->dialog.body, ROLE_TEXT, what_stays(app, T("what is not begun stops; what is applied stays")));
+	pager_add(&app->dialog.body, ROLE_TEXT, app_what_stays(app, T("what is not begun stops; what is applied stays")));
 }
 
 /* ---- the table of changes ---- */
@@ -414,12 +409,12 @@ char *app_reason_against(struct app *app, const struct target *t, enum action ac
 	enum act_kind kind;
 	char *reason;
 
-	if (replay_is_taken(app->options->replay) && (outside || action == ACTION_APPLY || action == ACTION_MIRROR || act_kind_of(app, action, t, &kind)))
+	if (replay_is_taken(app->options->replay) && (outside || action == ACTION_APPLY || action == ACTION_MIRROR || action == ACTION_BUILD || act_kind_of(app, action, t, &kind)))
 		return xstrdup(T("this is a replay: nothing can be changed"));
 	if (action == ACTION_APPLY)
 		return reason_against_apply(app, t);
-	if (action == ACTION_MIRROR)
-		return mirror_reason_against(app, t);
+	if (action == ACTION_MIRROR || action == ACTION_BUILD)
+		return images_reason_against(app, t);
 	if (!outside && !act_kind_of(app, action, t, &kind))
 		return NULL;
 	reason = reason_of_server(app, !outside);
@@ -519,8 +514,8 @@ static void act_on_one(struct app *app, enum action action, const struct target 
 {
 	if (action == ACTION_APPLY)
 		act_apply(app, t);
-	else if (action == ACTION_MIRROR)
-		app_mirror(app, t);
+	else if (action == ACTION_MIRROR || action == ACTION_BUILD)
+		app_images(app, action == ACTION_BUILD ? ABOUT_BUILDING : ABOUT_MIRRORING, t);
 	else if (action == ACTION_SHELL)
 		app_shell(app, t);
 	else if (action == ACTION_FORWARD)

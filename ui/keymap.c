@@ -95,6 +95,7 @@ const struct binding built_in_bindings[] = {
 
 	{ 'A', 0, "A", "apply", "compare the stack with the cluster, then ask whether to apply it", PLACES | WORK | APPLY, GROUP_CHANGE, ACTION_APPLY },
 	{ 'M', 0, "M", NULL, "look which images are missing, then ask whether to mirror them", PLACES | WORK | APPLY, GROUP_CHANGE, ACTION_MIRROR },
+	{ 'B', 0, "B", NULL, "look which images are to be built, then ask whether to build them", PLACES | WORK | APPLY, GROUP_CHANGE, ACTION_BUILD },
 	{ 'R', 0, "R", "restart", "restart a workload, pod by pod", OBJECTS, GROUP_CHANGE, ACTION_RESTART },
 	{ 0, 0, "", NULL, "scale: how many pods a workload wants", OBJECTS, GROUP_CHANGE, ACTION_SCALE },
 	{ 'U', 0, "U", "undo", "go back to an earlier revision", OBJECTS, GROUP_CHANGE, ACTION_UNDO },

@@ -69,6 +69,7 @@ static const char *const names[ACTION_COUNT] = {
 	[ACTION_DECODE] = "decode",
 	[ACTION_APPLY] = "apply",
 	[ACTION_MIRROR] = "mirror",
+	[ACTION_BUILD] = "build",
 	[ACTION_RESTART] = "restart",
 	[ACTION_SCALE] = "scale",
 	[ACTION_UNDO] = "undo",

@@ -406,13 +406,13 @@ char *app_word_for(const struct app *app, const struct target *target, const cha
 /* Starts a job on an environment and shows it on screen 5. */
 void app_start_job(struct app *app, job_fn *fn, const char *title, const char *env, int64_t slot, enum deploy_phase phase);
 
-/* ---- mirroring images (ui/mirror.c) ---- */
+/* ---- mirroring and building images (ui/images.c) ---- */
 
-/* Looks what is there; on screen 5, when it has looked, asks and then mirrors. */
-void app_mirror(struct app *app, const struct target *target);
-char *mirror_reason_against(const struct app *app, const struct target *target);
-/* Of mirroring that ends before its time. */
-const char *app_what_stays(void);
+/* Looks what is to be done; on screen 5, when it has looked, asks and then does it. */
+void app_images(struct app *app, enum deploy_about about, const struct target *target);
+char *images_reason_against(const struct app *app, const struct target *target);
+/* Of a job that ends before its time; of an apply it is said in the other words. */
+const char *app_what_stays(const struct app *app, const char *of_an_apply);
 
 /* ---- what leaves the dashboard and comes back (ui/outside.c) ---- */
 

@@ -149,13 +149,28 @@ static void on_step_end(struct deploy_view *view, const struct job_event *e)
 	say(view, e->ok ? "= " : "✗ ", text);
 }
 
+/* About an image: where it is now. */
+static void on_note(struct deploy_view *view, const struct job_event *e)
+{
+	say(view, "  ", e->text);
+	if (e->object.kind)
+		set(&row_of(view, &e->object)->message, e->text);
+}
+
+static void on_line(struct deploy_view *view, const struct job_event *e)
+{
+	AUTO_FREE char *prefix = e->object.kind ? xasprintf("  %s | ", e->object.name) : xstrdup("  | ");
+
+	say(view, prefix, e->text);
+}
+
 static void on_finished(struct deploy_view *view, const struct job_event *e)
 {
 	set(&view->verdict, e->text);
 	set(&view->step, NULL);
 	view->exit_code = e->exit_code;
 	view->phase = view->phase == DEPLOY_COMPARING && (e->exit_code == EXIT_DONE || e->exit_code == EXIT_DIFFERENCES || e->exit_code == EXIT_CONFLICT ||
-							  (view->mirrors && view->differences)) /* one broken image does not hold up the others */
+							  (view->about && view->differences)) /* one broken image does not hold up the others */
 			      ? DEPLOY_COMPARED
 			      : DEPLOY_ENDED;
 	for (size_t i = 0; view->phase == DEPLOY_COMPARED && i < view->len; i++)
@@ -195,11 +210,13 @@ void deploy_view_event(struct deploy_view *view, const struct job_event *e, int6
 		say(view, e->severity == DIAG_ERROR ? "✗ " : "  ", e->text);
 		break;
 	case JOB_NOTE:
+		on_note(view, e);
+		break;
 	case JOB_RETRY:
 		say(view, "  ", e->text);
 		break;
 	case JOB_LINE:
-		say(view, "  | ", e->text);
+		on_line(view, e);
 		break;
 	case JOB_HOOK:
 		say(view, e->change == CHANGE_SKIPPED ? "- hook, skipped: " : "- hook: ", e->text);
@@ -289,7 +306,7 @@ static void draw_detail(const struct deploy_view *view, struct canvas *canvas, i
 
 	canvas_textf(canvas, top + row++, col, width, ROLE_TITLE, "%s %s", object->kind, object->name);
 	canvas_textf(canvas, top + row++, col, width, change_marks[object->change].role, "%s%s%s",
-		     object->change == CHANGE_NONE ? T("not looked at yet") : T(job_change_name(object->change)), object->effect ? ": " : "",
+		     object->change == CHANGE_NONE ? (object->message ? T("under way") : T("not looked at yet")) : T(job_change_name(object->change)), object->effect ? ": " : "",
 		     object->effect ? object->effect : "");
 	if (object->message && row < rows)
 		canvas_text(canvas, top + row++, col, width, ROLE_TEXT, object->message);
@@ -323,7 +340,9 @@ static int draw_bar(const struct progress_view *p, struct canvas *canvas, int ro
 
 static const char *doing(const struct deploy_view *view)
 {
-	return view->mirrors ? T("mirror") : view->phase == DEPLOY_COMPARING ? T("compare") : T("apply");
+	if (view->about)
+		return view->about == ABOUT_MIRRORING ? T("mirror") : T("build");
+	return view->phase == DEPLOY_COMPARING ? T("compare") : T("apply");
 }
 
 /* "wait, 1 of 2, 0:41, eta 0:50 (median 1:31 of 7)" */
@@ -403,11 +422,12 @@ static void draw_run(const struct deploy_view *view, struct canvas *canvas, int 
 
 static const char *phase_name(const struct deploy_view *view)
 {
-	static const char *const names[2][5] = {
+	static const char *const names[3][5] = {
 		{ "", N_("comparing with the cluster"), N_("compared: A asks before it applies"), N_("applying"), N_("ended") },
 		{ "", N_("looking what is there"), N_("looked: M asks before it mirrors"), N_("mirroring"), N_("ended") },
+		{ "", N_("looking at the files"), N_("looked: B asks before it builds"), N_("building"), N_("ended") },
 	};
-	const char *name = names[view->mirrors][view->phase];
+	const char *name = names[view->about][view->phase];
 
 	return *name ? T(name) : "";
 }
@@ -422,7 +442,9 @@ void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, str
 		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM, T("nothing to show yet: A on an environment compares its stack with the cluster"));
 		return;
 	}
-	if (view->mirrors)
+	if (view->about == ABOUT_BUILDING)
+		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TITLE, "build %s   images: %zu   %s", view->title, view->len, phase_name(view));
+	else if (view->about)
 		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TITLE, "mirror %s   images: %zu   %s", view->title, view->len, phase_name(view));
 	else
 		canvas_textf(canvas, row++, 1, canvas->cols - 2, ROLE_TITLE, "apply %s   %zu objects, %zu differ%s   %s", view->title, view->len,

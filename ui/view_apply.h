@@ -14,13 +14,14 @@ struct deploy_row {
 	char *message, *diff, *effect, *state;
 };
 
+enum deploy_about { ABOUT_OBJECTS, ABOUT_MIRRORING, ABOUT_BUILDING };
 enum deploy_phase { DEPLOY_IDLE, DEPLOY_COMPARING, DEPLOY_COMPARED, DEPLOY_APPLYING, DEPLOY_ENDED };
 
 struct deploy_view {
 	char *title; /* of the environment */
 	char *env;
 	int64_t slot;
-	bool mirrors; /* the job is about images, not about the cluster */
+	enum deploy_about about;
 	enum deploy_phase phase;
 	struct deploy_row *rows;
 	size_t len, cap;

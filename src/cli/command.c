@@ -22,6 +22,9 @@ const enum option_id common_options[] = { OPT_CONFIG,	OPT_ENV,	OPT_NAMESPACE, OP
 		OPT_NO_HOOKS, OPT_PARALLEL, OPT_TIMEOUT, OPT_LEASE_WAIT
 
 static const enum option_id no_options[] = { OPT_COUNT };
+/* Beside the common ones. */
+static const enum option_id dashboard_variables[] = { OPT_INSECURE,	     OPT_SKIP_TLS_VERIFY, OPT_SKIP_TLS_VERIFY_PULL, OPT_BUILDER_IMAGE, OPT_BUILDER_NAMESPACE,
+						      OPT_BUILDER_CPU, OPT_BUILDER_MEMORY,  OPT_BUILD_TIMEOUT,	    OPT_COUNT };
 /* codexctl's render never read CODEXCTL_SLOT: a slot there must not change its bytes. */
 static const enum option_id render_variables[] = { OPT_VARS, OPT_VAR_FILE, OPT_ONLY_SERVICES, OPT_SKIP_SERVICES, OPT_ONLY_INFRA, OPT_SKIP_INFRA,
 						   OPT_COUNT };
@@ -312,7 +315,8 @@ int command_main(int argc, char **argv, int (*dashboard)(const struct options *o
 		return option_flag(&options, OPT_HELP) ? EXIT_DONE : EXIT_USAGE;
 	}
 	if (options.nwords == 0) {
-		if (!options_add_variables(&options, common_options, &err) || !set_up_log(&options, &err))
+		if (!options_add_variables(&options, common_options, &err) || !options_add_variables(&options, dashboard_variables, &err) ||
+		    !set_up_log(&options, &err))
 			return fail(&err);
 		return dashboard(&options);
 	}

@@ -14,8 +14,8 @@ static void tell_difference(struct build *b, const struct build_image *image)
 	AUTO_RELEASE(buf) text = BUF_INIT(0), effect = BUF_INIT(0);
 	char size[32];
 
-	buf_addf(&effect, "%zu files, %s to send, %zu stage%s", build_context_files(image->archive),
-		 bytes_text(build_context_size_bytes(image->archive), size), image->stages, image->stages == 1 ? "" : "s");
+	buf_addf(&effect, "%zu file%s, %s to send, %zu stage%s", build_context_files(image->archive),
+		 build_context_files(image->archive) == 1 ? "" : "s", bytes_text(build_context_size_bytes(image->archive), size), image->stages, image->stages == 1 ? "" : "s");
 	buf_addf(&text, "+ %s\n", image->destination);
 	buf_addf(&text, "  Dockerfile %s\n", image->dockerfile + (strlen(image->dockerfile) > strlen(root) ? strlen(root) + 1 : 0));
 	buf_addf(&text, "  context %s, %s\n", strcmp(image->context, root) == 0 ? "." : image->context + strlen(root) + 1, effect.p);

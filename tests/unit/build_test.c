@@ -171,7 +171,7 @@ static void the_plan_names_context_stages_and_arguments_and_asks_nobody(void **s
 	assert_told(&bed, "2 stages");
 	assert_told(&bed, "1 stage\\n");
 	assert_told(&bed, "argument VERSION");
-	assert_told(&bed, "context api, 1 files");
+	assert_told(&bed, "context api, 1 file,");
 	assert_int_equal(kube_bed_requests(&bed.kube, "/", NULL), before);
 	assert_int_equal(sim_registry_count(bed.registry, "/", NULL), 0);
 }
