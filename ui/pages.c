@@ -219,7 +219,8 @@ static const char *undo_of(const struct history_record *r)
 		      { "run now", N_("possible: delete the Job that it made") },
 		      { "free", N_("not possible: a namespace does not come back; what was kept tells what was in it") },
 		      { "apply", N_("not as a whole: how it was before is not kept; U takes back one workload, A applies another stack") },
-		      { "mirror", N_("not from here: registries keep what was sent; what a tag led to before stands beside it") } };
+		      { "mirror", N_("not from here: registries keep what was sent; what a tag led to before stands beside it") },
+		      { "build", N_("not from here: what a tag led to before was not asked") } };
 
 	for (size_t i = 0; i < ARRAY_LEN(undos); i++)
 		if (strcmp(undos[i].action, r->action) == 0)

@@ -169,6 +169,15 @@ static int cancelled_early(struct build *b, const struct error *err)
 	return run_end(b->run, job_exit_of_error(err, cancel_signal(b->run->cancel)), "cancelled before anything was begun");
 }
 
+static void begin_record(struct build *b)
+{
+	char **planned = xcalloc(b->n, sizeof *planned);
+
+	for (size_t i = 0; i < b->n; i++)
+		planned[i] = xasprintf("PATCH /apis/batch/v1/namespaces/%s/jobs/%s, which pushes %s", b->namespace, b->images[i].name, b->images[i].destination);
+	run_record_begin(b->run, "build", "images build", planned, b->n);
+}
+
 static int work(struct build *b)
 {
 	struct run *run = b->run;
@@ -187,6 +196,7 @@ static int work(struct build *b)
 		tell_difference(b, &b->images[i]);
 	if (run->options->dry_run)
 		return end_of_look(b);
+	begin_record(b);
 	run_step(run, "build");
 	crew_run(&b->crew, parallel, build_work, on_turn, b);
 	tell_ended(b);

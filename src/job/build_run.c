@@ -451,6 +451,7 @@ static bool take_digest(struct building *g, const struct build_look *look, struc
 	if (!digest_is_valid(str_of(look->digest)))
 		return error_set(err, ERR_SERVER, "the Job is complete, but \"%.100s\" is no digest", look->digest);
 	g->image->digest = xstrdup(look->digest);
+	run_record_note(g->b->run, "pushed %s, %s", g->image->destination, look->digest);
 	return verify(g, err);
 }
 

@@ -1,5 +1,5 @@
 /*
- * history: what was done from this machine, by actions and by the jobs apply and mirror, as JSON lines in $XDG_STATE_HOME/slotdeck/history.jsonl; survives kill -9.
+ * history: what was done from this machine, by actions and by the jobs apply, mirror and build, as JSON lines in $XDG_STATE_HOME/slotdeck/history.jsonl; survives kill -9.
  *
  * Each change is written twice: before its first request ("begun") and when it is over ("done", "failed" with why). A record that
  * stayed "begun" was cut off: what became of it, the cluster knows. Lines are written whole and synced; the file is this user's alone

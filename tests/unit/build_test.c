@@ -16,9 +16,11 @@
 #include "base/net.h"
 #include "cli/print.h"
 #include "job/job.h"
+#include "job/history.h"
 #include "kube_bed.h"
 #include "model/stack.h"
 #include "sim/registry.h"
+#include "state_place.h"
 
 #define PASSWORD "pa55word-of-the-test"
 
@@ -243,6 +245,24 @@ static void two_images_are_built_pushed_and_checked_and_nothing_stays(void **sta
 	assert_nothing_stays(&bed);
 }
 
+static void what_was_built_is_in_the_history_with_what_was_sent(void **state)
+{
+	AUTO_RELEASE(bed) bed;
+	AUTO_RELEASE(history) history = { 0 };
+
+	(void)state;
+	bed_create(&bed, &(struct sim_registry_options){ 0 }, "  one: {type: build, repository: REGISTRY/shop/one, tag: '1'}\n");
+	put(&bed, "Dockerfile", QUICK);
+	assert_int_equal(build(&bed), EXIT_DONE);
+	assert_true(history_read(1, &history, &bed.err));
+	assert_int_equal(history.len, 1);
+	assert_string_equal(history.items[0].action, "build");
+	assert_string_equal(history.items[0].state, "done");
+	assert_non_null(strstr(history.items[0].requests[0], "PATCH /apis/batch/v1/namespaces/shop-dev/jobs/build-one-1-"));
+	assert_non_null(strstr(history.items[0].requests[1], "shop/one:1, sha256:"));
+	assert_non_null(strstr(history.items[0].command, "slotdeck images build --env dev"));
+}
+
 static void a_login_goes_as_a_secret_that_the_job_owns_and_is_seen_nowhere_else(void **state)
 {
 	AUTO_RELEASE(bed) bed;
@@ -456,6 +476,7 @@ int main(void)
 		cmocka_unit_test(what_is_wrong_is_found_before_anything_is_begun),
 		cmocka_unit_test(an_argument_that_looks_secret_is_warned_of),
 		cmocka_unit_test(two_images_are_built_pushed_and_checked_and_nothing_stays),
+		cmocka_unit_test(what_was_built_is_in_the_history_with_what_was_sent),
 		cmocka_unit_test(a_login_goes_as_a_secret_that_the_job_owns_and_is_seen_nowhere_else),
 		cmocka_unit_test(a_registry_that_lets_nobody_look_is_told_and_no_failure),
 		cmocka_unit_test(each_failure_is_told_by_its_cause_and_nothing_stays),
@@ -470,5 +491,5 @@ int main(void)
 		cmocka_unit_test(whoever_deletes_the_job_ends_the_build),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, state_place_open, state_place_close);
 }
