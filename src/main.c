@@ -441,12 +441,15 @@ static bool open_live(struct dashboard *d, struct error *err)
 
 /* ---- other clusters ---- */
 
+/* With the port, which is what tells clusters on one machine apart. */
 static char *host_of(const char *server)
 {
 	AUTO_RELEASE(error) ignored = { 0 };
 	struct url url;
 
-	return server && url_parse(str_of(server), &url, &ignored) ? str_dup(url.host) : xstrdup(server ? server : "");
+	if (!server || !url_parse(str_of(server), &url, &ignored))
+		return xstrdup(server ? server : "");
+	return xasprintf("%.*s%s%.*s", STR_ARG(url.host), url.port.len ? ":" : "", STR_ARG(url.port));
 }
 
 static bool list_contexts(struct app_contexts *ret, struct error *err, void *arg)

@@ -34,7 +34,7 @@ struct app_cluster {
 /* The contexts of the kubeconfig. Texts are owned. */
 struct app_context {
 	char *name;
-	char *server; /* its host; "" */
+	char *server; /* its host, with the port if one is given; "" */
 	char *namespace;
 };
 struct app_contexts {

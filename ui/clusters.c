@@ -205,9 +205,8 @@ static void open_end(void *arg, void *owner)
 	}
 	app->opening = NULL;
 	if (!opening->good) {
-		AUTO_FREE char *what = xasprintf(T("%s stays on the screens; context %s"), app->session->cluster.name, opening->context);
-
-		app_notice(app, true, "%s: %s%s%s", what, opening->err.message, opening->err.hint ? "; " : "", opening->err.hint ? opening->err.hint : "");
+		app_notice(app, true, "context %s: %s%s%s; %s stays on the screens", opening->context, opening->err.message, opening->err.hint ? "; " : "",
+			   opening->err.hint ? opening->err.hint : "", app->session->cluster.name);
 		return;
 	}
 	AUTO_FREE char *reason = app_reason_against_leaving(app);
