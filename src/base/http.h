@@ -97,6 +97,9 @@ void http_set_rate(struct http *http, unsigned rate_per_s, unsigned burst);
 const char *http_base_url(const struct http *http);
 bool http_is_read_only(const struct http *http);
 
+/* In real time: for so long the sockets of watches are left alone after a turn that gave little. */
+#define HTTP_WATCH_REST_MS 16
+
 enum http_mode {
 	HTTP_ANSWER, /* ends by itself: gzip, progress deadline */
 	HTTP_WATCH,  /* may be silent for minutes; shares an HTTP/2 connection; never paused */

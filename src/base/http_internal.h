@@ -36,8 +36,8 @@
 #define DEFAULT_STREAM_BYTES ((size_t)1 << 30)
 #define PAUSABLE_BUFFER_BYTES (1 << 20)
 #define WATCHES_PER_LANE     90
-#define WATCH_REST_MS        8
-#define WATCH_BURST          (64 * 1024) /* bytes in one turn: more is coming, no rest */
+#define WATCH_WINDOW_MS      100
+#define WATCH_BURST          (512 * 1024) /* bytes in a window: more is coming, no rest */
 #define PROBE_IDLE_MS	     30000
 #define PROBE_LIMIT_MS	     15000
 #define LANE_TICK_MS	     5000
@@ -251,6 +251,7 @@ struct lane {
 	bool retired;
 	int64_t last_byte_ms, suspended_ms;
 	uint64_t taken; /* bytes of bodies, ever */
+	uint64_t window_ms, window_bytes; /* when a look at how much comes began, and what came since */
 	struct timer tick;
 	struct transfer *probe;
 };

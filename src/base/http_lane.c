@@ -44,21 +44,6 @@ static void reap(struct lane *lane)
 	}
 }
 
-static void turn(struct lane *lane, curl_socket_t fd, int events)
-{
-	int running;
-
-	lane->refs++;
-	curl_multi_socket_action(lane->multi, fd, events, &running);
-	reap(lane);
-	lane_unref(lane);
-}
-
-void lane_kick(struct lane *lane)
-{
-	turn(lane, CURL_SOCKET_TIMEOUT, 0);
-}
-
 static void on_ready(uv_poll_t *poll, int status, int events);
 
 static void listen_to(struct lane_socket *s)
@@ -77,24 +62,55 @@ static void end_rest(uv_timer_t *rest)
 	}
 }
 
+static void rest(struct lane *lane)
+{
+	for (struct lane_socket *s = lane->sockets; s; s = s->next) {
+		s->resting = true;
+		uv_poll_stop(&s->poll);
+	}
+	if (!uv_is_active((uv_handle_t *)&lane->rest))
+		uv_timer_start(&lane->rest, end_rest, HTTP_WATCH_REST_MS, 0);
+}
+
+/* A list that streams in gives much in a short time and must not wait; so does a flood. */
+static bool is_burst(struct lane *lane, uint64_t bytes)
+{
+	uint64_t now_ms = uv_now(loop_uv(net_loop(lane->http->net)));
+
+	if (now_ms - lane->window_ms >= WATCH_WINDOW_MS) {
+		lane->window_ms = now_ms;
+		lane->window_bytes = 0;
+	}
+	lane->window_bytes += bytes;
+	return lane->window_bytes >= WATCH_BURST;
+}
+
 /*
  * Each readable moment makes curl look at every transfer of the connection, and a busy cluster has hundreds of moments a second with
- * one small event each. So a socket of watches that gave little is left alone for a while; what arrives meanwhile is read together.
+ * one small event each. So the sockets of watches that gave little are left alone for a while; what arrives meanwhile is read together.
+ * Events of another transfer than the one that curl knows the socket by arrive in a turn of their own, so every turn is looked at.
  */
-static void rest(struct lane_socket *s)
+static void turn(struct lane *lane, curl_socket_t fd, int events)
 {
-	struct lane *lane = s->lane;
+	uint64_t taken = lane->taken;
+	int running;
 
-	s->resting = true;
-	uv_poll_stop(&s->poll);
-	if (!uv_is_active((uv_handle_t *)&lane->rest))
-		uv_timer_start(&lane->rest, end_rest, WATCH_REST_MS, 0);
+	lane->refs++;
+	curl_multi_socket_action(lane->multi, fd, events, &running);
+	reap(lane);
+	if (lane->mode == HTTP_WATCH && lane->taken > taken && !is_burst(lane, lane->taken - taken))
+		rest(lane);
+	lane_unref(lane);
+}
+
+void lane_kick(struct lane *lane)
+{
+	turn(lane, CURL_SOCKET_TIMEOUT, 0);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct lane_socket *s = poll->data;
-	uint64_t taken;
 	int what = 0;
 
 	if (!s->lane)
@@ -107,10 +123,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 		what |= CURL_CSELECT_IN;
 	if (events & UV_WRITABLE)
 		what |= CURL_CSELECT_OUT;
-	taken = s->lane->taken;
 	turn(s->lane, s->fd, what);
-	if (s->lane && s->lane->mode == HTTP_WATCH && s->lane->taken > taken && s->lane->taken - taken < WATCH_BURST)
-		rest(s);
 }
 
 static struct lane_socket *open_socket(struct lane *lane, curl_socket_t fd)

@@ -12,7 +12,7 @@
 
 #define REAL_LIMIT_MS 20000
 #define CREEP_MS 20	 /* the network has short timers of its own */
-#define SETTLE_MS 12 /* longer than a socket of watches rests (WATCH_REST_MS); quiet for so long: what a second of the clock set off has arrived */
+#define SETTLE_MS (HTTP_WATCH_REST_MS + 4) /* quiet for so long: what a second of the clock set off has arrived */
 
 struct live_bed live_bed_create(struct clock *clock)
 {

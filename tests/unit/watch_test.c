@@ -20,7 +20,7 @@
 #include "watch_server.h"
 
 #define REAL_LIMIT_MS 20000
-#define WATCH_READ_MS 10 /* a watch that was read rests for 8 ms, in real time (base/http_lane.c) */
+#define WATCH_READ_MS (HTTP_WATCH_REST_MS + 4)
 
 struct bed {
 	struct watch_server *server;
