@@ -373,11 +373,13 @@ static void a_half_open_connection_is_unknown_within_45_s_and_replaced(void **st
 	(void)state;
 	AUTO(clock) clock = test_clock();
 	AUTO_RELEASE(live_bed) bed = ready_bed(clock);
+	AUTO_RELEASE(buf) why = BUF_INIT(0);
 
 	live_bed_control(&bed, "/_sim/freeze", "{'path':'.'}"); /* of the connections that are open */
 	live_bed_faults(&bed, "[{'path':'/api/v1/pods','action':'hang'}]");
 	assert_in_range(live_bed_pass(&bed, 120, pods_are_unknown, NULL), 15, STALE_S);
-	assert_true(*pods(&bed)->why);
+	assert_false(live_is_proven(bed.live, &kind_pod, "team-a", &why));
+	assert_non_null(strstr(buf_cstr(&why), "no data for 3"));
 	live_bed_faults(&bed, "[]");
 	assert_in_range(live_bed_pass(&bed, 120, pods_are_fresh, NULL), 0, BACK_S);
 	live_bed_deployment(&bed, "team-a", "chat", "imagepull");
