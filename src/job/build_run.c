@@ -178,8 +178,10 @@ static bool begin(struct building *g, struct error *err)
 		return err->kind ? false : error_set(err, ERR_SERVER, "the cluster has no Jobs");
 	build_job_json(g->b, g->image, g->login.len > 0, &job);
 	g->began = true;
-	if (!send_object(g, g->jobs, buf_str(&job), &uid, err))
+	if (!send_object(g, g->jobs, buf_str(&job), &uid, err)) {
+		g->began = err->kind != ERR_DENIED && err->kind != ERR_INVALID; /* those are refusals, anything else may have been executed */
 		return error_wrap(err, "create the Job %s", g->image->name);
+	}
 	if (!g->login.len)
 		return true;
 	build_secret_json(g->b, g->image, uid, buf_str(&g->login), &secret);

@@ -425,6 +425,19 @@ static void who_may_not_exec_is_told_so(void **state)
 	assert_nothing_stays(&bed);
 }
 
+static void who_may_not_make_jobs_is_told_so_and_no_more(void **state)
+{
+	AUTO_RELEASE(bed) bed;
+
+	(void)state;
+	bed_create(&bed, &(struct sim_registry_options){ 0 }, WEB);
+	put(&bed, "Dockerfile", QUICK);
+	kube_bed_deny(&bed.kube, "[{'resource':'jobs','verb':'patch'},{'resource':'jobs','verb':'create'},{'resource':'jobs','verb':'delete'}]");
+	assert_int_equal(build(&bed), EXIT_DENIED);
+	assert_told(&bed, "create the Job build-web-1-");
+	assert_false(told(&bed, "not all is gone"));
+}
+
 /* ---- cancelling ---- */
 
 static void cancelled_at_any_moment_no_job_pod_or_secret_stays(void **state)
@@ -487,6 +500,7 @@ int main(void)
 		cmocka_unit_test(a_context_whose_connection_breaks_is_sent_again),
 		cmocka_unit_test(a_context_that_never_arrives_ends_the_build),
 		cmocka_unit_test(who_may_not_exec_is_told_so),
+		cmocka_unit_test(who_may_not_make_jobs_is_told_so_and_no_more),
 		cmocka_unit_test(cancelled_at_any_moment_no_job_pod_or_secret_stays),
 		cmocka_unit_test(whoever_deletes_the_job_ends_the_build),
 	};
