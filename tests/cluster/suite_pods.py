@@ -207,3 +207,28 @@ def a_local_port_that_is_taken_ends_with_7(c):
     assert run(c, 'port-forward', '-n', 'suite-taken', 'web', 'http').code == 2
     assert run(c, 'port-forward', '-n', 'suite-taken', 'web').code == 2
     assert run(c, 'port-forward', '-n', 'suite-taken', '--read-only', 'web', ':80').code == 4
+
+
+# ---- building images ----
+
+def a_build_that_finds_no_node_leaves_no_job_pod_or_secret(c):
+    """Whether the server takes the Job and its Secret as they are, and that the time limit takes them away again."""
+    folder = project(c, 'suite-build', {})
+    with open(os.path.join(folder, 'services.yaml'), 'a') as f:
+        f.write("images: {web: {type: build, repository: registry.example.test/web, tag: '1', buildArgs: {VERSION: '1'}}}\n")
+    with open(os.path.join(folder, 'Dockerfile'), 'w') as f:
+        f.write('FROM scratch\nCOPY . /\n')
+    with open(os.path.join(folder, 'config.json'), 'w') as f:
+        json.dump({'auths': {'registry.example.test': {'username': 'me', 'password': 'pa55word'}}}, f)
+    place(c, 'suite-build-dev')
+    c.watch_requests()
+    c.forget_requests()
+    done = slotdeck(c, folder, 'images', 'build', '--env', 'dev', '--builder-cpu', '1000', '--builder-memory', '1Gi', '--timeout', '6s',
+                    env={'DOCKER_CONFIG': folder})
+    assert done.code == 5 and 'no node takes the pod' in done.err, done
+    assert 'pa55word' not in done.out + done.err, done
+    made = [r['path'] for r in c.writes() if r['method'] == 'PATCH']
+    assert any('/jobs/build-web-1-' in path for path in made) and any('/secrets/build-web-1-' in path for path in made), made
+    for path in ('/apis/batch/v1/namespaces/suite-build-dev/jobs', '/api/v1/namespaces/suite-build-dev/pods', '/api/v1/namespaces/suite-build-dev/secrets'):
+        left = [o['metadata']['name'] for o in c.get(path)['items'] if o['metadata']['name'].startswith('build-')]
+        assert not left, (path, left)
