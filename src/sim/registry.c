@@ -799,7 +799,7 @@ static enum MHD_Result look_at_upload(struct exchange *x, const char *repository
 
 	pthread_mutex_lock(&r->lock);
 	struct upload *upload = drop ? map_get(&r->uploads, str_of(id)) : find_upload(r, id);
-	uint64_t size = upload ? upload->size : 0;
+	uint64_t size = upload && !drop ? upload->size : 0; /* what is dropped may still grow */
 	bool there = upload && !upload->dropped && !(r->options.no_offsets && !drop);
 
 	if (upload && drop && upload->busy)
