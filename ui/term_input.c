@@ -80,6 +80,7 @@ static const struct {
 } watched[] = {
 	{ SIGSEGV, on_fatal, SA_ONSTACK }, { SIGABRT, on_fatal, SA_ONSTACK }, { SIGBUS, on_fatal, SA_ONSTACK }, { SIGFPE, on_fatal, SA_ONSTACK },
 	{ SIGILL, on_fatal, SA_ONSTACK },  { SIGTERM, on_leave, SA_RESTART },	      { SIGHUP, on_leave, SA_RESTART },	        { SIGQUIT, on_leave, SA_RESTART },
+	{ SIGINT, on_leave, SA_RESTART }, /* from elsewhere: Ctrl-C is a key. Left to ncurses the mouse would stay on */
 	{ SIGTSTP, on_event, SA_RESTART },	   { SIGCONT, on_event, SA_RESTART },	      { SIGWINCH, on_event, SA_RESTART },	{ SIGPIPE, on_nothing, SA_RESTART },
 };
 

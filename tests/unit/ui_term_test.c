@@ -550,7 +550,7 @@ static void a_storm_of_resizes_is_drawn_a_few_times(void **state)
 
 static void a_signal_ends_it_at_once_and_restores_everything(void **state)
 {
-	static const int signals[] = { SIGTERM, SIGHUP, SIGQUIT };
+	static const int signals[] = { SIGTERM, SIGHUP, SIGINT, SIGQUIT };
 
 	(void)state;
 	for (size_t i = 0; i < 2 * ARRAY_LEN(signals); i++) {
