@@ -783,6 +783,11 @@ const char *envs_namespace_at(const struct envs *envs, size_t n)
 
 /* ---- members for the screens ---- */
 
+bool env_member_is_listed(const struct env_member *member)
+{
+	return member->is_workload || member->state == HEALTH_DEGRADED || member->state == HEALTH_MISSING || member->state == HEALTH_PROGRESSING;
+}
+
 void env_members_release(struct env_members *members)
 {
 	free(members->items);

@@ -87,6 +87,8 @@ struct env_members {
 	struct env_member *items;
 	size_t len, cap;
 };
+/* Whether it stands in a list of workloads: they do, and so does whatever else is broken, missing or under way. */
+bool env_member_is_listed(const struct env_member *member);
 void env_members_release(struct env_members *members);
 DEFINE_AUTO_RELEASE(env_members);
 /* Fills members (emptied first). Entries are borrowed until the next change of the store. */

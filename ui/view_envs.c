@@ -133,7 +133,7 @@ static int draw_members(struct app *app, const struct environment *env, struct c
 	for (size_t i = 0; i < members.len && row < end; i++) {
 		const struct env_member *m = &members.items[i];
 
-		if (!m->is_workload)
+		if (!env_member_is_listed(m))
 			continue;
 		AUTO_FREE char *text = xasprintf("%s %s %s  ", mark_of_state(m->state), m->kind->kind, m->name);
 		int width = text_width(text);

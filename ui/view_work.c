@@ -59,7 +59,7 @@ static void fill_members(struct app *app)
 		return;
 	envs_members(live_envs(app->live), env, members, live_now_ms(app->live));
 	for (size_t i = 0; i < members->len; i++)
-		if (members->items[i].is_workload)
+		if (env_member_is_listed(&members->items[i]))
 			members->items[kept++] = members->items[i];
 	members->len = kept;
 }
