@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ui/keymap.h"
+#include "ui/state.h"
 #include "ui/term.h"
 #include "ui/text.h"
 
@@ -63,10 +64,12 @@ bool dialog_key(struct dialog *dialog, struct app *app, uint32_t key)
 		else
 			dialog_close(dialog);
 	} else if (key == KEY_TERM_ENTER) {
-		if (dialog->kind == DIALOG_ASK || strcmp(dialog->edit.text, dialog->word) == 0)
+		if (dialog->kind == DIALOG_ASK || strcmp(dialog->edit.text, dialog->word) == 0) {
 			confirm(dialog, app);
-		else
+		} else {
+			app_say(app, "\"%s\" is not \"%s\": nothing was sent", dialog->edit.text, dialog->word);
 			dialog_close(dialog);
+		}
 	} else if (!line_edit_key(&dialog->edit, key)) {
 		dialog_close(dialog);
 	}
@@ -91,10 +94,8 @@ void dialog_draw(struct dialog *dialog, struct canvas *canvas)
 	if (dialog->kind == DIALOG_NONE)
 		return;
 	pager_update(&dialog->body);
-	int cols = canvas->cols < WIDTH ? canvas->cols : WIDTH, most = canvas->rows - 3, lines = 0;
+	int cols = canvas->cols < WIDTH ? canvas->cols : WIDTH, most = canvas->rows - 3, lines = pager_rows(&dialog->body, cols - 3);
 
-	for (size_t i = 0; i < dialog->body.nshown; i++)
-		lines += 1 + (text_width(dialog->body.lines[dialog->body.shown[i]].text) - 1) / (cols - 5 > 0 ? cols - 5 : 1);
 	if (lines > most)
 		lines = most > 0 ? most : 0;
 	int rows = lines + 3, row = (canvas->rows - rows) / 2, col = (canvas->cols - cols) / 2;

@@ -150,6 +150,16 @@ void pager_toggle_fold(struct pager *pager)
 
 /* ---- drawing ---- */
 
+/* Where the word ends that does not fit behind len, unless that would leave half of the line empty. */
+static size_t before_word(const char *text, size_t len)
+{
+	size_t space = len;
+
+	while (space > 0 && text[space] != ' ')
+		space--;
+	return space > len / 2 ? space : len;
+}
+
 /* Cells of text that fit into width: how many bytes. At least one character, so that wrapping ends. */
 static size_t fitting(const char *text, int width)
 {
@@ -162,10 +172,36 @@ static size_t fitting(const char *text, int width)
 		AUTO_FREE char *piece = xmemdup0(text, len + bytes);
 
 		if (len && text_width(piece) > width)
-			break;
+			return before_word(text, len);
 		len += bytes;
 	}
 	return len;
+}
+
+static size_t cut_piece(const char *text, int width, size_t *ret_next)
+{
+	size_t len = fitting(text, width);
+
+	*ret_next = len + (text[len] == ' ');
+	return len;
+}
+
+int pager_rows(const struct pager *pager, int cols)
+{
+	int rows = 0;
+
+	for (size_t i = 0, next; i < pager->nshown; i++) {
+		const char *text = pager->lines[pager->shown[i]].text;
+
+		do {
+			next = strlen(text);
+			if (pager->wrap)
+				cut_piece(text, cols - 1, &next);
+			text += next;
+			rows++;
+		} while (*text);
+	}
+	return rows;
 }
 
 static int draw_line(const struct pager *pager, size_t at, struct canvas *canvas, int row, int end, int col, int cols)
@@ -176,11 +212,11 @@ static int draw_line(const struct pager *pager, size_t at, struct canvas *canvas
 	int first = row;
 
 	do {
-		size_t len = pager->wrap ? fitting(text, cols - 1) : strlen(text);
+		size_t next = strlen(text), len = pager->wrap ? cut_piece(text, cols - 1, &next) : next;
 		AUTO_FREE char *piece = xmemdup0(text, len);
 
 		canvas_textf(canvas, row, col + 1, cols - 1, hit ? ROLE_KEY : line->role, "%s%s", piece, line->folded ? " ..." : "");
-		text += len;
+		text += next;
 		row++;
 	} while (pager->wrap && *text && row < end);
 	if (at == pager->cursor && !pager->no_cursor) {

@@ -41,6 +41,8 @@ void pager_set_filter(struct pager *pager, const char *text);
 void pager_fold(struct pager *pager, bool fold);
 void pager_toggle_fold(struct pager *pager);
 void pager_draw(struct pager *pager, struct canvas *canvas, int row, int rows, int col, int cols);
+/* How many rows what is shown takes in cols columns, wrapped as it is drawn. */
+int pager_rows(const struct pager *pager, int cols);
 /* The whole text as it is shown (folds opened), for saving and copying. */
 void pager_text(const struct pager *pager, struct buf *out);
 
