@@ -403,6 +403,15 @@ static char *reason_of_server(struct app *app, bool writes)
 	return NULL;
 }
 
+/* Looks that only some kinds have. */
+static char *reason_of_kind(enum action action, const struct target *t)
+{
+	if (object_ref_is_empty(&t->object) || (action == ACTION_LOGS ? app_has_logs(t) : app_has_values(&t->object)))
+		return NULL;
+	return action == ACTION_LOGS ? xasprintf(T("%s has no logs: they are of pods and of what owns pods"), t->object.kind)
+				     : xasprintf(T("a %s has no values to show"), t->object.kind);
+}
+
 char *app_reason_against(struct app *app, const struct target *t, enum action action)
 {
 	bool outside = action == ACTION_SHELL || action == ACTION_FORWARD;
@@ -411,6 +420,8 @@ char *app_reason_against(struct app *app, const struct target *t, enum action ac
 
 	if (replay_is_taken(app->options->replay) && (outside || action == ACTION_APPLY || action == ACTION_MIRROR || action == ACTION_BUILD || act_kind_of(app, action, t, &kind)))
 		return xstrdup(T("this is a replay: nothing can be changed"));
+	if (action == ACTION_LOGS || action == ACTION_DECODE)
+		return reason_of_kind(action, t);
 	if (action == ACTION_APPLY)
 		return reason_against_apply(app, t);
 	if (action == ACTION_MIRROR || action == ACTION_BUILD)

@@ -223,11 +223,12 @@ static void draw_first_line(struct app *app)
 		left += canvas_text(canvas, 0, left, canvas->cols, ROLE_PROGRESS, replay_position(app->options->replay)) + 2;
 	int room = canvas->cols - 2 - left - text_width(buf_cstr(&right));
 
-	if (canvas->cols >= 70)
-		canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s @ %s  %s", app->options->project, app->session->cluster.name,
-			     app->options->read_only ? "RO" : "RW");
-	else
-		canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s %s", app->session->cluster.name, app->options->read_only ? "RO" : "RW");
+	int used = canvas->cols >= 70 ? canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s @ %s  %s", app->options->project, app->session->cluster.name,
+						     app->options->read_only ? "RO" : "RW")
+				      : canvas_textf(canvas, 0, left, room, ROLE_TITLE, "%s %s", app->session->cluster.name, app->options->read_only ? "RO" : "RW");
+
+	if (app->filtered[app->view] && views[app->view]->tab) /* the others say it in their heads */
+		canvas_textf(canvas, 0, left + used, room - used, ROLE_KEY, "  /%s", app->filtered[app->view]);
 	canvas_right(canvas, 0, 0, canvas->cols - 1, role, buf_cstr(&right));
 }
 
@@ -324,6 +325,19 @@ static bool add_trouble(const struct app *app, struct buf *text)
 	return true;
 }
 
+/* What is wrong, and the key that tries again: nothing else helps until then. */
+static void draw_trouble(const struct app *app, int row, const char *trouble)
+{
+	const struct binding *b = keymap_of_action(app->view, ACTION_RETRY);
+	AUTO_FREE char *hint = b ? xasprintf("  %.*s %s", (int)strcspn(b->label, " "), b->label, T("try again")) : xstrdup("");
+	struct canvas *canvas = app->canvas;
+	int width = text_width(hint);
+
+	canvas_text(canvas, row, 1, canvas->cols - 2 - width, ROLE_PROGRESS, trouble);
+	canvas_text(canvas, row, canvas->cols - 1 - width, width, ROLE_KEY, hint);
+	canvas_hot(canvas, row, canvas->cols - 1 - width, width, b ? b->key : 0);
+}
+
 static void draw_message_line(struct app *app, int row)
 {
 	AUTO_RELEASE(buf) trouble = BUF_INIT(0);
@@ -334,7 +348,7 @@ static void draw_message_line(struct app *app, int row)
 	else if (app->message)
 		canvas_text(canvas, row, 1, canvas->cols - 2, app->message_is_bad ? ROLE_BAD : ROLE_PROGRESS, app->message);
 	else if (add_trouble(app, &trouble))
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_PROGRESS, buf_cstr(&trouble));
+		draw_trouble(app, row, buf_cstr(&trouble));
 	else
 		draw_hints(app, row);
 }
@@ -551,6 +565,8 @@ void app_release(struct app *app)
 	for (size_t v = 0; v < VIEW_COUNT; v++)
 		if (views[v]->release)
 			views[v]->release(app);
+	for (size_t v = 0; v < VIEW_COUNT; v++)
+		free(app->filtered[v]);
 	for (size_t i = 0; i < NOTICES_MAX; i++)
 		free(app->notices[i].text);
 	dialog_close(&app->dialog);

@@ -79,7 +79,8 @@ static void forget_all(struct app *app)
 	for (size_t v = 0; v < VIEW_COUNT; v++)
 		if (views[v]->release && !(v == VIEW_PAGE && stays))
 			views[v]->release(app);
-	memset(app->filtered, 0, sizeof app->filtered);
+	for (size_t v = 0; v < VIEW_COUNT; v++)
+		app_note_filter(app, v, NULL);
 	app->ntrail = 0;
 	app->previous = VIEW_ENVS;
 	if (!views[app->view]->tab && !stays)

@@ -126,6 +126,11 @@ void app_notice(struct app *app, bool bad, const char *fmt, ...)
 	set_message(app, bad, notice->text);
 }
 
+void app_say_no_problem(struct app *app)
+{
+	app_say(app, "nothing here is in trouble");
+}
+
 /* ---- going places ---- */
 
 void app_go(struct app *app, enum view_id view)
@@ -296,11 +301,19 @@ static void begin_prompt(struct app *app, enum prompt_kind kind)
 	line_edit_set(&app->prompt, "");
 }
 
+void app_note_filter(struct app *app, enum view_id view, const char *text)
+{
+	char *kept = text && *text ? xstrdup(text) : NULL;
+
+	free(app->filtered[view]);
+	app->filtered[view] = kept;
+}
+
 /* Esc closes the filter before the view. */
 static void back(struct app *app)
 {
 	if (app->filtered[app->view] && views[app->view]->find) {
-		app->filtered[app->view] = false;
+		app_note_filter(app, app->view, NULL);
 		app->find_is_filter = true;
 		views[app->view]->find(app, NULL);
 		app->find_is_filter = false;
@@ -472,7 +485,7 @@ bool list_act(struct list *list, const struct list_source *source, enum action a
 void list_find(struct app *app, struct list *list, const char *text)
 {
 	list_set_filter(list, text);
-	app->filtered[app->view] = text && *text;
+	app_note_filter(app, app->view, text);
 }
 
 bool pager_act(struct app *app, struct pager *pager, enum action action)
@@ -507,5 +520,5 @@ void text_find(struct app *app, struct pager *pager, const char *text)
 		pager_set_filter(pager, text);
 	else
 		pager_search(pager, text);
-	app->filtered[app->view] = pager->find || pager->filter;
+	app_note_filter(app, app->view, pager->filter ? pager->filter : pager->find);
 }

@@ -28,7 +28,7 @@ static void add_actions(struct app *app, struct picker *picker, unsigned groups)
 
 		if (!(groups & 1u << b->group) || !(b->views & 1u << app->view) || b->action == ACTION_MENU || b->action == ACTION_PALETTE)
 			continue;
-		AUTO_FREE char *reason = b->group == GROUP_CHANGE ? app_reason_against_all(app, &targets, b->action) : NULL;
+		AUTO_FREE char *reason = app_reason_against_all(app, &targets, b->action);
 
 		picker_add(picker, (int)b->action, T(b->help), key_group_name(b->group), b->label, reason, NULL);
 	}

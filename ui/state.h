@@ -232,7 +232,7 @@ struct app {
 	struct line_edit prompt;
 	enum prompt_kind prompting;
 	bool find_is_filter;  /* what is typed hides lines of a text, instead of being searched */
-	bool filtered[VIEW_COUNT]; /* Esc ends the filter or search of a view first */
+	char *filtered[VIEW_COUNT]; /* by what text; NULL: not. Esc ends the filter or search of a view first */
 
 	size_t changing;   /* changes (ui/change.h) that are being done */
 	unsigned stops; /* how often all of them were cancelled: what was not begun by then is left out */
@@ -345,11 +345,19 @@ const struct notice *app_notice_at(const struct app *app, size_t n);
 /* A key is answered at once, so rows hold still for a moment behind it. */
 bool app_holds_still(const struct app *app);
 
+/* That ! found nothing. */
+void app_say_no_problem(struct app *app);
+/* Environments, pods, and what owns pods; Secrets and ConfigMaps. */
+bool app_has_logs(const struct target *target);
+bool app_has_values(const struct object_ref *object);
+
 /* What lists and texts have in common: true when the action was one of theirs. */
 /* How far an action moves a cursor, page rows being a page. False: it is no move. */
 bool move_of(enum action action, int page, long *ret_by);
 bool list_act(struct list *list, const struct list_source *source, enum action action, int page);
 void list_find(struct app *app, struct list *list, const char *text);
+/* That a view is filtered or searched by text (kept; NULL or empty: no longer). */
+void app_note_filter(struct app *app, enum view_id view, const char *text);
 bool pager_act(struct app *app, struct pager *pager, enum action action);
 void text_find(struct app *app, struct pager *pager, const char *text);
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/utc.h"
+#include "ui/pager.h"
 #include "ui/view_apply.h"
 #include "ui/text.h"
 
@@ -296,29 +297,38 @@ static enum role role_of_diff_line(struct str line)
 	return !line.len ? ROLE_TEXT : line.p[0] == '+' ? ROLE_ADDED : line.p[0] == '-' ? ROLE_REMOVED : ROLE_TEXT;
 }
 
-static void draw_detail(const struct deploy_view *view, struct canvas *canvas, int top, int rows, int col)
+void deploy_view_details(const struct deploy_view *view, struct pager *pager)
 {
-	int width = canvas->cols - col - 1, row = 0;
+	const struct deploy_row *object = view->cursor < view->len ? &view->rows[view->cursor] : NULL;
+	struct str rest = str_of(object ? object->diff : NULL), line;
 
-	if (view->cursor >= view->len)
+	if (!object)
 		return;
-	const struct deploy_row *object = &view->rows[view->cursor];
-
-	canvas_textf(canvas, top + row++, col, width, ROLE_TITLE, "%s %s", object->kind, object->name);
-	canvas_textf(canvas, top + row++, col, width, change_marks[object->change].role, "%s%s%s",
-		     object->change == CHANGE_NONE ? (object->message ? T("under way") : T("not looked at yet")) : T(job_change_name(object->change)), object->effect ? ": " : "",
-		     object->effect ? object->effect : "");
-	if (object->message && row < rows)
-		canvas_text(canvas, top + row++, col, width, ROLE_TEXT, object->message);
-	struct str rest = str_of(object->diff), line;
-
-	for (int skip = view->scroll; skip > 0 && str_cut(&rest, '\n', &line); skip--)
-		;
-	while (row < rows && str_cut(&rest, '\n', &line)) {
+	pager_addf(pager, ROLE_TITLE, "%s %s", object->kind, object->name);
+	pager_addf(pager, change_marks[object->change].role, "%s%s%s",
+		   object->change == CHANGE_NONE ? (object->message ? T("under way") : T("not looked at yet")) : T(job_change_name(object->change)), object->effect ? ": " : "",
+		   object->effect ? object->effect : "");
+	if (object->message)
+		pager_add(pager, ROLE_TEXT, object->message);
+	while (str_cut(&rest, '\n', &line)) {
 		AUTO_FREE char *text = str_dup(line);
 
-		canvas_text(canvas, top + row++, col, width, role_of_diff_line(line), text);
+		pager_add(pager, role_of_diff_line(line), text);
 	}
+}
+
+static void draw_detail(const struct deploy_view *view, struct canvas *canvas, int top, int rows, int col)
+{
+	size_t head = view->cursor < view->len && view->rows[view->cursor].message ? 3 : 2, at = 0;
+	struct pager pager = { 0 };
+
+	deploy_view_details(view, &pager);
+	for (int row = 0; row < rows && at < pager.len; row++, at++) {
+		at += at == head ? (size_t)view->scroll : 0;
+		if (at < pager.len)
+			canvas_text(canvas, top + row, col, canvas->cols - col - 1, pager.lines[at].role, pager.lines[at].text);
+	}
+	pager_release(&pager);
 }
 
 bool deploy_view_runs(const struct deploy_view *view)
@@ -486,7 +496,7 @@ static bool is_worth_a_look(const struct deploy_row *row)
 	return row->change != CHANGE_NONE && row->change != CHANGE_UNCHANGED && row->change != CHANGE_SKIPPED;
 }
 
-void deploy_view_next_problem(struct deploy_view *view)
+bool deploy_view_next_problem(struct deploy_view *view)
 {
 	for (size_t i = 1; i <= view->len; i++) {
 		size_t at = (view->cursor + i) % view->len;
@@ -494,6 +504,7 @@ void deploy_view_next_problem(struct deploy_view *view)
 		if (!is_worth_a_look(&view->rows[at]))
 			continue;
 		deploy_view_move(view, (long)at - (long)view->cursor);
-		return;
+		return true;
 	}
+	return false;
 }

@@ -8,6 +8,8 @@
 #include "job/progress.h"
 #include "ui/piece.h"
 
+struct pager;
+
 struct deploy_row {
 	char *item, *kind, *namespace, *name;
 	enum job_change change;
@@ -48,9 +50,11 @@ void deploy_view_draw_line(const struct deploy_view *view, struct canvas *canvas
 void deploy_view_line(const struct deploy_view *view, int64_t now_ms, struct buf *out);
 void deploy_view_draw(const struct deploy_view *view, struct canvas *canvas, struct area area, int64_t now_ms);
 void deploy_view_move(struct deploy_view *view, long by);
+/* All of what the pane beside the plan shows of the object under the cursor; nothing without one. */
+void deploy_view_details(const struct deploy_view *view, struct pager *pager);
 /* Scrolls the difference of the row under the cursor, not beyond its last line. */
 void deploy_view_scroll(struct deploy_view *view, int by);
 /* To the next row that failed, conflicts or differs. */
-void deploy_view_next_problem(struct deploy_view *view);
+bool deploy_view_next_problem(struct deploy_view *view);
 
 #endif

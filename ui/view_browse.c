@@ -383,7 +383,7 @@ static void find(struct app *app, const char *text)
 
 	free(view->filter);
 	view->filter = text && *text ? xstrdup(text) : NULL;
-	app->filtered[VIEW_BROWSE] = view->filter != NULL;
+	app_note_filter(app, VIEW_BROWSE, view->filter);
 	if (view->table)
 		table_filter(view->table, view->filter ? passes : NULL, view);
 }

@@ -231,6 +231,8 @@ static void draw_preview(struct app *app, const struct environment *env, struct 
 	}
 	canvas_rule(canvas, row++, title, buf_cstr(&since));
 	draw_causes(env->causes, env->shown, canvas, &row, end);
+	if (!env->causes->len && !fine && *env->why && row < end)
+		canvas_text(canvas, row++, 1, canvas->cols - 2, role_of_state(env->shown), env->why);
 	if (*env->finding && row < end)
 		canvas_text(canvas, row++, 1, canvas->cols - 2, ROLE_PROGRESS, env->finding);
 	if (row < end)
@@ -320,6 +322,26 @@ static int draw_bottom(struct app *app, struct canvas *canvas, struct area area)
 	return top;
 }
 
+/* That nothing was found is said of a cluster that answers only. */
+static void draw_none(struct app *app, struct canvas *canvas, int row, int end)
+{
+	struct pager text = { .wrap = true, .no_cursor = true };
+	struct live_status status;
+
+	live_status(app->live, &status);
+	if (app->envs.list.filter)
+		pager_add(&text, ROLE_DIM, T("nothing here has this text"));
+	else if (status.state == LIVE_LOADING)
+		pager_add(&text, ROLE_PROGRESS, T("the cluster is being asked what is there"));
+	else if (status.state == LIVE_STALE)
+		pager_addf(&text, ROLE_BAD, "the cluster does not tell what is there: %s", status.why);
+	else
+		pager_add(&text, ROLE_DIM, T("no environments yet: nothing was found that belongs to one"));
+	pager_update(&text);
+	pager_draw(&text, canvas, row, end - row, 0, canvas->cols - 1);
+	pager_release(&text);
+}
+
 static void draw(struct app *app, struct canvas *canvas, struct area area)
 {
 	const struct environment *env = current(app);
@@ -327,11 +349,10 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 	bool tall = area.bottom - area.top >= 8, small = canvas->cols < NARROW;
 	int row = area.top, rows;
 
-	if (tall && !small)
+	if (tall && !small && count(app))
 		draw_counts(app, canvas, row++);
 	if (!app->envs.list.len) {
-		canvas_text(canvas, row, 1, canvas->cols - 2, ROLE_DIM,
-			    app->envs.list.filter ? T("nothing here has this text") : T("no environments yet: nothing was found that belongs to one"));
+		draw_none(app, canvas, row, area.bottom);
 		return;
 	}
 	if (area.bottom - area.top >= LOWEST)
@@ -361,6 +382,7 @@ static void next_problem(struct app *app)
 		list_go_to(list, &source, env->title);
 		return;
 	}
+	app_say_no_problem(app);
 }
 
 static bool act(struct app *app, enum action action)

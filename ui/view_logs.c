@@ -46,7 +46,7 @@ static void open_logs(struct app *app)
 }
 
 /* Environments, pods, and what owns pods. */
-static bool has_logs(const struct target *target)
+bool app_has_logs(const struct target *target)
 {
 	const struct object_ref *object = &target->object;
 	const struct kind *kind = object_ref_is_empty(object) ? NULL : kind_find_api(object->api_version, object->kind);
@@ -104,7 +104,7 @@ static void go_to_logs(struct app *app)
 
 void app_open_logs(struct app *app, const struct target *target)
 {
-	if (!has_logs(target)) {
+	if (!app_has_logs(target)) {
 		app_say(app, "%s has no logs: they are of pods and of what owns pods", target->object.kind ? target->object.kind : target->title);
 		return;
 	}
@@ -120,7 +120,7 @@ void app_open_marked_logs(struct app *app, const struct targets *targets)
 	size_t n = 0;
 
 	for (size_t i = 0; i < targets->len; i++)
-		n += has_logs(&targets->items[i]);
+		n += app_has_logs(&targets->items[i]);
 	if (targets->count > targets->len) {
 		app_say(app, "%zu are marked: the logs of at most %d are read at once", targets->count, CHANGE_MAX);
 		return;
@@ -132,7 +132,7 @@ void app_open_marked_logs(struct app *app, const struct targets *targets)
 	forget(view);
 	view->of = xcalloc(n, sizeof *view->of);
 	for (size_t i = 0; i < targets->len; i++)
-		if (has_logs(&targets->items[i]))
+		if (app_has_logs(&targets->items[i]))
 			take_target(view, &targets->items[i]);
 	go_to_logs(app);
 	if (n < targets->len)
@@ -505,7 +505,7 @@ static void find(struct app *app, const char *text)
 	} else {
 		log_pane_set_search(&view->pane, &scene, text);
 	}
-	app->filtered[VIEW_LOGS] = view->pane.filter || view->pane.search;
+	app_note_filter(app, VIEW_LOGS, view->pane.filter || view->pane.search ? "on" : NULL); /* the pane tells by what */
 }
 
 /* Of several: the environment that they are all of. */

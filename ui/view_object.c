@@ -18,12 +18,17 @@ static const struct {
 	[OBJECT_VALUE] = { true, INSPECT_KEYS, NULL },
 };
 
+bool app_has_values(const struct object_ref *object)
+{
+	return strcmp(object->kind, "Secret") == 0 || strcmp(object->kind, "ConfigMap") == 0;
+}
+
 static bool has_tab(const struct object_view *view, enum object_tab tab)
 {
 	if (tab == OBJECT_REVISIONS)
 		return act_fits(ACT_UNDO, view->object.api_version, view->object.kind);
 	if (tab == OBJECT_VALUE)
-		return strcmp(view->object.kind, "Secret") == 0 || strcmp(view->object.kind, "ConfigMap") == 0;
+		return app_has_values(&view->object);
 	return true;
 }
 
@@ -37,7 +42,7 @@ static void show_tab(struct app *app, enum object_tab tab)
 	view->made_of = 0;
 	if (tabs[tab].asked)
 		fetch_start(app, &view->fetch, tabs[tab].what, &view->object, NULL);
-	app->filtered[VIEW_OBJECT] = false;
+	app_note_filter(app, VIEW_OBJECT, NULL);
 }
 
 void app_open_object(struct app *app, const struct object_ref *object, enum object_tab tab)
@@ -202,8 +207,10 @@ static bool act(struct app *app, enum action action)
 		step_tab(app, 1);
 	else if (action == ACTION_PREVIOUS_TAB || action == ACTION_PREVIOUS_PANE || action == ACTION_LEFT)
 		step_tab(app, -1);
-	else if (action == ACTION_DECODE)
+	else if (action == ACTION_DECODE || (action == ACTION_OPEN && app->object.tab == OBJECT_VALUE))
 		show_value(app);
+	else if (action == ACTION_OPEN)
+		pager_toggle_fold(&app->object.text);
 	else if (action == ACTION_RETRY)
 		show_tab(app, app->object.tab);
 	else

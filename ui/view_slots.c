@@ -297,6 +297,7 @@ static bool next_problem(struct app *app)
 		list_move(list, &source, (long)at - (long)list->cursor);
 		return true;
 	}
+	app_say_no_problem(app);
 	return true;
 }
 

@@ -442,6 +442,7 @@ static void next_problem(struct app *app)
 		list_move(list, &source, (long)at - (long)list->cursor);
 		return;
 	}
+	app_say_no_problem(app);
 }
 
 static bool act_in_list(struct app *app, enum action action)

@@ -7,6 +7,20 @@ static void draw_apply(struct app *app, struct canvas *canvas, struct area area)
 	deploy_view_draw(&app->deploy, canvas, area, live_now_ms(app->live));
 }
 
+static void page_details(struct app *app, struct pager *pager)
+{
+	deploy_view_details(&app->deploy, pager);
+}
+
+/* At its whole width, and wrapped: the pane beside the plan cuts. */
+static void open_details(struct app *app)
+{
+	if (app->deploy.cursor >= app->deploy.len)
+		return;
+	app_open_page(app, T("details"), page_details, NULL, app->deploy.title);
+	app->page.text.wrap = true;
+}
+
 static bool act_apply(struct app *app, enum action action)
 {
 	long by;
@@ -18,10 +32,12 @@ static bool act_apply(struct app *app, enum action action)
 	}
 	if (action == ACTION_PREVIOUS_TAB || action == ACTION_NEXT_TAB)
 		deploy_view_scroll(&app->deploy, action == ACTION_NEXT_TAB ? page / 2 : -page / 2);
-	else if (action == ACTION_NEXT_PROBLEM)
-		deploy_view_next_problem(&app->deploy);
+	else if (action == ACTION_NEXT_PROBLEM && !deploy_view_next_problem(&app->deploy))
+		app_say_no_problem(app);
+	else if (action == ACTION_OPEN)
+		open_details(app);
 	else
-		return false;
+		return action == ACTION_NEXT_PROBLEM;
 	return true;
 }
 

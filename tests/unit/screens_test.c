@@ -568,6 +568,7 @@ static void outside_of_slots_the_name_must_be_typed(void **state)
 	type(&deck, "y\r");
 	assert_int_equal(writes(&deck, ""), 0);
 	type(&deck, "Rwe\r");
+	see(&deck, "\"we\" is not \"web\": nothing was sent");
 	assert_int_equal(writes(&deck, ""), 0);
 	type(&deck, "Rweb\r");
 	see(&deck, "Restart Deployment web: done");
@@ -606,6 +607,9 @@ static void a_value_of_a_secret_shows_by_its_key_only(void **state)
 	see(&deck, "(hidden)");
 	type(&deck, "bb");
 	see(&deck, "swordfish");
+	type(&deck, "b\r");
+	see(&deck, "swordfish");
+	see(&deck, "b values");
 	close_deck(&deck);
 }
 
@@ -1008,6 +1012,88 @@ static void a_pod_that_the_live_model_lacks_is_asked_for_before_a_shell(void **s
 	close_deck(&deck);
 }
 
+static void a_difference_is_opened_at_its_whole_width(void **state)
+{
+	(void)state;
+	const struct job_object web = { .item = "web", .kind = "Deployment", .namespace = "shop", .name = "web" };
+	struct deck deck;
+
+	open_deck(&deck, 80, 24);
+	deploy_view_begin(&deck.app.deploy, "slot 2", "ai", 2, DEPLOY_COMPARING, live_now_ms(deck.live));
+	deploy_view_event(&deck.app.deploy, &(struct job_event){ .kind = JOB_DIFF, .object = web, .change = CHANGE_WOULD_CONFIGURE,
+								 .text = "@@ spec @@\n+  image: registry.example.test/a/rather/long/path/web:1.5.0-missing\n" },
+			  live_now_ms(deck.live));
+	type(&deck, "5");
+	see(&deck, "Enter details");
+	type(&deck, "\r");
+	see(&deck, "+  image: registry.example.test/a/rather/long/path/web:1.5.0-missing");
+	type(&deck, "\033");
+	see(&deck, "[5 Apply]");
+	close_deck(&deck);
+}
+
+static void a_filter_that_hides_rows_is_on_the_screen(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 80, 24);
+	type(&deck, "/slot\r");
+	see(&deck, "RW  /slot ");
+	type(&deck, "2");
+	see(&deck, "RW   ");
+	type(&deck, "1\033");
+	see(&deck, "RW   ");
+	close_deck(&deck);
+}
+
+static void no_problem_is_said_where_there_is_none(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 80, 24);
+	type(&deck, "/staging\r!");
+	see(&deck, "nothing here is in trouble");
+	close_deck(&deck);
+}
+
+/* That nothing is there can be said only of a cluster that answers. */
+static void a_cluster_that_does_not_answer_is_not_called_empty(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck_in(&deck, 80, 24, &(struct deck_world){ .empty = true, .faults = "[{'path':'limit=|watch=','status':500,'reason':'InternalError','message':'etcdserver: no leader'}]" });
+	see(&deck, "r try again");
+	see(&deck, " deployments are being listed: HTTP 500: etcdserver: no leader\n");
+	close_deck(&deck);
+}
+
+/* Whoever opens a broken environment finds there what is broken. */
+static void a_job_that_failed_stands_among_the_workloads(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck(&deck, 120, 40);
+	make(&deck.bed, "/apis/batch/v1/namespaces/shop-dev-3/jobs", "migrate",
+	     "{'apiVersion':'batch/v1','kind':'Job','metadata':{'name':'migrate'},'spec':{'template':{'spec':{'restartPolicy':'Never',"
+	     "'containers':[{'name':'migrate','image':'x'}]}}}}",
+	     "{'failed':1,'startTime':'2026-07-14T03:20:00Z','conditions':[{'type':'Failed','status':'True','reason':'BackoffLimitExceeded',"
+	     "'message':'it failed too often','lastTransitionTime':'2026-07-14T03:24:00Z'}]}");
+	come(&deck, "migrate: it failed too often");
+	type(&deck, "/slot 3\r");
+	see(&deck, "✗ Job migrate");
+	type(&deck, "\r");
+	see(&deck, ">✗ Job         migrate");
+	type(&deck, "\r");
+	see(&deck, "slot 3 > Job migrate");
+	type(&deck, "D");
+	see(&deck, "Delete Job migrate");
+	close_deck(&deck);
+}
+
 static void an_agent_is_looked_at_from_its_run(void **state)
 {
 	(void)state;
@@ -1286,6 +1372,11 @@ int main(void)
 		cmocka_unit_test(jobs_and_notices_stand_below_the_environments),
 		cmocka_unit_test(every_screen_tells_why_it_is_empty),
 		cmocka_unit_test(an_object_that_does_not_come_says_so),
+		cmocka_unit_test(a_job_that_failed_stands_among_the_workloads),
+		cmocka_unit_test(a_difference_is_opened_at_its_whole_width),
+		cmocka_unit_test(a_filter_that_hides_rows_is_on_the_screen),
+		cmocka_unit_test(no_problem_is_said_where_there_is_none),
+		cmocka_unit_test(a_cluster_that_does_not_answer_is_not_called_empty),
 		cmocka_unit_test(an_agent_is_looked_at_from_its_run),
 		cmocka_unit_test(a_pull_request_leads_to_its_slot),
 		cmocka_unit_test(any_kind_is_found_narrowed_marked_and_opened),
