@@ -551,6 +551,6 @@ int main(void)
 	};
 
 	if (!real_registry_is_there())
-		return getenv("CI") != NULL;
+		return 0;
 	return cmocka_run_group_tests_name("real registry", tests, NULL, NULL);
 }
