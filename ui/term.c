@@ -15,6 +15,7 @@
 #define UNSHOWN	  UINT32_MAX
 #define MAX_COLS  1000 /* more stays blank: a size is what somebody claims */
 #define MAX_ROWS  500
+#define NEW_ROW_SHARE 8 /* a row is mostly new when more than this part of its cells changed */
 #define SYNC_CELLS 200 /* so many changed cells are worth the two sequences that show them at once */
 
 /* Private modes of xterm. What a terminal does not know it ignores; those that print them instead are not asked (is_xterm_like). */
@@ -332,27 +333,42 @@ static void write_cell(const struct term *term, int row, int col, const struct c
 	mvadd_wch(row, col, &character);
 }
 
+/* Writes the cells of a row that are not shown yet; gives their number. */
+static int show_row(struct term *term, int row, const struct cell *cells, int cols)
+{
+	struct cell *shown = term->shown + row * term->cols;
+	int changed = 0;
+
+	for (int col = 0; col < cols; col++) {
+		if (same_cell(&cells[col], &shown[col]))
+			continue;
+		shown[col] = cells[col];
+		changed++;
+		if (cells[col].rune)
+			write_cell(term, row, col, &cells[col], col + 1 < cols && !cells[col + 1].rune ? 2 : 1);
+	}
+	return changed;
+}
+
+/*
+ * A row that is mostly new is written whole. Else curses would find it elsewhere on the screen and move it with SU or SD (ECMA-48
+ * 8.3.147 and 8.3.113), which terminals in browsers, recorders and test tools claim to know and do not: rows of the view before stay.
+ */
 void term_show(struct term *term, const struct canvas *canvas)
 {
-	int changed = 0, cols = canvas->cols < term->cols ? canvas->cols : term->cols;
+	int all = 0, cols = canvas->cols < term->cols ? canvas->cols : term->cols;
 
 	for (int row = 0; row < canvas->rows && row < term->rows; row++) {
-		const struct cell *cells = canvas->cells + row * canvas->cols;
-		struct cell *shown = term->shown + row * term->cols;
+		int changed = show_row(term, row, canvas->cells + row * canvas->cols, cols);
 
-		for (int col = 0; col < cols; col++) {
-			if (same_cell(&cells[col], &shown[col]))
-				continue;
-			shown[col] = cells[col];
-			changed++;
-			if (cells[col].rune)
-				write_cell(term, row, col, &cells[col], col + 1 < cols && !cells[col + 1].rune ? 2 : 1);
-		}
+		if (changed > cols / NEW_ROW_SHARE)
+			wredrawln(stdscr, row, 1);
+		all += changed;
 	}
-	if (changed > SYNC_CELLS)
+	if (all > SYNC_CELLS)
 		write_modes(term, SYNC_BEGIN);
 	refresh();
-	if (changed > SYNC_CELLS)
+	if (all > SYNC_CELLS)
 		write_modes(term, SYNC_END);
 }
 

@@ -274,7 +274,7 @@ static void c_cancels_a_build_and_its_job_is_away(void **state)
 	await(&deck, "stage 1 of 1: sleep 100000");
 	type(&deck, "c");
 	assert_true(shows(&deck, "the Jobs of builds are removed"));
-	type(&deck, "y\r");
+	type(&deck, "y");
 	await(&deck, "cancelled: 0 images built");
 	assert_false(has_jobs(&deck));
 	assert_false(is_built(&deck));

@@ -51,6 +51,30 @@ static void the_demo_shows_what_is_broken_and_why_at_every_size(void **state)
 	}
 }
 
+/* The reasons stand some rows lower on the second screen: curses would move them with SU, which many a terminal does not know. */
+static void rows_of_another_view_are_written_and_not_moved(void **state)
+{
+	struct pty p;
+	size_t from;
+
+	(void)state;
+	start(&p, 120, 40, "--demo", NULL);
+	pty_wait_for(&p, "last warning: BackOff");
+	from = p.output.len;
+	pty_type(&p, "3");
+	pty_wait_for(&p, "[3 Deploy]");
+	pty_wait_for(&p, "last warning: BackOff");
+	pty_type(&p, "1");
+	pty_wait_for(&p, "[1 Envs]");
+	for (const char *at = buf_cstr(&p.output) + from; (at = strstr(at, "\033[")); at += 2) {
+		char final = at[2 + strspn(at + 2, "0123456789;?")];
+
+		assert_true(final != 'S' && final != 'T');
+	}
+	pty_type(&p, "Q");
+	finish(&p);
+}
+
 static void a_session_compares_asks_and_applies(void **state)
 {
 	(void)state;
@@ -447,6 +471,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_demo_shows_what_is_broken_and_why_at_every_size),
+		cmocka_unit_test(rows_of_another_view_are_written_and_not_moved),
 		cmocka_unit_test(a_session_compares_asks_and_applies),
 		cmocka_unit_test(help_names_every_key_and_an_unknown_key_is_answered),
 		cmocka_unit_test(a_click_is_the_key_that_stands_there),
