@@ -265,28 +265,52 @@ static int draw_hint(const struct binding *b, struct canvas *canvas, int row, in
 	return hint_width(b);
 }
 
-/* "l logs  e events": what the view's keys do, as far as there is room; the way to all of them always has room. */
+struct hint_line {
+	int row, col, room;
+	bool *drawn; /* by binding */
+};
+
+static bool is_hint_here(const struct app *app, const struct binding *b, enum key_group group)
+{
+	return b->group == group && b->hint && b->key && b->action != ACTION_HELP && b->views & 1u << app->view;
+}
+
+/* At most limit hints of a group that are not there yet, of what can be done now. */
+static void draw_group(struct app *app, struct hint_line *line, const struct target *target, enum key_group group, size_t limit)
+{
+	for (size_t i = 0; i < nbindings && limit; i++) {
+		const struct binding *b = &bindings[i];
+
+		if (line->drawn[i] || !is_hint_here(app, b, group) || line->col + hint_width(b) > line->room)
+			continue;
+		AUTO_FREE char *reason = app_reason_against(app, target, b->action);
+
+		if (reason)
+			continue;
+		line->col += draw_hint(b, app->canvas, line->row, line->col);
+		line->drawn[i] = true;
+		limit--;
+	}
+}
+
+/*
+ * "l logs  e events": what the view's keys do, as far as there is room; the way to all of them always has room. First the foremost of
+ * each group, so that a narrow terminal names looks and repairs; then the rest.
+ */
 static void draw_hints(struct app *app, int row)
 {
 	static const enum key_group order[] = { GROUP_LOOK, GROUP_CHANGE, GROUP_PROGRAM, GROUP_MOVE, GROUP_FIND, GROUP_MARK };
-	struct canvas *canvas = app->canvas;
+	static const size_t limits[] = { 3, SIZE_MAX };
 	const struct binding *help = keymap_of_action(app->view, ACTION_HELP);
-	int col = 1, room = canvas->cols - hint_width(help);
+	AUTO_FREE bool *drawn = xcalloc(nbindings, sizeof *drawn);
 	AUTO_RELEASE(target) target = { 0 };
+	struct hint_line line = { .row = row, .col = 1, .room = app->canvas->cols - hint_width(help), .drawn = drawn };
 
 	app_target(app, &target);
-	for (size_t g = 0; g < ARRAY_LEN(order); g++) {
-		for (size_t i = 0; i < nbindings; i++) {
-			const struct binding *b = &bindings[i];
-
-			if (b->group != order[g] || !b->hint || !b->key || b == help || !(b->views & 1u << app->view) || col + hint_width(b) > room)
-				continue;
-			AUTO_FREE char *reason = app_reason_against(app, &target, b->action);
-
-			col += reason ? 0 : draw_hint(b, canvas, row, col);
-		}
-	}
-	draw_hint(help, canvas, row, col);
+	for (size_t pass = 0; pass < ARRAY_LEN(limits); pass++)
+		for (size_t g = 0; g < ARRAY_LEN(order); g++)
+			draw_group(app, &line, &target, order[g], limits[pass]);
+	draw_hint(help, app->canvas, row, line.col);
 }
 
 /* F-keys mirror letters; only those that the view has are shown. */
