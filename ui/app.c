@@ -488,8 +488,10 @@ bool app_poll(struct app *app, int64_t budget_ms)
 	browse = browse_poll(app->session->cluster.browse, budget_ms);
 	tasks = tasks_poll(app->session->tasks, app);
 	logs = logs_view_poll(app, budget_ms);
-	if (browse)
+	if (browse) {
+		app_refresh_palette(app);
 		app_refresh_reasons(app);
+	}
 	if (browse && app->wanted)
 		open_wanted(app);
 	take_events(app);

@@ -110,12 +110,17 @@ static void add_objects(struct app *app, struct picker *picker, const struct kin
 	}
 }
 
-void app_open_palette(struct app *app)
+static bool lacks_kinds(const struct app *app)
+{
+	return !browse_kind_at(app->session->cluster.browse, 0);
+}
+
+static void fill_palette(struct app *app)
 {
 	const struct kind *kind;
 	const struct kube_resource *resource;
 
-	picker_open(&app->picker, T("jump to, or do"), pick_anything);
+	app->palette_lacks_kinds = lacks_kinds(app);
 	add_environments(app, &app->picker);
 	add_actions(app, &app->picker, (1u << GROUP_COUNT) - 1 - (1u << GROUP_MOVE));
 	app_add_contexts(app, &app->picker, PICK_CONTEXT);
@@ -126,6 +131,21 @@ void app_open_palette(struct app *app)
 	for (size_t i = 0; (kind = store_kind_at(live_store(app->live), i)); i++)
 		if (kind->shape != SHAPE_EVENT)
 			add_objects(app, &app->picker, kind);
+}
+
+void app_open_palette(struct app *app)
+{
+	picker_open(&app->picker, T("jump to, or do"), pick_anything);
+	fill_palette(app);
+}
+
+void app_refresh_palette(struct app *app)
+{
+	if (!app->picker.open || app->picker.pick != pick_anything || !app->palette_lacks_kinds || lacks_kinds(app))
+		return;
+	picker_clear(&app->picker);
+	fill_palette(app);
+	picker_look(&app->picker);
 }
 
 void app_refresh_reasons(struct app *app)

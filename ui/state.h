@@ -229,6 +229,7 @@ struct app {
 
 	struct dialog dialog;
 	struct picker picker;
+	bool palette_lacks_kinds; /* it was opened before the server said which it has */
 	struct line_edit prompt;
 	enum prompt_kind prompting;
 	bool find_is_filter;  /* what is typed hides lines of a text, instead of being searched */
@@ -367,6 +368,8 @@ void app_open_palette(struct app *app);
 void app_open_menu(struct app *app);
 /* Something became known that may stand against an action: what is open says so. */
 void app_refresh_reasons(struct app *app);
+/* Puts the kinds of the server into an open palette once they are known. */
+void app_refresh_palette(struct app *app);
 void app_open_copy_menu(struct app *app, const struct target *target);
 /* Writes the view as text into the present folder. */
 void app_save(struct app *app);

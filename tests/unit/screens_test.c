@@ -327,6 +327,13 @@ static char *screen(struct deck *deck)
 	return buf_give(&text);
 }
 
+static bool shows(struct deck *deck, const char *text)
+{
+	AUTO_FREE char *shown = screen(deck);
+
+	return strstr(shown, text) != NULL;
+}
+
 static void see(struct deck *deck, const char *text)
 {
 	AUTO_FREE char *shown = screen(deck);
@@ -610,6 +617,24 @@ static void a_value_of_a_secret_shows_by_its_key_only(void **state)
 	type(&deck, "b\r");
 	see(&deck, "swordfish");
 	see(&deck, "b values");
+	close_deck(&deck);
+}
+
+static void an_open_palette_gets_the_kinds_that_become_known(void **state)
+{
+	(void)state;
+	struct deck deck;
+
+	open_deck_in(&deck, 120, 40, &(struct deck_world){ .faults = "[{\"path\":\"/apis?$\",\"action\":\"hang\"}]" });
+	type(&deck, ":ingresscl");
+	see(&deck, "nothing has these letters");
+	kube_bed_faults(&deck.bed, "[]");
+	for (int s = 0; s < 90 && !shows(&deck, "ingressclasses"); s++) {
+		clock_advance(deck.clock, 1000);
+		take_trouble(&deck);
+	}
+	see(&deck, "ingressclasses");
+	see(&deck, ": ingresscl");
 	close_deck(&deck);
 }
 
@@ -1385,6 +1410,7 @@ int main(void)
 		cmocka_unit_test(outside_of_slots_the_name_must_be_typed),
 		cmocka_unit_test(a_slot_is_freed_and_its_evidence_kept),
 		cmocka_unit_test(a_value_of_a_secret_shows_by_its_key_only),
+		cmocka_unit_test(an_open_palette_gets_the_kinds_that_become_known),
 		cmocka_unit_test(read_only_offers_no_change_and_says_why),
 		cmocka_unit_test(read_only_sends_nothing_but_gets_whatever_key_or_action_is_chosen),
 		cmocka_unit_test(what_one_may_not_do_is_named_before_it_is_tried),
