@@ -100,12 +100,13 @@ static int find_box(const struct pty *pty, int col, int *ret_top)
 /* "Type web, then Enter: we" */
 static void read_word(struct play *p, struct question *q, char *line)
 {
-	char *begin = line + strspn(line, " ") + strlen("Type "), *end = strstr(begin, ", then Enter:");
+	char *begin = strstr(line, "Type "), *end = begin ? strstr(begin, ", then Enter:") : NULL;
 
 	*p->word = '\0';
 	q->wants_word = end != NULL;
 	if (!end)
 		return;
+	begin += strlen("Type ");
 	*end = '\0';
 	char *field = end + strlen(", then Enter:");
 
@@ -138,7 +139,9 @@ static void look(struct pty *pty, void *arg)
 		free(q->text);
 		q->text = xstrdup(buf_cstr(&text));
 	}
-	read_word(p, q, line.p);
+	AUTO_FREE char *last = buf_give(&line);
+
+	read_word(p, q, last);
 }
 
 /* ---- what was sent ---- */
