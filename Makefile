@@ -134,7 +134,7 @@ test-cluster: $(B)/slotdeck ## the cluster suite on a real API server (needs Go;
 	@SLOTDECK_BIN=$(CURDIR)/$(B)/slotdeck tests/cluster/run '$(T)'
 
 test-threads: ## the suites of what runs on several threads, under ThreadSanitizer
-	@$(MAKE) --no-print-directory V=tsan unit T='http\|ground\|kube\|job\|live\|sim_\|process\|ui_\|registry\|mirror'
+	@TEST_TIMEOUT=600 $(MAKE) --no-print-directory V=tsan unit T='http\|ground\|kube\|job\|live\|sim_\|process\|ui_\|registry\|mirror'
 
 install: ## install below PREFIX (/usr/local), DESTDIR in front: program, man page, completions
 	@$(MAKE) --no-print-directory V=release all

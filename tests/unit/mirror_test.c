@@ -303,7 +303,7 @@ static char *write_stack(struct bed *bed)
 }
 
 struct killer {
-	unsigned long at;
+	atomic_ulong at; /* 0: never */
 	atomic_int pid;
 };
 
@@ -313,7 +313,7 @@ static void kill_at(unsigned long n, const char *method, const char *path, void 
 	pid_t pid;
 
 	(void)method, (void)path;
-	if (n != killer->at)
+	if (n != atomic_load(&killer->at))
 		return;
 	while (!(pid = atomic_load(&killer->pid))) /* it may be faster than whoever started it */
 		usleep(1000);
@@ -363,7 +363,7 @@ static void killed_at_any_request_each_tag_is_the_old_or_the_new_image_and_the_n
 
 		assert_true(!strcmp(is, old) || is_mirrored(&bed, 'a'));
 		assert_whole(&bed);
-		killer.at = 0;
+		atomic_store(&killer.at, 0);
 		status = run_command(&bed, config, &killer);
 		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_DONE);
 		assert_true(is_mirrored(&bed, 'a') && is_mirrored(&bed, 'b'));
