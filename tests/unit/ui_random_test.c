@@ -47,7 +47,7 @@ struct play {
 	char folder[32];
 	uint64_t dice;
 	unsigned long keys, runs, writes;
-	bool asks, waits; /* now */
+	bool asks, waits, types_word; /* now */
 	char word[128]; /* that is asked for now; "": y */
 	struct question *questions;
 	size_t nquestions, questions_cap;
@@ -337,7 +337,7 @@ static void add_answer(struct play *p, struct buf *out)
 	p->waits = *p->word; /* until it can be read in its field */
 	if (!*p->word)
 		buf_adds(out, roll(p, 4) ? "y" : "н");
-	else if (roll(p, 4))
+	else if ((p->types_word = roll(p, 4)))
 		buf_adds(out, p->word);
 	else
 		buf_addf(out, "%.*s\r", (int)roll(p, strlen(p->word)), p->word);
@@ -386,7 +386,7 @@ static void end_run(struct play *p)
 	if (!WIFEXITED(status) || (WEXITSTATUS(status) && WEXITSTATUS(status) != 128 + SIGTERM)) {
 		size_t tail = p->pty.output.len > 4000 ? p->pty.output.len - 4000 : 0;
 
-		print_error("%s\n", p->pty.output.p + tail); /* of a sanitizer, perhaps */
+		fwrite(p->pty.output.p + tail, 1, p->pty.output.len - tail, stderr); /* of a sanitizer, perhaps */
 		fail_msg("it ended with wait status %d", status);
 	}
 	assert_true(pty_modes_are_restored(&p->pty));
@@ -417,6 +417,14 @@ static void random_resize(struct play *p)
 	wait_quiet(p, 50);
 }
 
+/* A word that was typed is read before Enter follows, however slow the machine is. */
+static void wait_for_word(struct play *p)
+{
+	for (int i = 0; i < 100 && p->types_word && p->asks && !p->questions[p->nquestions - 1].has_word; i++)
+		wait_quiet(p, 20);
+	p->types_word = false;
+}
+
 static void play(struct play *p, unsigned long keys)
 {
 	AUTO_RELEASE(buf) out = BUF_INIT(0);
@@ -438,6 +446,7 @@ static void play(struct play *p, unsigned long keys)
 		pty_pump_for(&p->pty, 1);
 		if (p->waits)
 			wait_quiet(p, 20);
+		wait_for_word(p);
 		p->waits = false;
 		if (i % 256 == 0)
 			random_resize(p);
