@@ -267,7 +267,7 @@ static int draw_hint(const struct binding *b, struct canvas *canvas, int row, in
 
 struct hint_line {
 	int row, col, room;
-	bool *drawn; /* by binding */
+	bool *settled; /* by binding: it is there, or can't be done now */
 };
 
 static bool is_hint_here(const struct app *app, const struct binding *b, enum key_group group)
@@ -275,20 +275,20 @@ static bool is_hint_here(const struct app *app, const struct binding *b, enum ke
 	return b->group == group && b->hint && b->key && b->action != ACTION_HELP && b->views & 1u << app->view;
 }
 
-/* At most limit hints of a group that are not there yet, of what can be done now. */
+/* At most limit hints of a group that are not there yet, of what can be done now. That is asked once for each: rights are looked up. */
 static void draw_group(struct app *app, struct hint_line *line, const struct target *target, enum key_group group, size_t limit)
 {
 	for (size_t i = 0; i < nbindings && limit; i++) {
 		const struct binding *b = &bindings[i];
 
-		if (line->drawn[i] || !is_hint_here(app, b, group) || line->col + hint_width(b) > line->room)
+		if (line->settled[i] || !is_hint_here(app, b, group) || line->col + hint_width(b) > line->room)
 			continue;
 		AUTO_FREE char *reason = app_reason_against(app, target, b->action);
 
+		line->settled[i] = true;
 		if (reason)
 			continue;
 		line->col += draw_hint(b, app->canvas, line->row, line->col);
-		line->drawn[i] = true;
 		limit--;
 	}
 }
@@ -302,9 +302,9 @@ static void draw_hints(struct app *app, int row)
 	static const enum key_group order[] = { GROUP_LOOK, GROUP_CHANGE, GROUP_PROGRAM, GROUP_MOVE, GROUP_FIND, GROUP_MARK };
 	static const size_t limits[] = { 3, SIZE_MAX };
 	const struct binding *help = keymap_of_action(app->view, ACTION_HELP);
-	AUTO_FREE bool *drawn = xcalloc(nbindings, sizeof *drawn);
+	AUTO_FREE bool *settled = xcalloc(nbindings, sizeof *settled);
 	AUTO_RELEASE(target) target = { 0 };
-	struct hint_line line = { .row = row, .col = 1, .room = app->canvas->cols - hint_width(help), .drawn = drawn };
+	struct hint_line line = { .row = row, .col = 1, .room = app->canvas->cols - hint_width(help), .settled = settled };
 
 	app_target(app, &target);
 	for (size_t pass = 0; pass < ARRAY_LEN(limits); pass++)

@@ -124,7 +124,6 @@ static void fill_palette(struct app *app)
 	add_environments(app, &app->picker);
 	add_actions(app, &app->picker, (1u << GROUP_COUNT) - 1 - (1u << GROUP_MOVE));
 	app_add_contexts(app, &app->picker, PICK_CONTEXT);
-	app_read_contexts(app);
 	for (size_t i = 0; (resource = browse_kind_at(app->session->cluster.browse, i)); i++)
 		picker_add(&app->picker, PICK_KIND, resource->resource, *resource->group ? resource->group : "core",
 			   resource->short_names ? resource->short_names[0] : "", NULL, resource->resource);
@@ -137,6 +136,7 @@ void app_open_palette(struct app *app)
 {
 	picker_open(&app->picker, T("jump to, or do"), pick_anything);
 	fill_palette(app);
+	app_read_contexts(app);
 }
 
 void app_refresh_palette(struct app *app)
