@@ -98,7 +98,7 @@ const char *http_base_url(const struct http *http);
 bool http_is_read_only(const struct http *http);
 
 /* In real time: for so long the sockets of watches are left alone after a turn that gave little. */
-#define HTTP_WATCH_REST_MS 16
+#define HTTP_WATCH_REST_MS 24
 
 enum http_mode {
 	HTTP_ANSWER, /* ends by itself: gzip, progress deadline */
@@ -137,6 +137,7 @@ struct http_request {	    /* zero is a good default everywhere but path */
 	 */
 	bool safe;
 	enum http_mode mode;
+	bool chatty; /* HTTP_WATCH: gives much, and shares a connection only with its like, so that the quiet ones need no look each time */
 	http_wait_fn *on_wait; /* before each pause, on the caller's thread (streams: never); may be NULL */
 	void *on_wait_arg;
 	/* HTTP_UPGRADE: what http_stream_write() could not send at once is sent. Gets the stream's arg; may be NULL. */

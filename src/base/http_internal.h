@@ -142,7 +142,7 @@ struct transfer {
 	struct buf body;
 	size_t max_body_bytes;
 	unsigned timeout_ms, attempt_timeout_ms, attempts, retry_after_max_ms;
-	bool idempotent, has_authorization, probe;
+	bool idempotent, has_authorization, probe, chatty;
 	enum http_mode mode;
 	http_wait_fn *on_wait;
 	void *on_wait_arg;
@@ -248,15 +248,15 @@ struct lane {
 	struct tls_report report;
 	unsigned refs; /* http's list, transfers, and whoever works on it */
 	unsigned nstreams;
-	bool retired;
+	bool chatty, retired;
 	int64_t last_byte_ms, suspended_ms;
 	uint64_t taken; /* bytes of bodies, ever */
 	uint64_t window_ms, window_bytes; /* when a look at how much comes began, and what came since */
 	struct timer tick;
 	struct transfer *probe;
 };
-/* A lane of that mode with room, with a reference for the caller. */
-struct lane *lane_get(struct http *http, enum http_mode mode);
+/* A lane of that mode with room, with a reference for the caller; chatty ones are apart. */
+struct lane *lane_get(struct http *http, enum http_mode mode, bool chatty);
 void lane_unref(struct lane *lane);
 /* Takes no new transfers and closes with its last one. */
 void lane_retire(struct lane *lane);

@@ -224,12 +224,13 @@ void lane_unref(struct lane *lane)
 		close_lane(lane);
 }
 
-static struct lane *create(struct http *http, enum http_mode mode, struct identity *identity)
+static struct lane *create(struct http *http, enum http_mode mode, bool chatty, struct identity *identity)
 {
 	struct lane *lane = xcalloc(1, sizeof *lane);
 
 	lane->http = http_ref(http);
 	lane->mode = mode;
+	lane->chatty = chatty;
 	lane->identity = identity_ref(identity);
 	lane->refs = 1;
 	lane->last_byte_ms = http_now_ms(http);
@@ -262,17 +263,17 @@ void lane_retire_stale(struct http *http, struct identity *identity)
 	}
 }
 
-struct lane *lane_get(struct http *http, enum http_mode mode)
+struct lane *lane_get(struct http *http, enum http_mode mode, bool chatty)
 {
 	struct identity *identity = http_identity(http);
 	struct lane *lane;
 
 	lane_retire_stale(http, identity);
 	for (lane = http->lanes; lane; lane = lane->next)
-		if (lane->mode == mode && (mode != HTTP_WATCH || lane->nstreams < WATCHES_PER_LANE))
+		if (lane->mode == mode && lane->chatty == chatty && (mode != HTTP_WATCH || lane->nstreams < WATCHES_PER_LANE))
 			break;
 	if (!lane)
-		lane = create(http, mode, identity);
+		lane = create(http, mode, chatty, identity);
 	identity_unref(identity);
 	lane->refs++;
 	return lane;

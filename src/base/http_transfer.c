@@ -667,7 +667,7 @@ static void enter_wire(struct transfer *t)
 		return;
 	tape_begin(t);
 	if (!t->lane)
-		t->lane = lane_get(t->http, t->mode);
+		t->lane = lane_get(t->http, t->mode, t->chatty);
 	identity_unref(t->identity);
 	t->identity = identity_ref(t->lane->identity);
 	t->easy = curl_easy_init();
