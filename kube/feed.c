@@ -100,12 +100,22 @@ void feed_believe(struct feed *feed)
 
 /* ---- what came ---- */
 
+static void note_gone(struct feed *feed, uint64_t uid)
+{
+	known_drop(&feed->known, uid);
+	known_put(&feed->audit.gone, (struct known){ .uid = uid });
+}
+
 void feed_note(struct feed *feed, enum row_op op, struct str uid, struct str resource_version)
 {
+	size_t n = resource_version.len < sizeof feed->noted_version ? resource_version.len : 0;
+
+	memcpy(feed->noted_version, resource_version.p, n);
+	feed->noted_version[n] = '\0';
 	if (op == ROW_PUT)
-		known_put(&feed->known, (struct known){ known_hash(uid), known_hash(resource_version), feed->audit.round });
+		known_put(&feed->known, (struct known){ known_hash(uid), known_version(resource_version), feed->audit.round });
 	else if (op == ROW_GONE)
-		known_drop(&feed->known, known_hash(uid));
+		note_gone(feed, known_hash(uid));
 }
 
 void feed_log_garbage(struct feed *feed, struct str bytes, const char *why)
@@ -168,7 +178,8 @@ void feed_prepare(struct feed *feed, struct http_request *request)
 void feed_open_stream(struct feed *feed, const struct buf *path, enum http_mode mode, const struct http_stream_ops *ops,
 			enum json_stream stream)
 {
-	struct http_request request = { .path = buf_cstr(path), .accept = feed->ops->accept, .mode = mode, .timeout_ms = OPEN_MS,
+	struct http_request request = { .path = buf_cstr(path), .accept = feed->ops->accept, .mode = mode, .chatty = feed->chatty,
+					.timeout_ms = OPEN_MS,
 					.max_body_bytes = mode == HTTP_WATCH ? SIZE_MAX : 0 };
 
 	loop_timer_clear(net_loop(feed->net), &feed->timer);
@@ -215,6 +226,7 @@ struct feed *feed_create(struct net *net, struct http *http, const struct feed_s
 	feed->label_selector = copy_or_null(source->label_selector);
 	feed->field_selector = copy_or_null(source->field_selector);
 	feed->crowd_selector = copy_or_null(source->crowd_selector);
+	feed->chatty = source->chatty;
 	feed->no_watch = source->no_watch;
 	feed->ops = ops;
 	feed->arg = arg;
@@ -235,6 +247,7 @@ void feed_destroy(struct feed *feed)
 	if (!feed)
 		return;
 	loop_timer_clear(net_loop(feed->net), &feed->timer);
+	loop_timer_clear(net_loop(feed->net), &feed->flush_timer);
 	loop_timer_clear(net_loop(feed->net), &feed->audit.timer);
 	feed_drop_stream(&feed->stream);
 	feed_drop_stream(&feed->audit.stream);
@@ -242,6 +255,7 @@ void feed_destroy(struct feed *feed)
 	json_reader_destroy(feed->audit.reader);
 	json_fields_destroy(feed->event_fields);
 	known_clear(&feed->known);
+	known_clear(&feed->audit.gone);
 	error_release(&feed->decode_error);
 	free(feed->audit.from);
 	free(feed->audit.next);

@@ -8,7 +8,7 @@
  * allowed but no list, the watch streams the initial state (WatchList) if the server can.
  *
  * A proof is an event or a bookmark that was decoded, a list, or an audit; that a watch was accepted is none. A quiet watch is not a
- * dead one, so every 15 s the metadata of the list (or, above 2,000 objects, of its next page) is compared with what was delivered:
+ * dead one, so every 15 s the metadata of the list (or, above 1,000 objects, of its next thousand) is compared with what was delivered:
  * agreement is a proof, a difference that lasts for 5 s starts the list again, and the kind is DOUBTED until an audit of the new
  * watch finds nothing missing. No proof at all for 30 s while the audit is not answered: the watch is opened anew. Without the right
  * to list there is no audit: watches are opened for 20 s then, since a server sends a bookmark shortly before it ends one.
@@ -34,6 +34,7 @@ struct feed_source {
 	/* Takes the place of field_selector when there are more than FEED_CROWD objects, so that memory stays bounded; the state is
 	 * then LIVE with a why that says so. NULL: all are taken. */
 	const char *crowd_selector;
+	bool chatty;				     /* its watch gives much (struct http_request) */
 	bool no_watch;				     /* the server has no watch for it (discovery says so) */
 };
 

@@ -6,7 +6,9 @@
 #include "base/url.h"
 
 #define AUDIT_MS 15000
-#define AUDIT_MAX_OBJECTS 2000
+#define AUDIT_MAX_OBJECTS 1000
+
+#define GONE_MAX 10000 /* more have gone during a round: it begins anew */
 
 struct audited {
 	char *uid, *version;
@@ -63,6 +65,25 @@ static void audit_reset(struct audit *a)
 	a->behind = false;
 }
 
+/*
+ * The parts of a round show the collection as it was when the round began: that is what continue tokens are for. So what the watch has
+ * changed or deleted since differs, and means nothing.
+ */
+static void audit_object(struct feed *feed, const struct audited *object)
+{
+	struct audit *a = &feed->audit;
+	uint64_t uid = known_hash(str_of(object->uid)), version = known_version(str_of(object->version));
+	struct known *known = known_find(&feed->known, uid);
+
+	a->seen++;
+	if (known)
+		known->round = a->round;
+	if (!known && !known_find(&a->gone, uid))
+		differs(feed, uid, object->version);
+	else if (known && known->version != version && !known_is_later(known->version, version))
+		differs(feed, uid ^ known->version, object->version);
+}
+
 static bool on_audit_data(struct str bytes, void *arg)
 {
 	static const char *const paths[] = { "metadata.uid", "metadata.resourceVersion" };
@@ -77,16 +98,8 @@ static bool on_audit_data(struct str bytes, void *arg)
 
 		if (!object.p)
 			return true;
-		if (json_visit(fields, object, on_audit_field, &a, &err) && a.uid && a.version) {
-			uint64_t uid = known_hash(str_of(a.uid)), version = known_hash(str_of(a.version));
-			struct known *known = known_find(&feed->known, uid);
-
-			feed->audit.seen++;
-			if (known)
-				known->round = feed->audit.round;
-			if (!known || known->version != version)
-				differs(feed, uid ^ (known ? known->version : 0), a.version);
-		}
+		if (json_visit(fields, object, on_audit_field, &a, &err) && a.uid && a.version)
+			audit_object(feed, &a);
 		free(a.uid);
 		free(a.version);
 	}
@@ -196,6 +209,15 @@ static void on_audit_end(const struct http_response *refusal, const struct error
 
 static const struct http_stream_ops audit_ops = { .on_data = on_audit_data, .on_end = on_audit_end };
 
+static void begin_round(struct audit *a)
+{
+	free(a->from);
+	free(a->next);
+	a->from = a->next = NULL;
+	a->round++;
+	known_clear(&a->gone);
+}
+
 static void audit_go(void *arg)
 {
 	struct feed *feed = arg;
@@ -209,12 +231,12 @@ static void audit_go(void *arg)
 		feed_audit_plan(feed, AUDIT_MS);
 		return;
 	}
+	if (!a->next || a->gone.live > GONE_MAX)
+		begin_round(a);
 	feed_path_add(feed, &path);
 	url_add_query(&path, "limit", STR(FEED_PAGE));
 	if (a->next)
 		url_add_query(&path, "continue", str_of(a->next));
-	else
-		a->round++;
 	request.path = buf_cstr(&path);
 	if (a->reader)
 		json_reader_reset(a->reader, JSON_LIST);

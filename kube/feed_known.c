@@ -12,6 +12,20 @@ uint64_t known_hash(struct str s)
 	return h < 2 ? h + 2 : h;
 }
 
+#define NO_NUMBER (UINT64_C(1) << 63)
+
+uint64_t known_version(struct str s)
+{
+	int64_t number;
+
+	return str_number(s, &number) ? (uint64_t)number : known_hash(s) | NO_NUMBER;
+}
+
+bool known_is_later(uint64_t ours, uint64_t other)
+{
+	return ours < NO_NUMBER && other < NO_NUMBER && ours > other;
+}
+
 struct known *known_find(const struct known_set *set, uint64_t uid)
 {
 	for (size_t i = uid; set->n; i++) {

@@ -39,6 +39,7 @@ struct audit {
 	uint64_t now[AUDIT_DIFFERENCES], before[AUDIT_DIFFERENCES];
 	size_t nnow, nbefore;
 	bool behind; /* something differed that the watch will bring yet */
+	struct known_set gone; /* since the round began */
 };
 
 struct feed {
@@ -56,13 +57,14 @@ struct feed {
 	struct http_stream *stream;
 	struct json_reader *reader;
 	struct json_fields *event_fields;
-	struct timer timer;
+	struct timer timer, flush_timer;
 	char *version;	/* resource version to watch from; NULL: list first */
+	char noted_version[64]; /* of the object noted last; "": none, or a longer one */
 	char *next;	/* continue token of the list */
 	bool envelope_told;
 	bool list_again; /* the stream at hand ends in a new list */
 	bool streaming;	 /* the watch at hand gives the initial state */
-	bool no_watch;
+	bool chatty, no_watch;
 	enum scope_state list_state; /* what the list was refused with, while a stream is tried */
 	char *list_why;
 	int64_t no_watch_until_ms, no_stream_until_ms; /* by the loop's clock */

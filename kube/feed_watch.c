@@ -121,6 +121,42 @@ static void expect_end_of_stream(struct feed *feed)
 	loop_timer_set(net_loop(feed->net), &feed->timer, STREAM_SILENT_MS, stream_never_ends, feed);
 }
 
+static void moved_to(struct feed *feed, char *version)
+{
+	free(feed->version);
+	feed->version = version;
+	feed->moved_ms = feed_now(feed);
+}
+
+/*
+ * As every server writes it: {"type":"MODIFIED","object":{...}}. Nearly all events are such, and reading the object tells all that the
+ * event does, so it is read once. What looks otherwise, or makes no sense, is left to take_event(), which checks everything.
+ */
+static bool take_usual_event(struct feed *feed, struct str text)
+{
+	static const struct { struct str begin; enum row_op op; } usual[] = {
+		{ STR("{\"type\":\"MODIFIED\",\"object\":{"), ROW_PUT },
+		{ STR("{\"type\":\"ADDED\",\"object\":{"), ROW_PUT },
+		{ STR("{\"type\":\"DELETED\",\"object\":{"), ROW_GONE },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(usual); i++) {
+		struct str begin = usual[i].begin, object = { text.p + begin.len - 1, text.len - begin.len };
+
+		if (!str_starts(text, begin))
+			continue;
+		feed->noted_version[0] = '\0';
+		if (!feed->ops->on_object(feed, usual[i].op, object, feed->arg) || !*feed->noted_version)
+			return false;
+		feed->delivered = true;
+		feed->proof_ms = feed_now(feed);
+		if (!feed->streaming)
+			moved_to(feed, xstrdup(feed->noted_version));
+		return true;
+	}
+	return false;
+}
+
 /* False ends the stream. */
 static bool take_event(struct feed *feed, struct str text)
 {
@@ -128,21 +164,23 @@ static bool take_event(struct feed *feed, struct str text)
 	bool good = json_visit(feed->event_fields, text, on_event_field, &event, &feed->decode_error) && on_event(feed, &event);
 
 	/* What streams in first comes in no order of versions. */
-	if (good && event.version && !feed->streaming) {
-		free(feed->version);
-		feed->version = GIVE(event.version);
-		feed->moved_ms = feed_now(feed);
-	}
+	if (good && event.version && !feed->streaming)
+		moved_to(feed, GIVE(event.version));
 	if (!good && strcmp(event.type, "ERROR"))
 		feed_log_garbage(feed, text, feed->decode_error.message);
 	free(event.version);
 	return good;
 }
 
-/* What came so far is shown, and if it makes sense the watch works. */
+static void flush(void *arg)
+{
+	feed_flush(arg);
+}
+
+/* What came so far is shown, with what comes in the same turn of the loop, and if it makes sense the watch works. */
 static void turn_over(struct feed *feed)
 {
-	feed_flush(feed);
+	loop_timer_set(net_loop(feed->net), &feed->flush_timer, 0, flush, feed);
 	if (!feed->delivered || feed->streaming)
 		return;
 	feed->garbage = 0;
@@ -165,7 +203,7 @@ static bool on_watch_data(struct str bytes, void *arg)
 			turn_over(feed);
 			return true;
 		}
-		if (!take_event(feed, text)) {
+		if (!take_usual_event(feed, text) && !take_event(feed, text)) {
 			turn_over(feed);
 			return false;
 		}
@@ -222,6 +260,7 @@ static void on_watch_end(const struct http_response *refusal, const struct error
 	int64_t lasted_ms = feed_now(feed) - feed->opened_ms;
 	bool again = feed->list_again, early = lasted_ms < WATCH_SHORTEST_MS;
 
+	feed_flush(feed);
 	if (!refusal && !err && !feed->decode_error.message)
 		json_reader_finish(feed->reader, &feed->decode_error);
 	feed_drop_stream(&feed->stream);

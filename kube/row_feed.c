@@ -104,7 +104,8 @@ struct row_feed *row_feed_create(struct net *net, struct http *http, const struc
 	rows->decoder = row_decoder_create();
 	rows->feed = feed_create(net, http,
 				 &(struct feed_source){ .group = kind->group, .version = kind->version, .resource = kind->resource,
-							.namespace = namespace, .crowd_selector = kind->crowd_selector },
+							.namespace = namespace, .crowd_selector = kind->crowd_selector,
+							.chatty = kind->chatty },
 				 &feed_ops, rows);
 	return rows;
 }

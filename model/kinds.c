@@ -615,7 +615,7 @@ const struct kind kind_replica_set = {
 };
 const struct kind kind_pod = {
 	.group = "", .version = "v1", .kind = "Pod", .resource = "pods", .singular = "pod", .alias = "po",
-	.namespaced = true, .shape = SHAPE_POD, FIELDS(pod_fields), COLUMNS(pod_columns), .rule = &health_rule_pod,
+	.namespaced = true, .shape = SHAPE_POD, .chatty = true, FIELDS(pod_fields), COLUMNS(pod_columns), .rule = &health_rule_pod,
 };
 const struct kind kind_job = {
 	.group = "batch", .version = "v1", .kind = "Job", .resource = "jobs", .singular = "job", .alias = "",
@@ -643,7 +643,7 @@ const struct kind kind_ingress = {
 };
 const struct kind kind_event = {
 	.group = "", .version = "v1", .kind = "Event", .resource = "events", .singular = "event", .alias = "ev",
-	.namespaced = true, .shape = SHAPE_EVENT, .still = true, FIELDS(event_fields), COLUMNS(event_columns),
+	.namespaced = true, .shape = SHAPE_EVENT, .chatty = true, .still = true, FIELDS(event_fields), COLUMNS(event_columns),
 	/* What every pod of every rollout says when all goes well. */
 	.crowd_selector = "reason!=Scheduled,reason!=Pulling,reason!=Pulled,reason!=Created,reason!=Started,reason!=Killing,"
 			  "reason!=SuccessfulCreate,reason!=SuccessfulDelete",

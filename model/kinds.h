@@ -44,6 +44,7 @@ struct kind {
 	bool namespaced;
 	enum kind_shape shape;
 	const char *crowd_selector; /* field selector for what is watched of it where there are thousands; NULL: all */
+	bool chatty; /* changes often even where all is well: its watch is kept apart from the quiet ones */
 	bool still; /* has no status worth waiting for: there is healthy (ConfigMap, Role, …) */
 	const struct field *fields; /* of the object besides metadata */
 	size_t nfields;

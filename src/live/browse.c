@@ -157,7 +157,7 @@ struct table *browse_open(struct browse *browse, const struct browse_list *list)
 		.group = copy_of(list->resource->group), .version = copy_of(list->resource->version),
 		.resource = copy_of(list->resource->resource), .namespace = copy_of(list->resource->namespaced ? list->namespace : ""),
 		.label_selector = copy_of(list->label_selector), .field_selector = copy_of(list->field_selector),
-		.no_watch = !list->resource->can_watch,
+		.chatty = true, .no_watch = !list->resource->can_watch,
 	};
 	LIST_PUSH(browse->tables, browse->ntables, browse->tables_cap) = open;
 	net_post(kube_net(browse->kube), far_start, open);

@@ -9,8 +9,6 @@
 #include "base/str.h"
 #include "wire.h"
 
-#define OBJECTS 8
-
 struct object {
 	char name[32];
 	unsigned version;
@@ -25,8 +23,9 @@ struct watch_server {
 	struct wire *wire;
 	pthread_mutex_t lock;
 	pthread_cond_t moved;
-	struct object objects[OBJECTS];
-	unsigned nobjects, version;
+	struct object *objects, *snapshot; /* now; as the list that is being read in pages shows it */
+	size_t nobjects, cap, nsnapshot;
+	unsigned version, snapshot_version;
 	struct watch_answer answers[ASK_N];
 	unsigned asked[ASK_N], under_way;
 	char *last[ASK_N];
@@ -52,14 +51,34 @@ static void add_object(struct buf *out, const char *name, unsigned version)
 	buf_addf(out, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"uid\":\"%s\",\"resourceVersion\":\"%u\"}}", name, name, version);
 }
 
-static char *list_text(struct watch_server *server)
+static size_t number_behind(const char *target, const char *name, size_t otherwise)
+{
+	const char *at = strstr(target, name);
+
+	return at ? strtoul(at + strlen(name), NULL, 10) : otherwise;
+}
+
+/* A continue token is the number of the object that follows. */
+static char *list_text(struct watch_server *server, const char *target)
 {
 	struct buf out = BUF_INIT(0);
+	size_t from = number_behind(target, "continue=", 0), end = from + number_behind(target, "limit=", SIZE_MAX / 2);
 
-	buf_addf(&out, "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%u\"},\"items\":[", server->version);
-	for (unsigned i = 0; i < server->nobjects; i++) {
-		buf_adds(&out, i ? "," : "");
-		add_object(&out, server->objects[i].name, server->objects[i].version);
+	if (!from) {
+		free(server->snapshot);
+		server->snapshot = xreallocarray(NULL, server->nobjects + 1, sizeof *server->objects);
+		if (server->nobjects)
+			memcpy(server->snapshot, server->objects, server->nobjects * sizeof *server->objects);
+		server->nsnapshot = server->nobjects;
+		server->snapshot_version = server->version;
+	}
+	buf_addf(&out, "{\"kind\":\"List\",\"apiVersion\":\"v1\",\"metadata\":{\"resourceVersion\":\"%u\"", server->snapshot_version);
+	if (end < server->nsnapshot)
+		buf_addf(&out, ",\"continue\":\"%zu\",\"remainingItemCount\":%zu", end, server->nsnapshot - end);
+	buf_adds(&out, "},\"items\":[");
+	for (size_t i = from; i < end && i < server->nsnapshot; i++) {
+		buf_adds(&out, i > from ? "," : "");
+		add_object(&out, server->snapshot[i].name, server->snapshot[i].version);
 	}
 	buf_adds(&out, "]}");
 	return buf_give(&out);
@@ -129,7 +148,7 @@ static bool serve(struct wire_peer *peer, const struct wire_request *request, vo
 	} else if (ask == ASK_WATCH || ask == ASK_STREAM) {
 		good = serve_watch(server, peer, &answer);
 	} else {
-		AUTO_FREE char *list = list_text(server);
+		AUTO_FREE char *list = list_text(server, request->target);
 
 		good = wire_answer(peer, 200, "", list);
 	}
@@ -157,6 +176,8 @@ void watch_server_stop(struct watch_server *server)
 	wire_stop(server->wire);
 	for (size_t i = 0; i < ASK_N; i++)
 		free(server->last[i]);
+	free(server->objects);
+	free(server->snapshot);
 	pthread_cond_destroy(&server->moved);
 	pthread_mutex_destroy(&server->lock);
 	free(server);
@@ -167,18 +188,34 @@ unsigned watch_server_port(const struct watch_server *server)
 	return wire_port(server->wire);
 }
 
-void watch_server_put(struct watch_server *server, const char *name, unsigned version)
+static size_t find_object(const struct watch_server *server, const char *name)
 {
-	unsigned i = 0;
+	size_t i = 0;
 
-	pthread_mutex_lock(&server->lock);
 	while (i < server->nobjects && strcmp(server->objects[i].name, name))
 		i++;
-	if (i == OBJECTS)
-		mem_panic(1, "the server of the test is full");
-	snprintf(server->objects[i].name, sizeof server->objects[i].name, "%s", name);
+	return i;
+}
+
+void watch_server_put(struct watch_server *server, const char *name, unsigned version)
+{
+	pthread_mutex_lock(&server->lock);
+	size_t i = find_object(server, name);
+
+	if (i == server->nobjects)
+		snprintf(LIST_PUSH(server->objects, server->nobjects, server->cap).name, sizeof server->objects->name, "%s", name);
 	server->objects[i].version = server->version = version;
-	server->nobjects += i == server->nobjects;
+	pthread_mutex_unlock(&server->lock);
+}
+
+void watch_server_drop(struct watch_server *server, const char *name, unsigned version)
+{
+	pthread_mutex_lock(&server->lock);
+	size_t i = find_object(server, name);
+
+	if (i < server->nobjects)
+		server->objects[i] = server->objects[--server->nobjects];
+	server->version = version;
 	pthread_mutex_unlock(&server->lock);
 }
 

@@ -1,8 +1,8 @@
 /*
  * watch_server: a server for tests that has one collection, whatever its name below /api/v1/, and whose lists, audits and watches do what the test says.
  *
- * An object's uid is its name. Lists and audits show what watch_server_put() made; watches send nothing by themselves: the test writes
- * each byte of them. Every function may be called from any thread.
+ * An object's uid is its name. Lists and audits show what watch_server_put() made, in pages as asked for, of which the later ones show
+ * what was there at the first; watches send nothing by themselves: the test writes each byte of them. Every function may be called from any thread.
  */
 #ifndef SLOTDECK_TEST_WATCH_SERVER_H
 #define SLOTDECK_TEST_WATCH_SERVER_H
@@ -27,6 +27,7 @@ unsigned watch_server_port(const struct watch_server *server);
 
 /* What the collection has from now on; the collection's version becomes this one. No watch is told. */
 void watch_server_put(struct watch_server *server, const char *name, unsigned version);
+void watch_server_drop(struct watch_server *server, const char *name, unsigned version);
 void watch_server_answer(struct watch_server *server, enum watch_ask ask, struct watch_answer answer);
 /* Writes to the open watch. */
 void watch_server_send(struct watch_server *server, const char *text);

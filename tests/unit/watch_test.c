@@ -780,6 +780,83 @@ static void a_change_that_a_moving_watch_has_passed_is_doubted(void **state)
 	assert_int_equal(watch_server_asked(bed->server, ASK_LIST), 2);
 }
 
+/* ---- audits of collections that are read in parts ---- */
+
+#define CROWD 2500 /* three parts */
+#define PART_S 15
+
+static char *crowd_name(unsigned i)
+{
+	return xasprintf("crowd-%04u", i);
+}
+
+static void change_of_crowd(struct bed *bed, unsigned i, unsigned version)
+{
+	AUTO_FREE char *name = crowd_name(i);
+
+	watch_server_put(bed->server, name, version);
+	event(bed, "MODIFIED", name, version);
+}
+
+static struct bed *bed_crowded(void)
+{
+	struct bed *bed = bed_create();
+
+	for (unsigned i = 0; i < CROWD; i++) {
+		AUTO_FREE char *name = crowd_name(i);
+
+		watch_server_put(bed->server, name, 20 + i);
+	}
+	bed_start(bed);
+	UNTIL(bed, said(bed).state == SCOPE_LIVE && watch_server_is_watched(bed->server));
+	return bed;
+}
+
+static void what_changed_since_an_audit_began_is_no_doubt_for_its_later_parts(void **state)
+{
+	(void)state;
+	AUTO(bed) bed = bed_crowded();
+	AUTO_FREE char *gone = crowd_name(1300), *late = crowd_name(2300);
+	unsigned lists = watch_server_asked(bed->server, ASK_LIST), proofs;
+
+	pass(bed, PART_S + 1);
+	change_of_crowd(bed, 1200, 5000);
+	watch_server_drop(bed->server, gone, 5001);
+	event(bed, "DELETED", gone, 5001);
+	watch_server_drop(bed->server, late, 5002);
+	event(bed, "DELETED", late, 5002);
+	watch_server_put(bed->server, "new", 5003);
+	event(bed, "ADDED", "new", 5003);
+	proofs = said(bed).proofs;
+	pass(bed, 6 * PART_S);
+	assert_int_equal(said(bed).doubts, 0);
+	assert_int_equal(watch_server_asked(bed->server, ASK_LIST), lists);
+	assert_in_range(said(bed).proofs - proofs, 5, 7); /* each part was one at once */
+}
+
+static void a_change_that_was_lost_in_a_later_part_is_doubted_in_the_next_round(void **state)
+{
+	(void)state;
+	AUTO(bed) bed = bed_crowded();
+	AUTO_FREE char *lost = crowd_name(1200);
+
+	pass(bed, PART_S + 1);
+	watch_server_put(bed->server, lost, 5000); /* no event */
+	change_of_crowd(bed, 1201, 5001);
+	PASS_UNTIL(bed, 6 * PART_S, said(bed).doubts > 0);
+}
+
+static void an_object_that_only_the_audit_knows_is_doubted_in_a_later_part_too(void **state)
+{
+	(void)state;
+	AUTO(bed) bed = bed_crowded();
+
+	pass(bed, PART_S + 1);
+	watch_server_put(bed->server, "unseen", 5000);
+	change_of_crowd(bed, 1, 5001);
+	PASS_UNTIL(bed, 8 * PART_S, said(bed).doubts > 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -805,6 +882,9 @@ int main(void)
 		cmocka_unit_test(a_right_to_watch_that_goes_and_comes_is_found_within_two_minutes_also_without_lists),
 		cmocka_unit_test(a_watch_that_is_behind_but_moves_is_not_doubted),
 		cmocka_unit_test(a_change_that_a_moving_watch_has_passed_is_doubted),
+		cmocka_unit_test(what_changed_since_an_audit_began_is_no_doubt_for_its_later_parts),
+		cmocka_unit_test(a_change_that_was_lost_in_a_later_part_is_doubted_in_the_next_round),
+		cmocka_unit_test(an_object_that_only_the_audit_knows_is_doubted_in_a_later_part_too),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
