@@ -24,18 +24,29 @@ static const char *const common_texts[] = {
 	"kube-scheduler", "kubectl", "kubectl-client-side-apply", "kubelet", "pod-template-hash", "slotdeck",
 	"slotdeck.dev/env", "slotdeck.dev/item", "slotdeck.dev/project", "slotdeck.dev/slot", "standard",
 };
-
-static int common_compare(const void *key, const void *item)
-{
-	return str_cmp(*(const struct str *)key, str_of(*(const char *const *)item));
-}
+#define COMMON_MAX 33 /* the longest of them; most texts are longer, or differ in their first byte */
 
 const char *row_common_text(struct str text)
 {
-	const char *const *found =
-		bsearch(&text, common_texts, ARRAY_LEN(common_texts), sizeof *common_texts, common_compare);
+	size_t low = 0, high = ARRAY_LEN(common_texts);
 
-	return found ? *found : NULL;
+	if (text.len > COMMON_MAX)
+		return NULL;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		const char *common = common_texts[middle];
+		int order = text.len ? (unsigned char)text.p[0] - (unsigned char)common[0] : 0;
+
+		if (!order)
+			order = str_cmp(text, str_of(common));
+		if (!order)
+			return common;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
 }
 
 /* ---- layouts ---- */

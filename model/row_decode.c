@@ -203,23 +203,17 @@ static void end_manager(struct row_decoder *d, const struct field_element *e)
 	d->row.managed_ms = e->time_ms;
 }
 
-/* Of a pod's conditions only these are read by anybody; the rest would be a third of its row. */
-static bool condition_wanted(const struct row_decoder *d, const char *type)
+/* Of a pod's conditions only what is read by anybody; the rest would be a third of its row. */
+static bool condition_wanted(const struct row_decoder *d, const struct row_condition *c)
 {
-	static const char *const of_pods[] = { "Ready", "PodScheduled", "DisruptionTarget" };
-
-	if (d->row.kind->shape != SHAPE_POD)
+	if (d->row.kind->shape != SHAPE_POD || !strcmp(c->type, "Ready"))
 		return true;
-	for (size_t i = 0; i < ARRAY_LEN(of_pods); i++) {
-		if (!strcmp(type, of_pods[i]))
-			return true;
-	}
-	return false;
+	return !strcmp(c->type, "PodScheduled") && c->status == ROW_FALSE;
 }
 
 static void end_condition(struct row_decoder *d, const struct field_element *e)
 {
-	if (e->condition.type && condition_wanted(d, e->condition.type) && d->nconditions < ROW_LIST_MAX)
+	if (e->condition.type && condition_wanted(d, &e->condition) && d->nconditions < ROW_LIST_MAX)
 		LIST_PUSH(d->conditions, d->nconditions, d->conditions_cap) = e->condition;
 }
 

@@ -16,11 +16,12 @@ enum {
 	prefix "metadata.uid", prefix "metadata.name", prefix "metadata.namespace", prefix "metadata.resourceVersion", \
 	prefix "metadata.creationTimestamp", prefix "metadata.deletionTimestamp", prefix "metadata.ownerReferences[].uid", \
 	prefix "metadata.ownerReferences[].kind", prefix "metadata.ownerReferences[].name", prefix "metadata.ownerReferences[].controller"
-static const char *const row_paths[] = { "cells[]", "conditions[].type", "conditions[].status", METADATA("object."), METADATA("") };
+#define ROW(prefix) prefix "cells[]", prefix "conditions[].type", prefix "conditions[].status", METADATA(prefix "object.")
+static const char *const row_paths[] = { ROW(""), METADATA("") };
 
-enum { TABLE_ROW, TABLE_COLUMN_NAME, TABLE_COLUMN_TYPE, TABLE_COLUMN_PRIORITY, TABLE_REMAINING, TABLE_KIND };
+enum { TABLE_ROW, TABLE_COLUMN_NAME, TABLE_COLUMN_TYPE, TABLE_COLUMN_PRIORITY, TABLE_REMAINING, TABLE_KIND, TABLE_IN_ROW };
 static const char *const table_paths[] = { "rows[]", "columnDefinitions[].name", "columnDefinitions[].type", "columnDefinitions[].priority",
-					   "metadata.remainingItemCount", "kind" };
+					   "metadata.remainingItemCount", "kind", ROW("rows[].") };
 
 struct table_decoder {
 	struct json_fields *row_fields, *table_fields;
@@ -141,19 +142,31 @@ struct sink {
 	void *arg;
 };
 
-static bool add_row(struct table_decoder *decoder, const struct sink *sink, struct str json)
+/* A row was read. False: it is none. */
+static bool add_read(const struct sink *sink, const struct row_read *r)
 {
-	struct row_read r = { .text = &decoder->text };
-	AUTO_RELEASE(error) ignored = { 0 };
 	struct table_row *row;
 
-	buf_reset(&decoder->text);
-	if (!json_visit(decoder->row_fields, json, on_row_field, &r, &ignored) || !r.meta[META_NAME - META_UID].len)
+	if (!r->meta[META_NAME - META_UID].len)
 		return false;
-	row = row_made(&r);
+	row = row_made(r);
 	sink->on_row(sink->op, row, sink->arg);
 	table_batch_add(sink->batch, sink->op, row);
 	return true;
+}
+
+static struct row_read begin_row(struct table_decoder *decoder)
+{
+	buf_reset(&decoder->text);
+	return (struct row_read){ .text = &decoder->text };
+}
+
+static bool add_row(struct table_decoder *decoder, const struct sink *sink, struct str json)
+{
+	struct row_read r = begin_row(decoder);
+	AUTO_RELEASE(error) ignored = { 0 };
+
+	return json_visit(decoder->row_fields, json, on_row_field, &r, &ignored) && add_read(sink, &r);
 }
 
 /* ---- what surrounds them ---- */
@@ -161,6 +174,7 @@ static bool add_row(struct table_decoder *decoder, const struct sink *sink, stru
 struct table_read {
 	struct table_decoder *decoder;
 	const struct sink *sink; /* NULL: rows do not matter */
+	struct row_read row;
 	struct table_column *columns;
 	size_t ncolumns, cap;
 	int64_t remaining;
@@ -180,15 +194,26 @@ static void replace(char **to, struct str text)
 	*to = str_dup(text);
 }
 
+static bool on_field_in_row(const struct json_field *field, struct table_read *t, struct error *err)
+{
+	struct json_field of_row = *field;
+
+	of_row.path -= TABLE_IN_ROW;
+	of_row.at[0] = field->at[1];
+	return on_row_field(&of_row, &t->row, err);
+}
+
 static bool on_table_field(const struct json_field *field, void *arg, struct error *err)
 {
 	struct table_read *t = arg;
 	struct table_column *column;
 	int64_t number;
 
-	(void)err;
-	if (field->path == TABLE_ROW) {
-		t->good &= !t->sink || add_row(t->decoder, t->sink, field->text);
+	if (field->path >= TABLE_IN_ROW) {
+		return on_field_in_row(field, t, err);
+	} else if (field->path == TABLE_ROW) {
+		t->good &= !t->sink || add_read(t->sink, &t->row);
+		t->row = begin_row(t->decoder);
 	} else if (field->path == TABLE_REMAINING) {
 		json_field_int(field, &t->remaining);
 	} else if (field->path == TABLE_KIND) {
@@ -254,7 +279,7 @@ static void add_plain_columns(struct table_read *t)
 
 static struct table_read read_table(struct table_decoder *decoder, const struct sink *sink, struct str json)
 {
-	struct table_read t = { .decoder = decoder, .sink = sink, .remaining = -1, .good = true };
+	struct table_read t = { .decoder = decoder, .sink = sink, .row = begin_row(decoder), .remaining = -1, .good = true };
 	AUTO_RELEASE(error) ignored = { 0 };
 
 	t.good &= json_visit(decoder->table_fields, json, on_table_field, &t, &ignored);

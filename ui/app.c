@@ -554,7 +554,8 @@ static void turn(struct app *app)
 	int ready = poll(fds, app->dirty && !app->behind ? 2 : ARRAY_LEN(fds), sleep_ms(app));
 	bool key = ready < 0 || (fds[0].revents != 0);
 
-	take_keys(app);
+	if (key)
+		take_keys(app);
 	begun_us = clock_now_us(NULL);
 	if (take_in(app))
 		app->dirty = true;
