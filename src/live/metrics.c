@@ -24,7 +24,9 @@
 #define OBJECT_MAX (1u << 20)
 #define ROOT "/apis/metrics.k8s.io/v1beta1"
 #define GONE_ROUNDS 3 /* not in so many answers: the pod is no more */
-#define UNKNOWN UINT32_MAX
+#define UNKNOWN UINT16_MAX
+#define MANTISSA_BITS 11
+#define MANTISSA_MAX ((1u << MANTISSA_BITS) - 1)
 
 struct sample {
 	char *key; /* "namespace/pod", or the node's name */
@@ -60,8 +62,8 @@ struct far {
 	struct message *round;
 };
 
-struct ring {
-	uint32_t cpu_m[METRICS_SAMPLES], memory_kib[METRICS_SAMPLES];
+struct ring { /* of packed values: ten thousand pods have one each */
+	uint16_t cpu_m[METRICS_SAMPLES], memory_kib[METRICS_SAMPLES];
 	uint64_t newest; /* round */
 };
 
@@ -122,7 +124,7 @@ static bool on_field(const struct json_field *field, void *arg, struct error *er
 
 static uint32_t saturated(uint64_t value)
 {
-	return value < UNKNOWN ? (uint32_t)value : UNKNOWN - 1;
+	return value < UINT32_MAX ? (uint32_t)value : UINT32_MAX;
 }
 
 static void read_item(struct far *far, struct str text)
@@ -360,6 +362,21 @@ int metrics_fd(const struct metrics *metrics)
 
 /* ---- rings ---- */
 
+/* Eleven bits and an exponent: exact to 2,047 and for whole MiB below 2 GiB, else within a thousandth. */
+static uint16_t pack(uint32_t value)
+{
+	unsigned exponent = 0;
+
+	for (; value > MANTISSA_MAX; exponent++)
+		value = value / 2 + (value & 1);
+	return (uint16_t)(exponent << MANTISSA_BITS | value);
+}
+
+static int64_t unpack(uint16_t packed)
+{
+	return (int64_t)(packed & MANTISSA_MAX) << (packed >> MANTISSA_BITS);
+}
+
 /* Rounds that the ring slept through are not measured. */
 static void ring_put(struct ring *ring, uint64_t round, const struct sample *sample)
 {
@@ -367,8 +384,8 @@ static void ring_put(struct ring *ring, uint64_t round, const struct sample *sam
 
 	for (uint64_t r = from + 1; r < round; r++)
 		ring->cpu_m[r % METRICS_SAMPLES] = ring->memory_kib[r % METRICS_SAMPLES] = UNKNOWN;
-	ring->cpu_m[round % METRICS_SAMPLES] = sample->cpu_m;
-	ring->memory_kib[round % METRICS_SAMPLES] = sample->memory_kib;
+	ring->cpu_m[round % METRICS_SAMPLES] = pack(sample->cpu_m);
+	ring->memory_kib[round % METRICS_SAMPLES] = pack(sample->memory_kib);
 	ring->newest = round;
 }
 
@@ -444,8 +461,8 @@ static const struct ring *fresh(const struct metrics *metrics, const struct ring
 static void add_now(const struct ring *ring, struct usage *ret)
 {
 	ret->measured++;
-	ret->cpu_m += (int64_t)ring->cpu_m[ring->newest % METRICS_SAMPLES];
-	ret->memory_b += (int64_t)ring->memory_kib[ring->newest % METRICS_SAMPLES] * 1024;
+	ret->cpu_m += unpack(ring->cpu_m[ring->newest % METRICS_SAMPLES]);
+	ret->memory_b += unpack(ring->memory_kib[ring->newest % METRICS_SAMPLES]) * 1024;
 }
 
 static bool pod_uses(const struct row *row)
@@ -497,15 +514,15 @@ void strip_init(struct strip *strip)
 
 static void add_ring(const struct metrics *metrics, const struct ring *ring, enum metrics_what what, struct strip *strip)
 {
-	const uint32_t *values = what == METRICS_CPU ? ring->cpu_m : ring->memory_kib;
+	const uint16_t *values = what == METRICS_CPU ? ring->cpu_m : ring->memory_kib;
 	int64_t unit = what == METRICS_CPU ? 1 : 1024;
 
 	for (uint64_t back = metrics->rounds - ring->newest; back < METRICS_SAMPLES && back < metrics->rounds; back++) {
-		uint32_t value = values[(metrics->rounds - back) % METRICS_SAMPLES];
+		uint16_t value = values[(metrics->rounds - back) % METRICS_SAMPLES];
 		int64_t *to = &strip->values[METRICS_SAMPLES - 1 - back];
 
 		if (value != UNKNOWN)
-			*to = (*to < 0 ? 0 : *to) + (int64_t)value * unit;
+			*to = (*to < 0 ? 0 : *to) + unpack(value) * unit;
 	}
 }
 
