@@ -56,8 +56,11 @@ static void link_workload(struct look *look)
 {
 	const struct row_workload *w = look->row->workload;
 	AUTO_RELEASE(buf) words = BUF_INIT(2 * ROW_MESSAGE_MAX);
+	int32_t old = look->row->kind == &kind_deployment ? w->replicas - w->updated : 0;
 
 	buf_addf(&words, "%d of %d available", w->available, w->want);
+	if (old > 0) /* they may be all that is available */
+		buf_addf(&words, ", %d pod%s of the old revision", old, old == 1 ? "" : "s");
 	deadline_words(look, &words);
 	add_object(&look->verdict.causes, look->row, look->cause ? "" : buf_cstr(&look->reason), buf_cstr(&words));
 }

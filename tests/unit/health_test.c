@@ -271,6 +271,7 @@ static void each_failure_is_explained_from_its_object_to_its_cause(void **state)
 		{ "failed_job", &kind_job, "web", "Job web: BackoffLimitExceeded", "exit code 1" },
 		{ "ingress_silent", &kind_ingress, "web", "Ingress web: NoAddress", "waits for an address" },
 		{ "webhook", &kind_deployment, "web", "Deployment web: FailedCreate", "denied the request" },
+		{ "new_crashes_old_serves", &kind_deployment, "web", "Deployment web: 1 of 1 available, 1 pod of the old revision", "exit code 1" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
