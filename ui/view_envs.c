@@ -10,6 +10,8 @@
 #define NARROW 60 /* columns: below there is room for one list only */
 #define STRIP_ROOM 100 /* columns: from there on the strip stands in the preview */
 #define LOWEST	   16  /* rows: below there is none for jobs and notices */
+#define WHY_ROWS    2
+#define WHY_ROOM    5 /* for the title, two environments and the words */
 #define LARGE	   30  /* rows: from there on jobs and notices have panes of their own */
 #define NOTICES	   3   /* that these show */
 #define WIDE   180 /* columns: there the preview stands beside the list */
@@ -218,10 +220,15 @@ static void draw_strips(struct app *app, struct canvas *canvas, int row, int row
 	}
 }
 
+static bool is_fine(const struct environment *env)
+{
+	return env->shown == HEALTH_HEALTHY || env->shown == HEALTH_SUSPENDED;
+}
+
 static void draw_preview(struct app *app, const struct environment *env, struct canvas *canvas, int row, int end)
 {
 	AUTO_RELEASE(buf) since = BUF_INIT(0);
-	bool fine = env->shown == HEALTH_HEALTHY || env->shown == HEALTH_SUSPENDED;
+	bool fine = is_fine(env);
 	AUTO_FREE char *title = xasprintf("%s: %s%s", env->title, fine ? "" : T("why "), T(health_state_name(env->shown)));
 	int rest = end - row;
 
@@ -249,18 +256,18 @@ static void draw_preview(struct app *app, const struct environment *env, struct 
 	draw_section(app, T("events"), add_events, env->namespace, canvas, &row, end);
 }
 
-static int list_rows(const struct list *list, int room, bool preview)
+static int list_rows(const struct list *list, int most)
 {
-	int wanted = (int)list->len + 1 < 4 ? 4 : (int)list->len + 1, most = room * 2 / 5 + 1;
+	int wanted = (int)list->len + 1 < 4 ? 4 : (int)list->len + 1;
 
-	return !preview ? room : wanted > most ? most : wanted;
+	return wanted > most ? most : wanted;
 }
 
 /* The list and the strips left, the preview right. */
 static void draw_wide(struct app *app, const struct environment *env, struct canvas *canvas, int row, int rows)
 {
 	struct list_source source = source_of(app);
-	int left = canvas->cols * 3 / 5, listed = list_rows(&app->envs.list, rows, true), strips = (int)app->envs.list.len + 2, events;
+	int left = canvas->cols * 3 / 5, listed = list_rows(&app->envs.list, rows * 2 / 5 + 1), strips = (int)app->envs.list.len + 2, events;
 	AUTO(canvas) here = canvas_create(left, rows, canvas->ascii);
 	AUTO(canvas) there = canvas_create(canvas->cols - left - 1, rows, canvas->ascii);
 
@@ -342,6 +349,23 @@ static void draw_none(struct app *app, struct canvas *canvas, int row, int end)
 	pager_release(&text);
 }
 
+/* On a screen too low for a preview, below the list: what its row had to cut. */
+static void draw_low(struct app *app, const struct environment *env, struct canvas *canvas, int row, int end)
+{
+	struct pager text = { .wrap = true, .no_cursor = true };
+	struct list_source source = source_of(app);
+	bool said = env && !is_fine(env) && *env->why && end - row >= WHY_ROOM;
+	int listed = said ? list_rows(&app->envs.list, end - row - WHY_ROWS) : end - row;
+
+	list_draw(&app->envs.list, &source, canvas, row, listed, 0, canvas->cols);
+	if (!said)
+		return;
+	pager_add(&text, role_of_state(env->shown), env->why);
+	pager_update(&text);
+	pager_draw(&text, canvas, row + listed, end - row - listed, 0, canvas->cols - 1);
+	pager_release(&text);
+}
+
 static void draw(struct app *app, struct canvas *canvas, struct area area)
 {
 	const struct environment *env = current(app);
@@ -361,9 +385,13 @@ static void draw(struct app *app, struct canvas *canvas, struct area area)
 		draw_wide(app, env, canvas, row, area.bottom - row);
 		return;
 	}
-	rows = list_rows(&app->envs.list, area.bottom - row, tall);
+	if (!tall) {
+		draw_low(app, env, canvas, row, area.bottom);
+		return;
+	}
+	rows = list_rows(&app->envs.list, (area.bottom - row) * 2 / 5 + 1);
 	list_draw(&app->envs.list, &source, canvas, row, rows, 0, canvas->cols);
-	if (env && tall)
+	if (env)
 		draw_preview(app, env, canvas, row + rows, area.bottom);
 }
 
@@ -377,7 +405,7 @@ static void next_problem(struct app *app)
 	for (size_t i = 1; i <= list->len; i++) {
 		const struct environment *env = env_at(app, list->order[(list->cursor + i) % list->len]);
 
-		if (env->shown == HEALTH_HEALTHY || env->shown == HEALTH_SUSPENDED)
+		if (is_fine(env))
 			continue;
 		list_go_to(list, &source, env->title);
 		return;
