@@ -232,21 +232,34 @@ static void draw_first_line(struct app *app)
 	canvas_right(canvas, 0, 0, canvas->cols - 1, role, buf_cstr(&right));
 }
 
+static bool tabs_have_room(const struct canvas *canvas)
+{
+	int cols = 1;
+
+	for (size_t v = 0; v < VIEW_COUNT; v++)
+		cols += views[v]->tab ? text_width(T(views[v]->name)) + 5 : 0;
+	return cols <= canvas->cols;
+}
+
+/* Where the names have no room, the present screen's is said, and the numbers of all: they are the keys. */
 static void draw_second_line(struct app *app)
 {
 	struct canvas *canvas = app->canvas;
+	bool room = tabs_have_room(canvas);
 	int col = 1;
 
 	for (size_t v = 0; v < VIEW_COUNT; v++) {
 		if (!views[v]->tab)
 			continue;
-		int used = canvas_textf(canvas, 1, col, canvas->cols - col, app->view == v ? ROLE_TITLE : ROLE_DIM,
-					app->view == v ? "[%u %s] " : " %u %s  ", views[v]->tab, T(views[v]->name));
+		int used = app->view == v || room
+				   ? canvas_textf(canvas, 1, col, canvas->cols - col, app->view == v ? ROLE_TITLE : ROLE_DIM,
+						  app->view == v ? "[%u %s] " : " %u %s  ", views[v]->tab, T(views[v]->name))
+				   : canvas_textf(canvas, 1, col, canvas->cols - col, ROLE_DIM, " %u ", views[v]->tab);
 
 		canvas_hot(canvas, 1, col, used, '0' + views[v]->tab);
 		col += used;
 	}
-	if (!views[app->view]->tab)
+	if (!views[app->view]->tab && app->view != VIEW_PAGE) /* a page has its title in its own head */
 		canvas_textf(canvas, 1, col, canvas->cols - col, ROLE_TITLE, "[%s]", T(views[app->view]->name));
 }
 

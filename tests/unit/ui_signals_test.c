@@ -40,7 +40,7 @@ static const struct place places[] = {
 	{ "an object", "deployments/web", { { "", "Deployment web" } } },
 	{ "logs", NULL, { { "l", "[Logs]" }, { "", "received" } } },
 	{ "a choice over the logs", NULL, { { "l", "[Logs]" }, { "", "received" }, { "\r", "show the lines of" } } },
-	{ "the keys", NULL, { { "?", "[Text]" } } },
+	{ "the keys", NULL, { { "?", "─ keys ─" } } },
 	{ "the palette", NULL, { { ":", "jump to, or do" } } },
 	{ "the menu", NULL, { { "a", "actions on " } } },
 	{ "a line that is typed", NULL, { { "/nowhere", "nowhere" } } },
