@@ -144,7 +144,8 @@ static bool open_stack(struct dashboard *d, struct error *err)
 	if (!file_exists(config) && !option_given(d->options, OPT_CONFIG) && !d->demo.config)
 		return true;
 	options.lenient = true;
-	return stack_load(&options, &d->stack, &diags, err);
+	return stack_load(&options, &d->stack, &diags, err) ||
+	       error_hint(err, "`slotdeck validate` finds all that is wrong with it; in a folder without one the dashboard shows namespaces and workloads");
 }
 
 static bool open_target(const char *env, int64_t slot, struct app_target *ret, struct error *err, void *arg)

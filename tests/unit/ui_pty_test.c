@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -453,6 +454,28 @@ static void without_a_terminal_it_says_so(void **state)
 	assert_int_equal(system(command), 0);
 }
 
+static void a_services_yaml_that_cannot_be_read_is_told_with_its_place_and_what_to_do(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/slotdeck-broken-XXXXXX";
+	struct pty p;
+
+	assert_non_null(mkdtemp(folder));
+	AUTO_FREE char *stack = xasprintf("%s/services.yaml", folder);
+	FILE *file = fopen(stack, "w");
+
+	assert_non_null(file);
+	fputs("project: shop\nservices:\n  - name: [\n", file);
+	fclose(file);
+	pty_start(&p, &(struct pty_options){ .folder = folder, .argv = (const char *[]){ NULL, NULL } });
+	pty_wait_for(&p, "services.yaml:4:1:");
+	pty_wait_for(&p, "slotdeck validate");
+	assert_int_equal(WEXITSTATUS(pty_finish(&p)), 2);
+	pty_release(&p);
+	unlink(stack);
+	rmdir(folder);
+}
+
 static void as_lines_it_tells_what_is_broken_and_takes_commands(void **state)
 {
 	(void)state;
@@ -488,6 +511,7 @@ int main(void)
 		cmocka_unit_test(it_stops_and_goes_on),
 		cmocka_unit_test(a_lost_terminal_ends_the_program_within_a_moment),
 		cmocka_unit_test(without_a_terminal_it_says_so),
+		cmocka_unit_test(a_services_yaml_that_cannot_be_read_is_told_with_its_place_and_what_to_do),
 		cmocka_unit_test(as_lines_it_tells_what_is_broken_and_takes_commands),
 	};
 

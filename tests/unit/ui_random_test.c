@@ -444,7 +444,7 @@ static void play(struct play *p, unsigned long keys)
 			begin_run(p);
 		}
 		pty_pump_for(&p->pty, 1);
-		if (p->waits)
+		if (p->waits || (p->asks && *p->word)) /* the word may come by a paste, too, and is read before the next key */
 			wait_quiet(p, 20);
 		wait_for_word(p);
 		p->waits = false;
