@@ -254,6 +254,7 @@ void feed_destroy(struct feed *feed)
 	json_reader_destroy(feed->reader);
 	json_reader_destroy(feed->audit.reader);
 	json_fields_destroy(feed->event_fields);
+	json_fields_destroy(feed->audit.fields);
 	known_clear(&feed->known);
 	known_clear(&feed->audit.gone);
 	error_release(&feed->decode_error);

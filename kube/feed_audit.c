@@ -7,9 +7,9 @@
 
 #define AUDIT_MS 15000
 #define AUDIT_MAX_OBJECTS 1000
-
 #define GONE_MAX 10000 /* more have gone during a round: it begins anew */
 
+static const char *const audited_paths[] = { "metadata.uid", "metadata.resourceVersion" };
 struct audited {
 	char *uid, *version;
 };
@@ -31,7 +31,7 @@ static bool on_audit_field(const struct json_field *field, void *arg, struct err
 static bool is_on_its_way(const struct feed *feed, const char *version)
 {
 	return feed->phase == PHASE_WATCHING && feed->version && feed_now(feed) - feed->moved_ms < AUDIT_AGAIN_MS &&
-	       strtoull(version, NULL, 10) > strtoull(feed->version, NULL, 10);
+	       known_is_later(known_version(str_of(version)), known_version(str_of(feed->version)));
 }
 
 static void differs(struct feed *feed, uint64_t what, const char *version)
@@ -65,6 +65,15 @@ static void audit_reset(struct audit *a)
 	a->behind = false;
 }
 
+/* Whatever comes next begins at the start of the list. */
+static void forget_parts(struct audit *a)
+{
+	free(a->from);
+	free(a->next);
+	a->from = a->next = NULL;
+	audit_reset(a);
+}
+
 /*
  * The parts of a round show the collection as it was when the round began: that is what continue tokens are for. So what the watch has
  * changed or deleted since differs, and means nothing.
@@ -86,9 +95,7 @@ static void audit_object(struct feed *feed, const struct audited *object)
 
 static bool on_audit_data(struct str bytes, void *arg)
 {
-	static const char *const paths[] = { "metadata.uid", "metadata.resourceVersion" };
 	struct feed *feed = arg;
-	AUTO(json_fields) fields = json_fields_create(paths, ARRAY_LEN(paths));
 	AUTO_RELEASE(error) err = { 0 };
 	struct str object;
 
@@ -98,7 +105,7 @@ static bool on_audit_data(struct str bytes, void *arg)
 
 		if (!object.p)
 			return true;
-		if (json_visit(fields, object, on_audit_field, &a, &err) && a.uid && a.version)
+		if (json_visit(feed->audit.fields, object, on_audit_field, &a, &err) && a.uid && a.version)
 			audit_object(feed, &a);
 		free(a.uid);
 		free(a.version);
@@ -194,9 +201,7 @@ static void on_audit_end(const struct http_response *refusal, const struct error
 	a->next = NULL;
 	if (refusal || err || !feed_envelope_read(a->reader, &envelope, &bad)) {
 		/* No answer is no proof. An old continue token ends here too. */
-		free(a->from);
-		a->from = NULL;
-		audit_reset(a);
+		forget_parts(a);
 		feed_audit_plan(feed, feed_audit_pace(feed));
 		audit_failed(feed, refusal, err ? err->message : bad.message);
 		return;
@@ -211,9 +216,6 @@ static const struct http_stream_ops audit_ops = { .on_data = on_audit_data, .on_
 
 static void begin_round(struct audit *a)
 {
-	free(a->from);
-	free(a->next);
-	a->from = a->next = NULL;
 	a->round++;
 	known_clear(&a->gone);
 }
@@ -231,17 +233,20 @@ static void audit_go(void *arg)
 		feed_audit_plan(feed, AUDIT_MS);
 		return;
 	}
-	if (!a->next || a->gone.live > GONE_MAX)
+	if (a->gone.live > GONE_MAX)
+		forget_parts(a);
+	if (!a->next)
 		begin_round(a);
 	feed_path_add(feed, &path);
 	url_add_query(&path, "limit", STR(FEED_PAGE));
 	if (a->next)
 		url_add_query(&path, "continue", str_of(a->next));
 	request.path = buf_cstr(&path);
-	if (a->reader)
-		json_reader_reset(a->reader, JSON_LIST);
-	else
+	if (!a->reader) {
 		a->reader = json_reader_create(JSON_LIST, FEED_OBJECT_MAX);
+		a->fields = json_fields_create(audited_paths, ARRAY_LEN(audited_paths));
+	}
+	json_reader_reset(a->reader, JSON_LIST);
 	feed_drop_stream(&a->stream);
 	feed_prepare(feed, &request);
 	a->stream = http_stream_open(feed->http, &request, &audit_ops, feed);
@@ -253,9 +258,6 @@ void feed_audit_afresh(struct feed *feed, int64_t ms)
 	struct audit *a = &feed->audit;
 
 	feed_drop_stream(&a->stream);
-	free(a->from);
-	free(a->next);
-	a->from = a->next = NULL;
-	audit_reset(a);
+	forget_parts(a);
 	feed_audit_plan(feed, ms);
 }

@@ -31,6 +31,7 @@ enum phase { PHASE_IDLE, PHASE_LISTING, PHASE_WATCHING, PHASE_PAUSED };
 struct audit {
 	struct http_stream *stream;
 	struct json_reader *reader;
+	struct json_fields *fields;
 	struct timer timer;
 	uint32_t round;
 	char *from, *next; /* continue tokens: of the part at hand, of the next one; NULL is the start */

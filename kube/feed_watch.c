@@ -75,6 +75,12 @@ static void stream_whole(struct feed *feed)
 	expect_bookmark(feed);
 }
 
+static void object_came(struct feed *feed)
+{
+	feed->delivered = true;
+	feed->proof_ms = feed_now(feed);
+}
+
 /* False ends the stream: an ERROR event, or what is no event. */
 static bool on_event(struct feed *feed, const struct event *event)
 {
@@ -99,10 +105,8 @@ static bool on_event(struct feed *feed, const struct event *event)
 	}
 	if (op == ROW_PUT && strcmp(event->type, "ADDED") && strcmp(event->type, "MODIFIED"))
 		return error_set(&feed->decode_error, ERR_SERVER, "unknown watch event \"%s\"", event->type);
-	if (feed_take_object(feed, op, event->object)) {
-		feed->delivered = true;
-		feed->proof_ms = feed_now(feed);
-	}
+	if (feed_take_object(feed, op, event->object))
+		object_came(feed);
 	return true;
 }
 
@@ -148,8 +152,7 @@ static bool take_usual_event(struct feed *feed, struct str text)
 		feed->noted_version[0] = '\0';
 		if (!feed->ops->on_object(feed, usual[i].op, object, feed->arg) || !*feed->noted_version)
 			return false;
-		feed->delivered = true;
-		feed->proof_ms = feed_now(feed);
+		object_came(feed);
 		if (!feed->streaming)
 			moved_to(feed, xstrdup(feed->noted_version));
 		return true;
