@@ -160,7 +160,7 @@ struct transfer *transfer_create(struct http *http, const struct http_request *r
 	t->retry_after_max_ms = or_default(r->retry_after_max_ms, DEFAULT_RETRY_AFTER_MAX_MS);
 	t->idempotent = r->idempotent || is_reading(method);
 	t->mode = r->mode;
-	t->chatty = r->chatty;
+	t->chatty = r->chatty && r->mode == HTTP_WATCH;
 	t->on_wait = r->on_wait;
 	t->on_wait_arg = r->on_wait_arg;
 	t->response.retry_after_ms = -1;
