@@ -42,6 +42,11 @@ const char *health_state_name(enum health_state state)
 	return state < ARRAY_LEN(names) ? names[state] : "?";
 }
 
+bool health_is_fine(enum health_state state)
+{
+	return state == HEALTH_HEALTHY || state == HEALTH_SUSPENDED;
+}
+
 bool health_is_worse(enum health_state a, enum health_state b)
 {
 	return a > b;
@@ -464,7 +469,7 @@ const struct verdict *health_of(struct health *health, struct entry *entry, int6
 		judge(&look);
 	settle_times(&look);
 	/* Before the first list is whole there is nothing to explain, and nobody to read ten thousand explanations. */
-	if (look.verdict.state != HEALTH_HEALTHY && look.verdict.state != HEALTH_SUSPENDED && (fresh || (scope && scope->synced_ms)))
+	if (!health_is_fine(look.verdict.state) && (fresh || (scope && scope->synced_ms)))
 		look_explain(&look);
 	health->depth--;
 	memorise(&look, fresh);

@@ -25,6 +25,8 @@ enum health_state { /* from best to worst, as rule 12 rolls up */
 const char *health_state_name(enum health_state state);
 /* Whether a is worse than b. */
 bool health_is_worse(enum health_state a, enum health_state b);
+/* Healthy, or suspended by somebody's wish: nobody waits for anything. */
+bool health_is_fine(enum health_state state);
 
 enum health_confidence { HEALTH_CERTAIN, HEALTH_LIKELY };
 

@@ -148,7 +148,7 @@ static void item_check(struct plan *plan, struct item *item, int64_t now_ms, int
 	if (entry && is_behind_our_write(item, entry->row))
 		return;
 	item_copy(item, health_of_name(plan->health, o->kind, o->namespace, o->name, now_ms));
-	e->done = item->verdict.state == HEALTH_HEALTHY || item->verdict.state == HEALTH_SUSPENDED || item->verdict.lets_wait_go;
+	e->done = health_is_fine(item->verdict.state) || item->verdict.lets_wait_go;
 	e->failed = item->verdict.hopeless && verdict_counts(&item->verdict, now_ms);
 	if (item->verdict.recheck_ms < *recheck_ms)
 		*recheck_ms = item->verdict.recheck_ms;

@@ -220,15 +220,10 @@ static void draw_strips(struct app *app, struct canvas *canvas, int row, int row
 	}
 }
 
-static bool is_fine(const struct environment *env)
-{
-	return env->shown == HEALTH_HEALTHY || env->shown == HEALTH_SUSPENDED;
-}
-
 static void draw_preview(struct app *app, const struct environment *env, struct canvas *canvas, int row, int end)
 {
 	AUTO_RELEASE(buf) since = BUF_INIT(0);
-	bool fine = is_fine(env);
+	bool fine = health_is_fine(env->shown);
 	AUTO_FREE char *title = xasprintf("%s: %s%s", env->title, fine ? "" : T("why "), T(health_state_name(env->shown)));
 	int rest = end - row;
 
@@ -329,10 +324,19 @@ static int draw_bottom(struct app *app, struct canvas *canvas, struct area area)
 	return top;
 }
 
+/* Lets go of the text. */
+static void draw_wrapped(struct pager *text, struct canvas *canvas, int row, int end)
+{
+	text->wrap = text->no_cursor = true;
+	pager_update(text);
+	pager_draw(text, canvas, row, end - row, 0, canvas->cols - 1);
+	pager_release(text);
+}
+
 /* That nothing was found is said of a cluster that answers only. */
 static void draw_none(struct app *app, struct canvas *canvas, int row, int end)
 {
-	struct pager text = { .wrap = true, .no_cursor = true };
+	struct pager text = { 0 };
 	struct live_status status;
 
 	live_status(app->live, &status);
@@ -344,26 +348,22 @@ static void draw_none(struct app *app, struct canvas *canvas, int row, int end)
 		pager_addf(&text, ROLE_BAD, "the cluster does not tell what is there: %s", status.why);
 	else
 		pager_add(&text, ROLE_DIM, T("no environments yet: nothing was found that belongs to one"));
-	pager_update(&text);
-	pager_draw(&text, canvas, row, end - row, 0, canvas->cols - 1);
-	pager_release(&text);
+	draw_wrapped(&text, canvas, row, end);
 }
 
 /* On a screen too low for a preview, below the list: what its row had to cut. */
 static void draw_low(struct app *app, const struct environment *env, struct canvas *canvas, int row, int end)
 {
-	struct pager text = { .wrap = true, .no_cursor = true };
+	struct pager text = { 0 };
 	struct list_source source = source_of(app);
-	bool said = env && !is_fine(env) && *env->why && end - row >= WHY_ROOM;
+	bool said = env && !health_is_fine(env->shown) && *env->why && end - row >= WHY_ROOM;
 	int listed = said ? list_rows(&app->envs.list, end - row - WHY_ROWS) : end - row;
 
 	list_draw(&app->envs.list, &source, canvas, row, listed, 0, canvas->cols);
 	if (!said)
 		return;
 	pager_add(&text, role_of_state(env->shown), env->why);
-	pager_update(&text);
-	pager_draw(&text, canvas, row + listed, end - row - listed, 0, canvas->cols - 1);
-	pager_release(&text);
+	draw_wrapped(&text, canvas, row + listed, end);
 }
 
 static void draw(struct app *app, struct canvas *canvas, struct area area)
@@ -405,7 +405,7 @@ static void next_problem(struct app *app)
 	for (size_t i = 1; i <= list->len; i++) {
 		const struct environment *env = env_at(app, list->order[(list->cursor + i) % list->len]);
 
-		if (is_fine(env))
+		if (health_is_fine(env->shown))
 			continue;
 		list_go_to(list, &source, env->title);
 		return;

@@ -435,9 +435,8 @@ static void next_problem(struct app *app)
 
 	for (size_t i = 1; i <= list->len; i++) {
 		size_t at = (list->cursor + i) % list->len;
-		enum health_state state = member_at(app, list->order[at])->state;
 
-		if (state == HEALTH_HEALTHY || state == HEALTH_SUSPENDED)
+		if (health_is_fine(member_at(app, list->order[at])->state))
 			continue;
 		list_move(list, &source, (long)at - (long)list->cursor);
 		return;

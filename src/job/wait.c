@@ -262,7 +262,7 @@ static int judge_status(struct awaited *a, char **ret_verdict)
 		return EXIT_DEGRADED;
 	if (forbidden)
 		return EXIT_DENIED;
-	return worst == HEALTH_HEALTHY || worst == HEALTH_SUSPENDED ? EXIT_DONE : EXIT_PENDING;
+	return health_is_fine(worst) ? EXIT_DONE : EXIT_PENDING;
 }
 
 int job_status(const struct job_context *context, const struct apply_options *options)
