@@ -24,17 +24,15 @@ static const char *const common_texts[] = {
 	"kube-scheduler", "kubectl", "kubectl-client-side-apply", "kubelet", "pod-template-hash", "slotdeck",
 	"slotdeck.dev/env", "slotdeck.dev/item", "slotdeck.dev/project", "slotdeck.dev/slot", "standard",
 };
-#define COMMON_MAX 33 /* the longest of them; most texts are longer, or differ in their first byte */
 
 const char *row_common_text(struct str text)
 {
 	size_t low = 0, high = ARRAY_LEN(common_texts);
 
-	if (text.len > COMMON_MAX)
-		return NULL;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 		const char *common = common_texts[middle];
+		/* Most differ in their first byte, and need no more than that. */
 		int order = text.len ? (unsigned char)text.p[0] - (unsigned char)common[0] : 0;
 
 		if (!order)
@@ -316,6 +314,18 @@ bool row_condition_is(const struct row *row, const char *type, enum row_tri stat
 	const struct row_condition *condition = row_condition(row, type);
 
 	return condition && condition->status == status;
+}
+
+int row_event_compare(const struct row *a, const struct row *b)
+{
+	int64_t a_s = a->event->last_ms / 1000, b_s = b->event->last_ms / 1000;
+	size_t a_len = strlen(a->resource_version), b_len = strlen(b->resource_version);
+
+	if (a_s != b_s)
+		return a_s < b_s ? -1 : 1;
+	if (a_len != b_len)
+		return a_len < b_len ? -1 : 1;
+	return strcmp(a->resource_version, b->resource_version);
 }
 
 bool row_matches(const struct row *row, const struct row_pair *selector, size_t nselector)

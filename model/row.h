@@ -228,6 +228,8 @@ bool row_keeps_annotation(struct str key);
 /* NULL when it has none. */
 const struct row_condition *row_condition(const struct row *row, const char *type);
 bool row_condition_is(const struct row *row, const char *type, enum row_tri status);
+/* Below 0: event a is the older. By second, as most events have no finer time; then by version, which for most servers counts up. */
+int row_event_compare(const struct row *a, const struct row *b);
 /* True when every pair of selector is among the labels of row; an empty selector matches nothing. */
 bool row_matches(const struct row *row, const struct row_pair *selector, size_t nselector);
 

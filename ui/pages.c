@@ -305,21 +305,11 @@ struct event_line {
 	const struct row *row;
 };
 
-/* Events tell whole seconds, so of those of one second the later resource version is the newer. */
-static bool is_newer(const struct row *a, const struct row *b)
-{
-	size_t length_a = strlen(a->resource_version), length_b = strlen(b->resource_version);
-
-	if (a->event->last_ms != b->event->last_ms)
-		return a->event->last_ms > b->event->last_ms;
-	return length_a != length_b ? length_a > length_b : strcmp(a->resource_version, b->resource_version) > 0;
-}
-
 static int newest_first(const void *a, const void *b)
 {
 	const struct event_line *x = a, *y = b;
 
-	return is_newer(x->row, y->row) ? -1 : is_newer(y->row, x->row);
+	return row_event_compare(y->row, x->row);
 }
 
 /* Whether what the event is about is object, or belongs to it by its chain of owners. */
@@ -387,7 +377,7 @@ static void keep_newest(struct event_line lines[NEWEST_EVENTS], size_t *len, con
 {
 	size_t at = *len;
 
-	while (at > 0 && is_newer(row, lines[at - 1].row))
+	while (at > 0 && row_event_compare(row, lines[at - 1].row) > 0)
 		at--;
 	if (at == NEWEST_EVENTS)
 		return;
@@ -403,7 +393,7 @@ void add_newest_events(struct app *app, struct pager *pager)
 	size_t len = 0;
 
 	for (struct entry *e = store_first(live_store(app->live), &kind_event, NULL); e; e = store_next(e, NULL))
-		if (e->row && (len < NEWEST_EVENTS || is_newer(e->row, lines[len - 1].row)) && app_environment_in(app, e->row->namespace))
+		if (e->row && (len < NEWEST_EVENTS || row_event_compare(e->row, lines[len - 1].row) > 0) && app_environment_in(app, e->row->namespace))
 			keep_newest(lines, &len, e->row);
 	for (size_t i = 0; i < len; i++)
 		add_event(pager, lines[i].row->event, app_environment_in(app, lines[i].row->namespace)->title);

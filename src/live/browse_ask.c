@@ -96,19 +96,9 @@ static bool on_event(struct str object, void *arg, struct error *err)
 	return true;
 }
 
-/* By second, as most events have no finer time; then by version, which for most servers counts up. */
 static int compare_events(const void *a, const void *b)
 {
-	const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
-	size_t x_len = strlen(x->resource_version), y_len = strlen(y->resource_version);
-
-	int64_t x_s = x->event->last_ms / 1000, y_s = y->event->last_ms / 1000;
-
-	if (x_s != y_s)
-		return x_s < y_s ? -1 : 1;
-	if (x_len != y_len)
-		return x_len < y_len ? -1 : 1;
-	return strcmp(x->resource_version, y->resource_version);
+	return row_event_compare(*(struct row *const *)a, *(struct row *const *)b);
 }
 
 /* Kubelets write a Node's name where its uid belongs, so cluster-wide objects go by name. */
