@@ -241,6 +241,17 @@ static bool tabs_have_room(const struct canvas *canvas)
 	return cols <= canvas->cols;
 }
 
+static int draw_tab(struct canvas *canvas, int col, const struct view_ops *view, bool here, bool named)
+{
+	int room = canvas->cols - col;
+
+	if (here)
+		return canvas_textf(canvas, 1, col, room, ROLE_TITLE, "[%u %s] ", view->tab, T(view->name));
+	if (named)
+		return canvas_textf(canvas, 1, col, room, ROLE_DIM, " %u %s  ", view->tab, T(view->name));
+	return canvas_textf(canvas, 1, col, room, ROLE_DIM, " %u ", view->tab);
+}
+
 /* Where the names have no room, the present screen's is said, and the numbers of all: they are the keys. */
 static void draw_second_line(struct app *app)
 {
@@ -251,10 +262,7 @@ static void draw_second_line(struct app *app)
 	for (size_t v = 0; v < VIEW_COUNT; v++) {
 		if (!views[v]->tab)
 			continue;
-		int used = app->view == v || room
-				   ? canvas_textf(canvas, 1, col, canvas->cols - col, app->view == v ? ROLE_TITLE : ROLE_DIM,
-						  app->view == v ? "[%u %s] " : " %u %s  ", views[v]->tab, T(views[v]->name))
-				   : canvas_textf(canvas, 1, col, canvas->cols - col, ROLE_DIM, " %u ", views[v]->tab);
+		int used = draw_tab(canvas, col, views[v], app->view == v, room);
 
 		canvas_hot(canvas, 1, col, used, '0' + views[v]->tab);
 		col += used;

@@ -7,7 +7,6 @@
 
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -247,13 +246,19 @@ static void f7_gives_the_mouse_to_the_terminal(void **state)
 	finish(&p);
 }
 
-static void write_settings(const char *folder, const char *text)
+static void write_text(const char *path, const char *text)
 {
-	AUTO_FREE char *path = xasprintf("%s/slotdeck/config.yaml", folder);
 	AUTO_RELEASE(error) err = { 0 };
 
 	if (!file_write_atomic(path, str_of(text), 0600, &err))
 		fail_msg("%s", err.message);
+}
+
+static void write_settings(const char *folder, const char *text)
+{
+	AUTO_FREE char *path = xasprintf("%s/slotdeck/config.yaml", folder);
+
+	write_text(path, text);
 }
 
 struct with_settings {
@@ -462,11 +467,8 @@ static void a_services_yaml_that_cannot_be_read_is_told_with_its_place_and_what_
 
 	assert_non_null(mkdtemp(folder));
 	AUTO_FREE char *stack = xasprintf("%s/services.yaml", folder);
-	FILE *file = fopen(stack, "w");
 
-	assert_non_null(file);
-	fputs("project: shop\nservices:\n  - name: [\n", file);
-	fclose(file);
+	write_text(stack, "project: shop\nservices:\n  - name: [\n");
 	pty_start(&p, &(struct pty_options){ .folder = folder, .argv = (const char *[]){ NULL, NULL } });
 	pty_wait_for(&p, "services.yaml:4:1:");
 	pty_wait_for(&p, "slotdeck validate");
